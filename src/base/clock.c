@@ -1,0 +1,80 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+static int64_t read_ns(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t clock_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
+}
+
+int64_t clock_ms(void)
+{
+	return clock_ns() / 1000000;
+}
+
+int64_t clock_unix_ms(void)
+{
+	return read_ns(CLOCK_REALTIME) / 1000000;
+}
+
+int64_t clock_unix_s(void)
+{
+	return clock_unix_ms() / 1000;
+}
+
+static void put_digits(char *to, int value, int count)
+{
+	for (int i = count - 1; i >= 0; i--) {
+		to[i] = (char)('0' + value % 10);
+		value /= 10;
+	}
+}
+
+static void split(int64_t unix_s, struct tm *parts)
+{
+	time_t seconds = (time_t)unix_s;
+
+	if (!gmtime_r(&seconds, parts))
+		memset(parts, 0, sizeof(*parts));
+}
+
+void clock_rfc3339(char to[CLOCK_RFC3339_SIZE], int64_t unix_ms)
+{
+	int64_t seconds = unix_ms / 1000 - (unix_ms % 1000 < 0);
+	struct tm t;
+
+	split(seconds, &t);
+	memcpy(to, "0000-00-00T00:00:00.000Z", CLOCK_RFC3339_SIZE);
+	put_digits(to, t.tm_year + 1900, 4);
+	put_digits(to + 5, t.tm_mon + 1, 2);
+	put_digits(to + 8, t.tm_mday, 2);
+	put_digits(to + 11, t.tm_hour, 2);
+	put_digits(to + 14, t.tm_min, 2);
+	put_digits(to + 17, t.tm_sec, 2);
+	put_digits(to + 20, (int)(unix_ms - seconds * 1000), 3);
+}
+
+void clock_http(char to[CLOCK_HTTP_SIZE], int64_t unix_s)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm t;
+
+	split(unix_s, &t);
+	memcpy(to, "Sun, 00 Jan 0000 00:00:00 GMT", CLOCK_HTTP_SIZE);
+	memcpy(to, days + t.tm_wday * 3, 3);
+	put_digits(to + 5, t.tm_mday, 2);
+	memcpy(to + 8, months + t.tm_mon * 3, 3);
+	put_digits(to + 12, t.tm_year + 1900, 4);
+	put_digits(to + 17, t.tm_hour, 2);
+	put_digits(to + 20, t.tm_min, 2);
+	put_digits(to + 23, t.tm_sec, 2);
+}

@@ -1,0 +1,83 @@
+#include "base/hash.h"
+
+#include <pthread.h>
+
+#include "base/rand.h"
+
+struct sip {
+	uint64_t v0, v1, v2, v3;
+};
+
+static uint64_t key[2];
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+	rand_bytes(key, sizeof(key));
+}
+
+__attribute__((constructor)) static void make_key_at_start(void)
+{
+	pthread_once(&key_once, make_key);
+}
+
+static inline uint64_t rotate(uint64_t x, unsigned n)
+{
+	return (x << n) | (x >> (64 - n));
+}
+
+static inline void sip_round(struct sip *s)
+{
+	s->v0 += s->v1;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v2 = rotate(s->v2, 32);
+}
+
+static inline void sip_word(struct sip *s, uint64_t word)
+{
+	s->v3 ^= word;
+	sip_round(s);
+	s->v0 ^= word;
+}
+
+uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
+{
+	struct sip state = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
+			    k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
+	size_t whole = s.len & ~(size_t)7;
+	uint64_t word;
+
+	for (size_t i = 0; i < whole; i += 8) {
+		memcpy(&word, s.ptr + i, 8);
+		sip_word(&state, word);
+	}
+	word = 0;
+	if (s.len > whole)
+		memcpy(&word, s.ptr + whole, s.len - whole);
+	sip_word(&state, word | (uint64_t)s.len << 56);
+	state.v2 ^= 0xff;
+	sip_round(&state);
+	sip_round(&state);
+	sip_round(&state);
+	return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
+}
+
+uint64_t hash_span(struct span s)
+{
+	return hash_siphash13(s, key[0], key[1]);
+}
+
+uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+	__uint128_t product =
+		(__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xbf58476d1ce4e5b9u);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}

@@ -1,0 +1,72 @@
+#include "base/mem.h"
+
+#ifdef SALLYPORT_FAULTS
+static _Thread_local unsigned long fail_countdown;
+static _Thread_local bool fail_happened;
+
+static bool must_fail(void)
+{
+	if (fail_countdown == 0 || --fail_countdown != 0)
+		return false;
+	fail_happened = true;
+	return true;
+}
+
+void mem_fail_at(unsigned long n)
+{
+	fail_countdown = n;
+	fail_happened = false;
+}
+
+bool mem_fail_happened(void)
+{
+	return fail_happened;
+}
+#else
+static inline bool must_fail(void)
+{
+	return false;
+}
+
+void mem_fail_at(unsigned long n)
+{
+	(void)n;
+}
+
+bool mem_fail_happened(void)
+{
+	return false;
+}
+#endif
+
+void *mem_alloc(size_t size)
+{
+	return must_fail() ? NULL : malloc(size ? size : 1);
+}
+
+void *mem_zalloc(size_t count, size_t size)
+{
+	return must_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
+}
+
+void *mem_realloc(void *ptr, size_t size)
+{
+	return must_fail() ? NULL : realloc(ptr, size ? size : 1);
+}
+
+char *mem_strdup(struct span s)
+{
+	char *copy = mem_alloc(s.len + 1);
+
+	if (!copy)
+		return NULL;
+	if (s.len)
+		memcpy(copy, s.ptr, s.len);
+	copy[s.len] = '\0';
+	return copy;
+}
+
+void mem_free(void *ptr)
+{
+	free(ptr);
+}

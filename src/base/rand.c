@@ -1,0 +1,78 @@
+#include "base/rand.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+struct rand_buffer {
+	unsigned char bytes[512];
+	size_t left;
+};
+
+static _Thread_local struct rand_buffer buffer;
+
+static void from_kernel(void *to, size_t len)
+{
+	unsigned char *at = to;
+
+	while (len) {
+		ssize_t n = getrandom(at, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			abort();
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+void rand_bytes(void *to, size_t len)
+{
+	if (len > sizeof(buffer.bytes) / 4) {
+		from_kernel(to, len);
+		return;
+	}
+	if (buffer.left < len) {
+		from_kernel(buffer.bytes, sizeof(buffer.bytes));
+		buffer.left = sizeof(buffer.bytes);
+	}
+	buffer.left -= len;
+	memcpy(to, buffer.bytes + buffer.left, len);
+	explicit_bzero(buffer.bytes + buffer.left, len);
+}
+
+uint64_t rand_u64(void)
+{
+	uint64_t value;
+
+	rand_bytes(&value, sizeof(value));
+	return value;
+}
+
+uint64_t rand_below(uint64_t bound)
+{
+	uint64_t reject_below = (0 - bound) % bound;
+	uint64_t value;
+
+	do
+		value = rand_u64();
+	while (value < reject_below);
+	return value % bound;
+}
+
+void rand_hex(char *to, size_t bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char raw[64];
+
+	while (bytes) {
+		size_t n = bytes < sizeof(raw) ? bytes : sizeof(raw);
+
+		rand_bytes(raw, n);
+		for (size_t i = 0; i < n; i++) {
+			*to++ = digits[raw[i] >> 4];
+			*to++ = digits[raw[i] & 15];
+		}
+		bytes -= n;
+	}
+}
