@@ -30,6 +30,11 @@ int64_t clock_unix_s(void)
 	return clock_unix_ms() / 1000;
 }
 
+int64_t clock_unix_coarse_s(void)
+{
+	return read_ns(CLOCK_REALTIME_COARSE) / 1000000000;
+}
+
 static void put_digits(char *to, int value, int count)
 {
 	for (int i = count - 1; i >= 0; i--) {

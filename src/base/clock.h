@@ -12,6 +12,8 @@ int64_t clock_ms(void);
 /* Wall clock since 1970-01-01T00:00:00Z. */
 int64_t clock_unix_ms(void);
 int64_t clock_unix_s(void);
+/* Up to one kernel tick (a few ms) behind, and several times cheaper. */
+int64_t clock_unix_coarse_s(void);
 /* RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z": 24 bytes and a NUL. */
 #define CLOCK_RFC3339_SIZE 25
 void clock_rfc3339(char to[CLOCK_RFC3339_SIZE], int64_t unix_ms);

@@ -1,0 +1,105 @@
+/*
+ * loop.h - the event loop of a thread: epoll (edge-triggered), a timer wheel, ready fibers,
+ * deferred work, and a mailbox for other threads. One loop a thread; functions without a loop
+ * argument act on the calling thread's loop.
+ */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "io/fiber.h"
+
+struct loop;
+
+/* Creates the calling thread's loop. */
+struct loop *loop_new(struct err *err) MUST_CHECK;
+/* All fibers must have ended and all watches be removed. */
+void loop_free(struct loop *loop);
+struct loop *loop_current(void);
+/* Runs until loop_stop. */
+void loop_run(struct loop *loop);
+/* Handles what is ready, waiting at most max_wait_ms for it. For tests and simple programs. */
+void loop_step(struct loop *loop, int64_t max_wait_ms);
+/* Makes loop_run return after the current round. Any thread. */
+void loop_stop(struct loop *loop);
+
+/* Monotonic milliseconds, read once a round: cheap. */
+int64_t loop_now_ms(void);
+/* Deadline `ms` from now; FIBER_FOREVER for a negative value. */
+int64_t loop_deadline_ms(int64_t ms);
+/* The wall clock in seconds, read once a round. */
+int64_t loop_unix_s(void);
+
+/* --- timers: 1 ms ticks; never early, late by at most the running step --- */
+struct timer {
+	struct list node;
+	int64_t at_ms;
+	void (*fire)(struct timer *timer);
+	unsigned level, slot;
+	bool armed;
+};
+static inline void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
+{
+	*timer = (struct timer){.fire = fire};
+}
+/* Arms or moves the timer. fire() runs in the loop, disarmed. */
+void timer_set(struct timer *timer, int64_t at_ms);
+void timer_clear(struct timer *timer);
+
+/* --- watches: readiness of one descriptor --- */
+struct watch;
+typedef void watch_function(struct watch *watch, uint32_t events);
+struct watch {
+	int fd; /* -1 when not watched */
+	uint32_t
+		ready; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR seen and not used up */
+	struct fiber *reader; /* parked in watch_wait */
+	struct fiber *writer;
+	watch_function *on_event; /* may be NULL; runs in the loop before waiters are woken */
+};
+/* Registers a non-blocking descriptor for reading and writing. The watch must not move. */
+int watch_add(struct watch *watch, int fd, watch_function *on_event,
+	      struct err *err) MUST_CHECK;
+/* Unregisters, wakes waiters with FIBER_CANCELLED semantics left to them; does not close fd. */
+void watch_remove(struct watch *watch);
+/*
+ * Parks the running fiber until one of `events` (EPOLLIN or EPOLLOUT) is ready. Errors and
+ * hang-ups count as ready. A caller that gets EAGAIN clears the bit in watch->ready first.
+ */
+enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadline_ms);
+
+/* --- deferred work: once, at the end of this round --- */
+struct deferred {
+	struct list node;
+	void (*run)(struct deferred *deferred);
+	bool queued;
+};
+static inline void deferred_init(struct deferred *deferred,
+				 void (*run)(struct deferred *deferred))
+{
+	*deferred = (struct deferred){.run = run};
+}
+/* Harmless when queued already. */
+void loop_defer(struct deferred *deferred);
+void loop_undefer(struct deferred *deferred);
+
+/* --- mailbox: work sent to a loop by other threads --- */
+struct loop_message {
+	struct loop_message *next;
+	void (*run)(struct loop_message *message);
+};
+/* Any thread. The message belongs to the loop until run() is called in its thread. */
+void loop_post(struct loop *loop, struct loop_message *message);
+
+/* For the watchdog: odd while a step (fiber or callback) runs; changes with each step. */
+uint64_t loop_step_counter(const struct loop *loop);
+/* Longest time from readiness to handling in the last second, as a sign of overload, in µs. */
+int64_t loop_lag_us(const struct loop *loop);
+
+#endif

@@ -1,0 +1,419 @@
+#include "io/stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <unistd.h>
+
+#include "io/stream_bio.h"
+
+const char *io_result_text(enum io_result result)
+{
+	switch (result) {
+	case IO_OK: return "ok";
+	case IO_AGAIN: return "would block";
+	case IO_EOF: return "closed by peer";
+	case IO_TIMEOUT: return "timed out";
+	case IO_CANCELLED: return "cancelled";
+	case IO_CLOSED: return "connection reset";
+	case IO_FAILED: return "failed";
+	}
+	return "unknown";
+}
+
+int stream_init(struct stream *stream, int fd, watch_function *on_event, struct err *err)
+{
+	stream->ssl = NULL;
+	stream->tls_error[0] = '\0';
+	return watch_add(&stream->watch, fd, on_event, err);
+}
+
+void stream_close(struct stream *stream)
+{
+	int fd = stream->watch.fd;
+
+	if (fd < 0)
+		return;
+	watch_remove(&stream->watch);
+	SSL_free(stream->ssl);
+	stream->ssl = NULL;
+	close(fd);
+}
+
+static enum io_result result_of_errno(int error)
+{
+	switch (error) {
+	case EAGAIN: return IO_AGAIN;
+	case ECONNRESET:
+	case EPIPE:
+	case ENOTCONN:
+	case EBADF: return IO_CLOSED;
+	case ETIMEDOUT: return IO_TIMEOUT;
+	default: return IO_FAILED;
+	}
+}
+
+static enum io_result result_of_wake(enum fiber_wake wake)
+{
+	switch (wake) {
+	case FIBER_EVENT: return IO_OK;
+	case FIBER_TIMEOUT: return IO_TIMEOUT;
+	case FIBER_CANCELLED: return IO_CANCELLED;
+	}
+	return IO_FAILED;
+}
+
+/*
+ * After a read that did not fill its buffer the kernel has nothing more: the next edge will tell
+ * of new data, so a try that could only give EAGAIN is saved. A hang-up gives no further edge.
+ */
+enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got)
+{
+	ssize_t n;
+
+	*got = 0;
+	if (stream->watch.fd < 0)
+		return IO_CLOSED;
+	if (!(stream->watch.ready & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+		return IO_AGAIN;
+	do
+		n = recv(stream->watch.fd, to, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		*got = (size_t)n;
+		if (*got < size)
+			stream->watch.ready &= ~(uint32_t)EPOLLIN;
+		return IO_OK;
+	}
+	if (n == 0)
+		return IO_EOF;
+	if (errno == EAGAIN)
+		stream->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLRDHUP);
+	return result_of_errno(errno);
+}
+
+enum io_result stream_send(struct stream *stream, const struct iovec *iov, int count,
+			   size_t *put)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+				 .msg_iovlen = (size_t)count};
+	ssize_t n;
+
+	*put = 0;
+	if (stream->watch.fd < 0)
+		return IO_CLOSED;
+	do
+		n = sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		*put = (size_t)n;
+		return IO_OK;
+	}
+	if (errno == EAGAIN)
+		stream->watch.ready &= ~(uint32_t)EPOLLOUT;
+	return result_of_errno(errno);
+}
+
+static enum io_result finish_connect(struct stream *stream, int64_t deadline_ms)
+{
+	enum io_result result;
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	/* A socket that was never connected reports HUP at once; wait for what connect tells. */
+	stream->watch.ready = 0;
+	result = result_of_wake(watch_wait(&stream->watch, EPOLLOUT, deadline_ms));
+	if (result != IO_OK)
+		return result;
+	if (getsockopt(stream->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error == 0)
+		return IO_OK;
+	errno = error;
+	return IO_FAILED;
+}
+
+enum io_result stream_connect(struct stream *stream, const struct sockaddr *address,
+			      socklen_t address_len, watch_function *on_event,
+			      int64_t deadline_ms, struct err *err)
+{
+	int one = 1;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	enum io_result result = IO_OK;
+
+	stream->watch.fd = -1;
+	stream->ssl = NULL;
+	if (fd < 0) {
+		err_set_errno(err, errno, "socket");
+		return IO_FAILED;
+	}
+	if (address->sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, address, address_len) < 0 && errno != EINPROGRESS) {
+		err_set_errno(err, errno, "connect");
+		close(fd);
+		return IO_FAILED;
+	}
+	if (stream_init(stream, fd, on_event, err) < 0) {
+		close(fd);
+		return IO_FAILED;
+	}
+	if (address->sa_family != AF_UNIX)
+		result = finish_connect(stream, deadline_ms);
+	else
+		stream->watch.ready |= EPOLLOUT;
+	if (result == IO_OK)
+		return IO_OK;
+	if (result == IO_FAILED)
+		err_set_errno(err, errno, "connect");
+	else
+		err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CANCELLED, "connect: %s",
+			io_result_text(result));
+	stream_close(stream);
+	return result;
+}
+
+int stream_start_tls(struct stream *stream, SSL_CTX *context, bool server, struct err *err)
+{
+	BIO *bio;
+
+	ERR_clear_error();
+	stream->ssl = SSL_new(context);
+	bio = stream->ssl ? stream_bio_new(stream) : NULL;
+	if (!bio) {
+		SSL_free(stream->ssl);
+		stream->ssl = NULL;
+		ERR_clear_error();
+		return err_set(err, ERR_MEMORY, "no memory for a TLS connection");
+	}
+	SSL_set_bio(stream->ssl, bio, bio);
+	if (server)
+		SSL_set_accept_state(stream->ssl);
+	else
+		SSL_set_connect_state(stream->ssl);
+	return 0;
+}
+
+static void note_tls_error(struct stream *stream)
+{
+	unsigned long code = ERR_peek_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+	snprintf(stream->tls_error, sizeof(stream->tls_error), "%s", reason ? reason : "");
+	ERR_clear_error();
+}
+
+/* What a failed SSL_* call means: IO_AGAIN with the direction to wait for in *events. */
+static enum io_result tls_result(struct stream *stream, int returned, uint32_t *events)
+{
+	int error = SSL_get_error(stream->ssl, returned);
+
+	*events = error == SSL_ERROR_WANT_WRITE ? EPOLLOUT : EPOLLIN;
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return IO_AGAIN;
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return IO_EOF;
+	note_tls_error(stream);
+	/* A peer that closes without close_notify: the framing above decides if that is complete. */
+	if (error == SSL_ERROR_SYSCALL)
+		return IO_CLOSED;
+	return IO_FAILED;
+}
+
+static enum io_result wait_for(struct stream *stream, uint32_t events, int64_t deadline_ms)
+{
+	if (stream->watch.fd < 0)
+		return IO_CLOSED;
+	return result_of_wake(watch_wait(&stream->watch, events, deadline_ms));
+}
+
+enum io_result stream_handshake(struct stream *stream, int64_t deadline_ms, struct err *err)
+{
+	enum io_result result;
+	uint32_t events;
+
+	for (;;) {
+		int done;
+
+		ERR_clear_error();
+		done = SSL_do_handshake(stream->ssl);
+		if (done == 1)
+			return IO_OK;
+		result = tls_result(stream, done, &events);
+		if (result == IO_AGAIN)
+			result = wait_for(stream, events, deadline_ms);
+		if (result != IO_OK)
+			break;
+	}
+	err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_IO, "TLS handshake: %s",
+		stream->tls_error[0] ? stream->tls_error : io_result_text(result));
+	return result;
+}
+
+struct span stream_alpn(const struct stream *stream)
+{
+	const unsigned char *name = NULL;
+	unsigned len = 0;
+
+	if (stream->ssl)
+		SSL_get0_alpn_selected(stream->ssl, &name, &len);
+	return span_of(name, len);
+}
+
+static enum io_result tls_try_read(struct stream *stream, void *to, size_t size, size_t *got,
+				   uint32_t *events)
+{
+	int returned;
+
+	*got = 0;
+	ERR_clear_error();
+	returned = SSL_read_ex(stream->ssl, to, size, got);
+	if (returned == 1)
+		return IO_OK;
+	return tls_result(stream, returned, events);
+}
+
+enum io_result stream_try_read(struct stream *stream, void *to, size_t size, size_t *got)
+{
+	uint32_t events;
+
+	if (!stream->ssl)
+		return stream_recv(stream, to, size, got);
+	return tls_try_read(stream, to, size, got, &events);
+}
+
+enum io_result stream_read(struct stream *stream, void *to, size_t size, size_t *got,
+			   int64_t deadline_ms)
+{
+	for (;;) {
+		uint32_t events = EPOLLIN;
+		enum io_result result = stream->ssl
+						? tls_try_read(stream, to, size, got, &events)
+						: stream_recv(stream, to, size, got);
+
+		if (result != IO_AGAIN)
+			return result;
+		result = wait_for(stream, events, deadline_ms);
+		if (result != IO_OK)
+			return result;
+	}
+}
+
+static enum io_result tls_try_write(struct stream *stream, const void *from, size_t size,
+				    size_t *put, uint32_t *events)
+{
+	int returned;
+
+	*put = 0;
+	if (size == 0)
+		return IO_OK;
+	ERR_clear_error();
+	returned = SSL_write_ex(stream->ssl, from, size, put);
+	if (returned == 1)
+		return IO_OK;
+	return tls_result(stream, returned, events);
+}
+
+static enum io_result try_write(struct stream *stream, const void *from, size_t size,
+				size_t *put, uint32_t *events)
+{
+	struct iovec iov = {(void *)(uintptr_t)from, size};
+
+	if (stream->ssl)
+		return tls_try_write(stream, from, size, put, events);
+	*events = EPOLLOUT;
+	return stream_send(stream, &iov, 1, put);
+}
+
+enum io_result stream_try_write(struct stream *stream, const void *from, size_t size,
+				size_t *put)
+{
+	uint32_t events;
+
+	return try_write(stream, from, size, put, &events);
+}
+
+enum io_result stream_write(struct stream *stream, const void *from, size_t size,
+			    int64_t deadline_ms)
+{
+	const char *at = from;
+
+	while (size) {
+		uint32_t events;
+		size_t put;
+		enum io_result result = try_write(stream, at, size, &put, &events);
+
+		if (result == IO_AGAIN)
+			result = wait_for(stream, events, deadline_ms);
+		if (result != IO_OK)
+			return result;
+		at += put;
+		size -= put;
+	}
+	return IO_OK;
+}
+
+static enum io_result plain_writev(struct stream *stream, struct iovec *iov, int count,
+				   int64_t deadline_ms)
+{
+	while (count) {
+		size_t put;
+		enum io_result result = stream_send(stream, iov, count, &put);
+
+		if (result == IO_AGAIN)
+			result = wait_for(stream, EPOLLOUT, deadline_ms);
+		if (result != IO_OK)
+			return result;
+		while (count && put >= iov->iov_len) {
+			put -= iov->iov_len;
+			iov++;
+			count--;
+		}
+		if (count) {
+			iov->iov_base = (char *)iov->iov_base + put;
+			iov->iov_len -= put;
+		}
+	}
+	return IO_OK;
+}
+
+enum io_result stream_writev(struct stream *stream, struct iovec *iov, int count,
+			     int64_t deadline_ms)
+{
+	if (!stream->ssl)
+		return plain_writev(stream, iov, count, deadline_ms);
+	for (int i = 0; i < count; i++) {
+		enum io_result result =
+			stream_write(stream, iov[i].iov_base, iov[i].iov_len, deadline_ms);
+
+		if (result != IO_OK)
+			return result;
+	}
+	return IO_OK;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+	if (stream->watch.fd < 0)
+		return;
+	if (stream->ssl && SSL_is_init_finished(stream->ssl)) {
+		ERR_clear_error();
+		SSL_shutdown(stream->ssl);
+		ERR_clear_error();
+	}
+	shutdown(stream->watch.fd, SHUT_WR);
+}
+
+bool stream_maybe_readable(const struct stream *stream)
+{
+	if (stream->watch.ready & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		return true;
+	return stream->ssl && SSL_has_pending(stream->ssl);
+}
+
+bool stream_peer_gone(const struct stream *stream)
+{
+	return stream->watch.fd < 0 || stream->watch.ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+}

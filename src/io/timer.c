@@ -1,0 +1,168 @@
+#include "io/loop_internal.h"
+
+static unsigned level_shift(unsigned level)
+{
+	return level == 0 ? 0 : WHEEL_FIRST_BITS + (level - 1) * WHEEL_BITS;
+}
+
+static unsigned level_slots(unsigned level)
+{
+	return level == 0 ? 1u << WHEEL_FIRST_BITS : 1u << WHEEL_BITS;
+}
+
+void wheel_init(struct timer_wheel *wheel, int64_t now_ms)
+{
+	wheel->now_ms = now_ms;
+	wheel->count = 0;
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		for (unsigned i = 0; i < WHEEL_SLOTS / 64; i++)
+			wheel->occupied[level][i] = 0;
+		for (unsigned i = 0; i < WHEEL_SLOTS; i++)
+			list_init(&wheel->slots[level][i]);
+	}
+}
+
+/* The lowest level whose span reaches the expiry. */
+static unsigned level_for(int64_t distance_ms)
+{
+	unsigned level = 0;
+
+	while (level < WHEEL_LEVELS - 1 && distance_ms >= (int64_t)level_slots(level)
+								  << level_shift(level))
+		level++;
+	return level;
+}
+
+void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
+{
+	int64_t due = at_ms > wheel->now_ms ? at_ms : wheel->now_ms + 1;
+	int64_t farthest = wheel->now_ms + ((int64_t)(level_slots(WHEEL_LEVELS - 1) - 1)
+					    << level_shift(WHEEL_LEVELS - 1));
+	unsigned level, slot;
+
+	if (due > farthest)
+		due = farthest;
+	level = level_for(due - wheel->now_ms);
+	slot = (unsigned)(due >> level_shift(level)) & (level_slots(level) - 1);
+	timer->at_ms = at_ms;
+	timer->level = level;
+	timer->slot = slot;
+	timer->armed = true;
+	list_push_back(&wheel->slots[level][slot], &timer->node);
+	wheel->occupied[level][slot / 64] |= (uint64_t)1 << slot % 64;
+	wheel->count++;
+}
+
+void wheel_remove(struct timer_wheel *wheel, struct timer *timer)
+{
+	struct list *slot = &wheel->slots[timer->level][timer->slot];
+
+	list_remove(&timer->node);
+	timer->armed = false;
+	wheel->count--;
+	if (list_empty(slot))
+		wheel->occupied[timer->level][timer->slot / 64] &=
+			~((uint64_t)1 << timer->slot % 64);
+}
+
+/* Fires what is due in the slot, and puts the rest where it now belongs. */
+static void empty_slot(struct timer_wheel *wheel, unsigned level, unsigned slot)
+{
+	struct list *head = &wheel->slots[level][slot];
+	struct list pending;
+
+	if (list_empty(head))
+		return;
+	list_init(&pending);
+	while (!list_empty(head)) {
+		struct timer *timer = list_entry(head->next, struct timer, node);
+
+		wheel_remove(wheel, timer);
+		if (timer->at_ms > wheel->now_ms) {
+			list_push_back(&pending, &timer->node);
+			continue;
+		}
+		timer->fire(timer);
+	}
+	while (!list_empty(&pending)) {
+		struct timer *timer = list_entry(list_pop_front(&pending), struct timer, node);
+
+		wheel_add(wheel, timer, timer->at_ms);
+	}
+}
+
+static void tick(struct timer_wheel *wheel)
+{
+	int64_t now = ++wheel->now_ms;
+
+	for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--)
+		if ((now & (((int64_t)1 << level_shift(level)) - 1)) == 0)
+			empty_slot(wheel, level,
+				   (unsigned)(now >> level_shift(level)) &
+					   (level_slots(level) - 1));
+	empty_slot(wheel, 0, (unsigned)now & (level_slots(0) - 1));
+}
+
+/* Ticks until the next occupied slot of a level, or the level's whole length. */
+static int64_t ticks_to_occupied(const struct timer_wheel *wheel, unsigned level)
+{
+	unsigned slots = level_slots(level);
+	unsigned now = (unsigned)(wheel->now_ms >> level_shift(level));
+
+	for (unsigned i = 1; i <= slots;) {
+		unsigned slot = (now + i) & (slots - 1);
+		uint64_t word = wheel->occupied[level][slot / 64] >> slot % 64;
+
+		if (word)
+			return i + (unsigned)__builtin_ctzll(word);
+		i += 64 - slot % 64;
+	}
+	return slots;
+}
+
+int64_t wheel_next_ms(const struct timer_wheel *wheel)
+{
+	int64_t next = INT64_MAX;
+
+	if (wheel->count == 0)
+		return next;
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		unsigned shift = level_shift(level);
+		int64_t at = ((wheel->now_ms >> shift) + ticks_to_occupied(wheel, level))
+			     << shift;
+
+		if (at < next)
+			next = at;
+	}
+	return next;
+}
+
+void wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
+{
+	while (wheel->now_ms < now_ms) {
+		int64_t next = wheel_next_ms(wheel);
+
+		if (next > now_ms) {
+			wheel->now_ms = now_ms;
+			return;
+		}
+		if (next > wheel->now_ms + 1)
+			wheel->now_ms = next - 1;
+		tick(wheel);
+	}
+}
+
+void timer_set(struct timer *timer, int64_t at_ms)
+{
+	struct timer_wheel *wheel = &loop_current()->wheel;
+
+	if (timer->armed)
+		wheel_remove(wheel, timer);
+	wheel_add(wheel, timer, at_ms);
+}
+
+void timer_clear(struct timer *timer)
+{
+	if (timer->armed)
+		wheel_remove(&loop_current()->wheel, timer);
+}
