@@ -1,0 +1,44 @@
+/*
+ * connection.h - what server connections of both versions share. Private to src/http.
+ */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+#include "http/server.h"
+
+struct http_connection {
+	struct stream stream; /* first: the watch's address is the connection's */
+	struct http_server *server;
+	struct http_peer peer;
+	struct list node; /* in server->connections */
+	struct timer idle_timer;
+	int flags; /* enum http_accept_flags */
+	/* Called in the loop; set by the version that took the connection over. */
+	void (*drain)(struct http_connection *c);
+	void (*destroy)(struct http_connection *c); /* closes and frees all at once */
+	/* Bytes read before the version was known (PROXY header, preface). */
+	char *early;
+	size_t early_len;
+};
+
+/*
+ * Takes a connection over after handshake and ALPN, in the connection's first fiber; returns when
+ * that fiber may end. The base object was allocated with http_connection_alloc and is embedded as
+ * a pointer: the version allocates its own state beside it.
+ */
+void h1_take_over(struct http_connection *c);
+void h2_take_over(struct http_connection *c);
+
+/* Unlinks, closes and frees the base object (not what the version added). */
+void http_connection_free(struct http_connection *c);
+
+/* An exchange with its arena and field array from the thread's free list; NULL: out of memory. */
+struct http_exchange *http_exchange_new(struct http_connection *c,
+					const struct http_exchange_ops *ops);
+void http_exchange_free(struct http_exchange *x);
+/* Runs the server's handler and completes or tears down what it left. */
+void http_exchange_run(struct http_exchange *x);
+/* Frees the calling thread's pooled exchanges. */
+void http_exchange_pool_release(void);
+
+#endif
