@@ -1,0 +1,667 @@
+/*
+ * config.h - the configuration as plain data: what `sallyport.yaml` says, checked, with every
+ * default filled in. A `struct config` is immutable after loading, reference-counted, and owns all
+ * that it points to; readers need no lock and keep spans for as long as they hold a reference.
+ *
+ * Conventions:
+ * - Every span is followed by a NUL in memory; an absent text has len 0 (ptr may be NULL).
+ * - A file name is resolved against the folder of the configuration file that names it.
+ * - Times are milliseconds, sizes are bytes. Where 0 has a meaning of its own the field says so.
+ * - CONFIG_LIST fields are {at, count}; pointers to a struct are NULL where the key is absent.
+ * - Names of enumerators are CONFIG_<KEY>_<VALUE>, in the order in which the file's reference
+ *   (docs/configuration.md) lists them.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/span.h"
+
+#define CONFIG_LIST(type)                                                                      \
+	struct {                                                                               \
+		type *at;                                                                      \
+		size_t count;                                                                  \
+	}
+
+/* Where something was written; file is the name as it was opened. Lines and columns from 1. */
+struct config_where {
+	const char *file;
+	uint32_t line;
+	uint32_t column;
+};
+
+struct config_strings {
+	struct span *at;
+	size_t count;
+};
+
+struct config_pair {
+	struct span name;
+	struct span value;
+};
+
+/* An IPv6 network, or an IPv4 one mapped into ::ffff:0:0/96 (prefix_bits is then 96 more). */
+struct config_cidr {
+	uint8_t address[16];
+	uint8_t prefix_bits;
+};
+
+/* What a client or server can be reached at: "host:port", "[v6]:port" or "unix:/path". */
+struct config_address {
+	struct span text; /* as written */
+	struct span host; /* without brackets; empty for a Unix socket. A name, IPv4 or IPv6 */
+	struct span unix_path; /* empty for TCP */
+	uint16_t port; /* 0 asks the kernel for one (tests) */
+};
+
+/* "100/s": count events every per_ms. */
+struct config_rate {
+	uint64_t count;
+	uint64_t per_ms;
+};
+
+/* ---- listen ---------------------------------------------------------------------------------- */
+
+enum config_client_auth {
+	CONFIG_CLIENT_AUTH_NONE,
+	CONFIG_CLIENT_AUTH_OPTIONAL,
+	CONFIG_CLIENT_AUTH_REQUIRED
+};
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_proxy_protocol {
+	CONFIG_PROXY_PROTOCOL_OFF,
+	CONFIG_PROXY_PROTOCOL_ACCEPT, /* v1 or v2 from trusted_proxies; others speak plainly */
+	CONFIG_PROXY_PROTOCOL_REQUIRE /* connections without a header, or not trusted, are closed */
+};
+
+struct config_certificate {
+	struct config_where where;
+	struct span certificate; /* file: PEM, leaf first, then its chain */
+	struct span key; /* file: PEM */
+	struct config_strings names; /* SNI names; empty: those of the certificate */
+	struct span ocsp; /* file: DER response to staple; may be empty */
+};
+
+struct config_listen_tls {
+	struct config_where where;
+	CONFIG_LIST(struct config_certificate)
+	certificates; /* at least one; first is the default */
+	struct span client_ca; /* file: PEM bundle; set when client_auth is not none */
+	enum config_client_auth client_auth;
+	enum config_tls_version min_version;
+	struct span ciphers; /* TLS 1.2, OpenSSL syntax; empty: our own modern list */
+	struct span ciphersuites; /* TLS 1.3, OpenSSL syntax; empty: OpenSSL's */
+	bool session_tickets;
+	uint64_t handshake_timeout_ms;
+};
+
+struct config_listen {
+	struct config_where where;
+	struct config_address address;
+	struct config_listen_tls *tls; /* NULL: plain text */
+	bool http2; /* ALPN h2 on TLS listeners */
+	bool h2c; /* HTTP/2 with prior knowledge on plain-text listeners */
+	enum config_proxy_protocol proxy_protocol;
+	bool reuse_port; /* a listening socket a worker */
+	uint32_t backlog;
+};
+
+/* ---- process and limits ---------------------------------------------------------------------- */
+
+struct config_http2_limits {
+	uint32_t streams; /* concurrent, a connection */
+	uint32_t resets; /* RST_STREAM from the client allowed each resets_interval_ms */
+	uint64_t resets_interval_ms;
+	uint32_t continuations; /* CONTINUATION frames a header block */
+	uint64_t header_list_bytes;
+	uint64_t window_bytes; /* a stream */
+	uint64_t connection_window_bytes;
+};
+
+struct config_limits {
+	uint64_t request_line_bytes;
+	uint32_t header_count;
+	uint64_t header_bytes; /* all fields of a request together */
+	uint64_t body_bytes; /* 0: no limit */
+	uint64_t headers_timeout_ms; /* from the first byte to the end of the head */
+	uint64_t body_rate_bytes; /* a second; slower bodies are cut off. 0: no minimum */
+	uint64_t body_grace_ms; /* before body_rate_bytes holds */
+	uint64_t keep_alive_timeout_ms; /* idle between requests */
+	uint32_t requests_per_connection; /* 0: no limit */
+	uint32_t connections; /* of all workers together */
+	uint32_t connections_per_address; /* 0: no limit */
+	uint64_t
+		drain_timeout_ms; /* reload, upgrade, stop: what is still open then is cut off */
+	uint64_t buffer_bytes; /* an I/O buffer */
+	uint64_t exchange_memory_bytes; /* the arena of one exchange */
+	struct config_http2_limits http2;
+};
+
+enum config_forwarded { CONFIG_FORWARDED_DROP, CONFIG_FORWARDED_TRUSTED };
+enum { CONFIG_FORWARDED_SEND_X = 1, CONFIG_FORWARDED_SEND_RFC7239 = 2 };
+
+struct config_forwarded_headers {
+	enum config_forwarded client_headers; /* TRUSTED: believed from trusted_proxies only */
+	unsigned send; /* CONFIG_FORWARDED_SEND_* */
+	struct span request_id_header; /* lower case */
+	bool request_id_accept; /* from trusted_proxies: keep the id that they sent */
+	struct span via; /* our pseudonym in Via; empty: send none */
+};
+
+struct config_admin {
+	struct config_where where;
+	bool enabled;
+	struct config_address address;
+};
+
+enum config_access_log {
+	CONFIG_ACCESS_LOG_OFF,
+	CONFIG_ACCESS_LOG_STDOUT,
+	CONFIG_ACCESS_LOG_STDERR,
+	CONFIG_ACCESS_LOG_FILE
+};
+
+struct config_log {
+	enum log_level level;
+	enum log_format format;
+	enum config_access_log access;
+	struct span access_path; /* for CONFIG_ACCESS_LOG_FILE */
+	struct span audit_path; /* empty: no audit log */
+};
+
+/* ---- identity -------------------------------------------------------------------------------- */
+
+/* JWS algorithms (RFC 7518, RFC 8037) as bits of an allow-list. */
+enum config_jws {
+	CONFIG_JWS_RS256 = 1 << 0,
+	CONFIG_JWS_RS384 = 1 << 1,
+	CONFIG_JWS_RS512 = 1 << 2,
+	CONFIG_JWS_PS256 = 1 << 3,
+	CONFIG_JWS_PS384 = 1 << 4,
+	CONFIG_JWS_PS512 = 1 << 5,
+	CONFIG_JWS_ES256 = 1 << 6,
+	CONFIG_JWS_ES384 = 1 << 7,
+	CONFIG_JWS_ES512 = 1 << 8,
+	CONFIG_JWS_EDDSA = 1 << 9,
+};
+
+/* Where in a token the gateway finds things; each a path of member names, outermost first. */
+struct config_claims {
+	struct config_strings subject;
+	struct config_strings client;
+	struct config_strings scope; /* a space-separated string, or an array of strings */
+	struct config_strings roles; /* empty: tokens give no roles */
+	struct config_strings permissions; /* empty: tokens give no permissions */
+};
+
+struct config_introspection {
+	struct config_where where;
+	struct span url; /* RFC 7662 endpoint */
+	struct span client_id;
+	struct secret client_secret;
+	uint64_t cache_ttl_ms; /* an answer is never kept beyond the token's exp; 0: no cache */
+	uint64_t timeout_ms;
+	struct span ca; /* file: PEM bundle; empty: the system's */
+};
+
+struct config_provider {
+	struct config_where where;
+	struct span name; /* unique */
+	struct span issuer; /* compared with `iss` byte by byte */
+	struct config_strings audience; /* one of them must be in `aud`; at least one */
+	unsigned algorithms; /* enum config_jws */
+	struct span jwks_file; /* exactly one of jwks_file, jwks_url unless introspection */
+	struct span jwks_url;
+	struct span jwks_ca; /* file: PEM bundle for jwks_url; empty: the system's */
+	uint64_t jwks_refresh_ms;
+	uint64_t jwks_min_refetch_ms; /* between fetches because of an unknown kid */
+	uint64_t clock_skew_ms;
+	bool require_typ_at_jwt; /* RFC 9068 section 4 */
+	struct config_claims claims;
+	struct config_introspection *introspection; /* for tokens that are no JWT */
+};
+
+/* One key: the SHA-256 of what the client sends, and whom it stands for. */
+struct config_api_key {
+	struct config_where where;
+	uint8_t sha256[32];
+	struct span client; /* the identity */
+	struct config_strings roles;
+	struct config_strings scopes;
+	uint64_t expires_unix_s; /* 0: never */
+};
+
+struct config_api_keys {
+	struct config_where where;
+	struct span header; /* lower case */
+	CONFIG_LIST(struct config_api_key) keys; /* those of `keys` and of `file` together */
+};
+
+struct config_client_identity {
+	struct config_where where;
+	struct span
+		spiffe; /* "spiffe://domain/path", a trailing "/" + "*" matches below it; or */
+	struct span subject; /* an RFC 4514 distinguished name, the whole; or */
+	struct span dns; /* a DNS subject alternative name */
+	struct span identity; /* empty: the SPIFFE id, name or DNS name itself */
+	struct config_strings roles;
+	struct config_strings scopes;
+};
+
+struct config_role {
+	struct config_where where;
+	struct span name;
+	struct config_strings
+		permissions; /* "orders:read"; a last part "*" stands for every one */
+	struct config_strings includes; /* names of other roles; never a cycle */
+};
+
+struct config_lockout {
+	uint32_t failures;
+	uint64_t wait_ms;
+	uint64_t max_wait_ms;
+};
+
+struct config_identity {
+	struct config_where where;
+	struct span issuer; /* of the built-in server; empty: none */
+	struct config_lockout lockout;
+	CONFIG_LIST(struct config_provider) providers;
+	struct config_api_keys *api_keys;
+	CONFIG_LIST(struct config_client_identity) client_certificates;
+	CONFIG_LIST(struct config_role) roles;
+	uint32_t token_cache_size; /* entries a process; 0: no cache */
+	uint64_t token_cache_max_age_ms;
+	struct span realm; /* of WWW-Authenticate */
+};
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+enum config_protocol {
+	CONFIG_PROTOCOL_AUTO, /* http: HTTP/1.1; https: what ALPN gives; h2c: HTTP/2 */
+	CONFIG_PROTOCOL_HTTP1,
+	CONFIG_PROTOCOL_H2,
+	CONFIG_PROTOCOL_H2C
+};
+
+enum config_scheme { CONFIG_SCHEME_HTTP, CONFIG_SCHEME_HTTPS, CONFIG_SCHEME_H2C };
+
+struct config_endpoint {
+	struct config_where where;
+	struct span url; /* as written; has no path, query or userinfo */
+	enum config_scheme scheme;
+	struct config_address address; /* port filled in from the scheme */
+	struct span authority; /* host[:port] for a Host field; port left out when default */
+	uint32_t weight; /* 1 or more */
+};
+
+enum config_balance {
+	CONFIG_BALANCE_ROUND_ROBIN,
+	CONFIG_BALANCE_LEAST_REQUESTS,
+	CONFIG_BALANCE_CONSISTENT_HASH
+};
+enum config_hash_by {
+	CONFIG_HASH_BY_ADDRESS,
+	CONFIG_HASH_BY_HEADER,
+	CONFIG_HASH_BY_COOKIE,
+	CONFIG_HASH_BY_PATH,
+	CONFIG_HASH_BY_USER
+};
+
+struct config_timeout {
+	uint64_t connect_ms; /* TCP and TLS */
+	uint64_t request_ms; /* from the end of the request to the first byte of the response */
+	uint64_t idle_ms; /* between bytes, either way; 0: no limit */
+	uint64_t total_ms; /* the whole exchange; 0: no limit */
+};
+
+enum config_retry_on {
+	CONFIG_RETRY_ON_CONNECT = 1 << 0, /* no connection */
+	CONFIG_RETRY_ON_RESET = 1
+				<< 1, /* connection lost before the first byte of the answer */
+	CONFIG_RETRY_ON_TIMEOUT = 1 << 2, /* timeout.request passed */
+	CONFIG_RETRY_ON_502 = 1 << 3,
+	CONFIG_RETRY_ON_503 = 1 << 4,
+	CONFIG_RETRY_ON_504 = 1 << 5,
+	CONFIG_RETRY_ON_5XX = 1 << 6, /* any 5xx */
+};
+
+struct config_retry {
+	uint32_t
+		attempts; /* after the first; 0: none. Idempotent methods only (RFC 9110 9.2.2) */
+	uint32_t budget_percent; /* retries in progress over requests in progress */
+	uint32_t budget_min; /* retries a second that are always allowed */
+	unsigned on; /* enum config_retry_on */
+	uint64_t backoff_ms; /* before the first retry; doubles, with jitter */
+	uint64_t max_backoff_ms;
+};
+
+struct config_pool {
+	uint32_t size; /* connections an endpoint and worker */
+	uint64_t idle_timeout_ms;
+	uint32_t requests_per_connection; /* 0: no limit */
+};
+
+struct config_upstream_tls {
+	struct span ca; /* file: PEM bundle; empty: the system's */
+	struct span certificate; /* file: client certificate chain; may be empty */
+	struct span key; /* file */
+	struct span server_name; /* SNI and the name to verify; empty: the endpoint's host */
+	bool verify;
+	struct config_strings alpn; /* empty: by protocol */
+	enum config_tls_version min_version;
+};
+
+enum config_pass_identity {
+	CONFIG_PASS_IDENTITY_NONE,
+	CONFIG_PASS_IDENTITY_HEADERS,
+	CONFIG_PASS_IDENTITY_JWT
+};
+
+/* Names are lower case; an empty name is not sent. All are removed from client requests. */
+struct config_pass_headers {
+	struct span subject;
+	struct span client;
+	struct span roles; /* comma-separated */
+	struct span scopes; /* space-separated */
+};
+
+struct config_pass_jwt {
+	struct span header; /* lower case; "authorization" is sent as "Bearer ..." */
+	struct span key; /* file: PEM private key */
+	struct span key_id; /* `kid`; empty: the key's RFC 7638 thumbprint */
+	unsigned algorithm; /* one enum config_jws; 0: by the key's type */
+	struct span issuer;
+	struct span audience; /* empty: the service's name */
+	uint64_t ttl_ms;
+};
+
+struct config_service_identity {
+	struct config_where where;
+	enum config_pass_identity as;
+	struct config_pass_headers headers;
+	struct config_pass_jwt jwt;
+	bool forward_authorization; /* leave the client's Authorization and API key in place */
+};
+
+struct config_bulkhead {
+	uint32_t concurrent;
+	uint32_t queue;
+	uint64_t wait_ms;
+};
+
+struct config_breaker {
+	uint32_t window; /* requests */
+	uint32_t failure_rate_percent;
+	uint64_t slow_ms; /* an answer slower than this counts as a failure; 0: none does */
+	uint64_t open_ms;
+	uint32_t probes;
+};
+
+struct config_health {
+	struct span path;
+	uint64_t interval_ms;
+	uint64_t timeout_ms;
+	uint32_t healthy; /* good answers in a row that bring an endpoint back */
+	uint32_t unhealthy; /* bad ones that take it out */
+	uint32_t status_from, status_to; /* good answers, both inclusive */
+};
+
+/* A fixed answer. */
+struct config_answer {
+	struct config_where where;
+	uint32_t status;
+	struct span body; /* or */
+	struct span file;
+	struct span content_type;
+	CONFIG_LIST(struct config_pair) headers;
+};
+
+struct config_service {
+	struct config_where where;
+	struct span name;
+	uint32_t index; /* in config.services */
+	CONFIG_LIST(struct config_endpoint) endpoints; /* at least one */
+	enum config_protocol protocol;
+	enum config_balance balance;
+	enum config_hash_by hash_by;
+	struct span hash_name; /* of the header (lower case) or cookie */
+	struct config_timeout timeout;
+	struct config_retry retry;
+	struct config_pool pool;
+	struct config_upstream_tls tls;
+	struct config_service_identity identity;
+	struct span host; /* Host sent upstream; empty: the client's */
+	struct span contract; /* file: OpenAPI; empty: none */
+	struct config_bulkhead *bulkhead;
+	struct config_breaker *breaker;
+	struct config_health *health;
+	struct config_answer *fallback;
+};
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+enum config_auth { CONFIG_AUTH_REQUIRED, CONFIG_AUTH_OPTIONAL, CONFIG_AUTH_NONE };
+
+enum config_condition_kind {
+	CONFIG_CONDITION_EQUALS, /* the claim is, or contains, values.at[0] */
+	CONFIG_CONDITION_IN, /* ... one of values */
+	CONFIG_CONDITION_MATCHES, /* ... text that the whole pattern matches */
+	CONFIG_CONDITION_EXISTS
+};
+
+struct config_condition {
+	struct config_where where;
+	struct config_strings claim; /* path of member names */
+	enum config_condition_kind kind;
+	struct config_strings values;
+	struct span pattern; /* PCRE2, anchored at both ends */
+};
+
+enum config_limit_per {
+	CONFIG_LIMIT_PER_ADDRESS,
+	CONFIG_LIMIT_PER_USER, /* the address where nobody is authenticated */
+	CONFIG_LIMIT_PER_CLIENT,
+	CONFIG_LIMIT_PER_KEY, /* the API key */
+	CONFIG_LIMIT_PER_ROUTE,
+	CONFIG_LIMIT_PER_SERVICE
+};
+
+struct config_limit {
+	struct config_where where;
+	enum config_limit_per per;
+	struct config_rate rate;
+	uint64_t burst; /* at least 1; when absent the rate's count */
+};
+
+struct config_header_edit {
+	CONFIG_LIST(struct config_pair) set; /* names lower case; replaces what is there */
+	struct config_strings remove; /* lower case */
+};
+
+struct config_cors {
+	struct config_strings origins; /* "*" or whole origins */
+	struct config_strings methods;
+	struct config_strings headers;
+	struct config_strings expose;
+	bool credentials; /* never together with "*" */
+	uint64_t max_age_ms;
+};
+
+struct config_route {
+	struct config_where where;
+	uint32_t index; /* in config.routes */
+	struct config_strings
+		hosts; /* lower case; "*.example.com" is one label or more; empty: any */
+	struct span
+		path; /* "/a/b" exact, "/a/{id}" one segment, "/a/" + "**" all below and itself */
+	struct config_strings methods; /* empty: every method */
+	const struct config_service *service; /* NULL when `respond` is set */
+	struct config_answer *respond;
+	struct span
+		operation; /* name for logs, metrics, approvals; never empty after loading */
+	enum config_auth auth;
+	struct config_strings scopes; /* all of them */
+	struct config_strings roles; /* one of them */
+	struct config_strings permissions; /* all of them */
+	CONFIG_LIST(struct config_condition) claims; /* all of them */
+	CONFIG_LIST(struct config_limit) limits; /* all hold */
+	struct span strip_prefix; /* removed from the front of the path; empty: nothing */
+	struct span add_prefix; /* then put before it */
+	struct config_timeout
+		timeout; /* the route's, and where it says nothing the service's */
+	struct config_header_edit request_headers;
+	struct config_header_edit response_headers;
+	uint64_t body_bytes; /* the route's or limits.body_bytes; 0: no limit */
+	bool websocket;
+	struct config_cors *cors;
+};
+
+/* ---- response headers, storage, later phases --------------------------------------------------- */
+
+struct config_security_headers {
+	bool enabled;
+	/* name (lower case) and value of each field that responses get unless the service sent it */
+	CONFIG_LIST(struct config_pair) fields;
+	struct span hsts; /* value of Strict-Transport-Security on TLS; empty: not sent */
+	bool remove_server; /* Server, X-Powered-By and the like of the service are removed */
+};
+
+/* "sqlite:path", "postgres://...", "redis://..."; secrets because they may hold passwords. */
+struct config_store {
+	struct config_where where;
+	struct secret url; /* len 0: none given */
+	struct secret shared; /* len 0: state is not shared between replicas */
+};
+
+struct config_sensitive {
+	struct config_where where;
+	struct span operation;
+	uint32_t approvals;
+	struct span by; /* role */
+	uint64_t expires_ms;
+};
+
+enum config_waf_mode { CONFIG_WAF_MODE_OFF, CONFIG_WAF_MODE_DETECT, CONFIG_WAF_MODE_BLOCK };
+
+struct config_waf {
+	struct config_where where;
+	struct config_strings rules; /* "owasp-crs" or files */
+	uint32_t paranoia; /* 1 to 4 */
+	enum config_waf_mode mode;
+};
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+struct config_private;
+
+struct config {
+	CONFIG_LIST(struct config_listen) listen; /* at least one */
+	uint32_t workers; /* 0: one a core */
+	CONFIG_LIST(uint32_t) worker_cpus; /* worker i is pinned to element i modulo count */
+	struct span user; /* empty: stay */
+	struct span group; /* empty: the user's */
+	bool sandbox;
+	struct config_limits limits;
+	CONFIG_LIST(struct config_cidr) trusted_proxies;
+	struct config_forwarded_headers forwarded;
+	struct config_admin admin;
+	struct config_log log;
+	struct config_identity identity;
+	CONFIG_LIST(struct config_service) services;
+	CONFIG_LIST(struct config_route) routes;
+	struct config_security_headers headers;
+	struct config_store store;
+	CONFIG_LIST(struct config_sensitive) sensitive;
+	struct config_waf *waf;
+	struct config_private *priv; /* memory, references, what must be masked */
+};
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+enum config_severity { CONFIG_WARNING, CONFIG_ERROR };
+
+#define CONFIG_PROBLEMS_MAX 20
+
+/* Messages never hold a secret, nor a value that came from the environment. */
+struct config_problem {
+	enum config_severity severity;
+	char file[256];
+	uint32_t line; /* 0 where there is none (a file that cannot be opened) */
+	uint32_t column;
+	char message[320];
+};
+
+/* The first CONFIG_PROBLEMS_MAX, in the order of the file; zero it before use. */
+struct config_problems {
+	size_t count;
+	size_t errors; /* all that were found, also those not kept */
+	size_t warnings;
+	struct config_problem at[CONFIG_PROBLEMS_MAX];
+};
+
+/* How the loader reaches the outside; NULL members are not available to the file. */
+struct config_source {
+	/*
+	 * The whole of a file of at most `max_bytes` appended to `out`: 0 or -1 with err. For
+	 * included files, key files and `file:` secrets.
+	 */
+	int (*read_file)(void *context, const char *path, size_t max_bytes, struct buf *out,
+			 struct err *err);
+	/* 0 when the file that the configuration names can be read; -1 with err. */
+	int (*check_file)(void *context, const char *path, struct err *err);
+	/* The variable's value or NULL. */
+	const char *(*variable)(void *context, const char *name);
+	void *context;
+};
+
+/* Files and environment of this process. */
+extern const struct config_source config_source_system;
+/* As above, but does not look whether named certificates, keys and the like can be read. */
+extern const struct config_source config_source_unchecked;
+
+/*
+ * Reads and checks a file. 0 with *out holding one reference; or -1 with at least one error in
+ * *problems, *out untouched. Warnings may come with success. Not thread-safe against setenv.
+ */
+int config_load(const char *path, struct config **out,
+		struct config_problems *problems) MUST_CHECK;
+/* As above from memory; `name` stands for the file and its folder resolves relative paths. */
+int config_load_text(struct span text, const char *name, const struct config_source *source,
+		     struct config **out, struct config_problems *problems) MUST_CHECK;
+
+struct config *config_ref(struct config *cfg);
+/* NULL is allowed; the last one wipes the secrets and frees all. Safe from any thread. */
+void config_unref(struct config *cfg);
+
+/* "file:line:column: error: message\n" for each, and how many more there were. */
+void config_problems_print(const struct config_problems *problems, struct buf *out);
+
+/* ---- looking things up ----------------------------------------------------------------------- */
+
+/* NULL when there is none of that name. */
+const struct config_service *config_service_find(const struct config *cfg, struct span name);
+const struct config_role *config_role_find(const struct config *cfg, struct span name);
+bool config_cidr_contains(const struct config_cidr *cidr, const uint8_t address[16]);
+/* "RS256"; NULL for what is not exactly one bit of enum config_jws. */
+const char *config_jws_name(unsigned algorithm);
+
+/* ---- printing -------------------------------------------------------------------------------- */
+/* All append to `out`; look at buf_failed() afterwards. */
+
+/* The effective configuration as one JSON object; secrets and environment values are "***". */
+void config_print_masked(const struct config *cfg, struct buf *out);
+/* What `sallyport check` prints: every route with who may call it and under which limits. */
+void config_plan_text(const struct config *cfg, struct buf *out);
+void config_plan_json(const struct config *cfg, struct buf *out);
+
+/* The JSON Schema (2020-12) of the file, and the reference table for docs/configuration.md. */
+void config_write_json_schema(struct buf *out);
+void config_write_reference(struct buf *out);
+
+#endif
