@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "io/stream_bio.h"
+#include "io/tls_internal.h"
 
 const char *io_result_text(enum io_result result)
 {
@@ -26,6 +27,7 @@ const char *io_result_text(enum io_result result)
 int stream_init(struct stream *stream, int fd, watch_function *on_event, struct err *err)
 {
 	stream->ssl = NULL;
+	stream->tls_starved = false;
 	stream->tls_error[0] = '\0';
 	return watch_add(&stream->watch, fd, on_event, err);
 }
@@ -83,6 +85,7 @@ enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t 
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		*got = (size_t)n;
+		stream->tls_starved = false;
 		if (*got < size)
 			stream->watch.ready &= ~(uint32_t)EPOLLIN;
 		return IO_OK;
@@ -114,6 +117,20 @@ enum io_result stream_send(struct stream *stream, const struct iovec *iov, int c
 	if (errno == EAGAIN)
 		stream->watch.ready &= ~(uint32_t)EPOLLOUT;
 	return result_of_errno(errno);
+}
+
+static enum err_code err_code_of(enum io_result result)
+{
+	switch (result) {
+	case IO_OK:
+	case IO_AGAIN:
+	case IO_FAILED: return ERR_IO;
+	case IO_EOF:
+	case IO_CLOSED: return ERR_CLOSED;
+	case IO_TIMEOUT: return ERR_TIMEOUT;
+	case IO_CANCELLED: return ERR_CANCELLED;
+	}
+	return ERR_IO;
 }
 
 static enum io_result finish_connect(struct stream *stream, int64_t deadline_ms)
@@ -169,8 +186,7 @@ enum io_result stream_connect(struct stream *stream, const struct sockaddr *addr
 	if (result == IO_FAILED)
 		err_set_errno(err, errno, "connect");
 	else
-		err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CANCELLED, "connect: %s",
-			io_result_text(result));
+		err_set(err, err_code_of(result), "connect: %s", io_result_text(result));
 	stream_close(stream);
 	return result;
 }
@@ -182,7 +198,8 @@ int stream_start_tls(struct stream *stream, SSL_CTX *context, bool server, struc
 	ERR_clear_error();
 	stream->ssl = SSL_new(context);
 	bio = stream->ssl ? stream_bio_new(stream) : NULL;
-	if (!bio) {
+	if (!bio || tls_attach(stream->ssl) < 0) {
+		BIO_free(bio);
 		SSL_free(stream->ssl);
 		stream->ssl = NULL;
 		ERR_clear_error();
@@ -200,8 +217,14 @@ static void note_tls_error(struct stream *stream)
 {
 	unsigned long code = ERR_peek_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	long verified = SSL_get_verify_result(stream->ssl);
 
-	snprintf(stream->tls_error, sizeof(stream->tls_error), "%s", reason ? reason : "");
+	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
+		snprintf(stream->tls_error, sizeof(stream->tls_error), "%s: %s", reason,
+			 X509_verify_cert_error_string(verified));
+	else
+		snprintf(stream->tls_error, sizeof(stream->tls_error), "%s",
+			 reason ? reason : "");
 	ERR_clear_error();
 }
 
@@ -209,24 +232,34 @@ static void note_tls_error(struct stream *stream)
 static enum io_result tls_result(struct stream *stream, int returned, uint32_t *events)
 {
 	int error = SSL_get_error(stream->ssl, returned);
+	bool closed;
 
 	*events = error == SSL_ERROR_WANT_WRITE ? EPOLLOUT : EPOLLIN;
+	if (error == SSL_ERROR_WANT_READ)
+		stream->tls_starved = true;
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return IO_AGAIN;
 	if (error == SSL_ERROR_ZERO_RETURN)
 		return IO_EOF;
+	/*
+	 * A peer that closes without close_notify is no orderly end: the last bytes may have been
+	 * cut off by somebody on the way (RFC 8446 section 6.1).
+	 */
+	closed = error == SSL_ERROR_SYSCALL ||
+		 ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 	note_tls_error(stream);
-	/* A peer that closes without close_notify: the framing above decides if that is complete. */
-	if (error == SSL_ERROR_SYSCALL)
-		return IO_CLOSED;
-	return IO_FAILED;
+	return closed ? IO_CLOSED : IO_FAILED;
 }
 
 static enum io_result wait_for(struct stream *stream, uint32_t events, int64_t deadline_ms)
 {
+	enum io_result result;
+
 	if (stream->watch.fd < 0)
 		return IO_CLOSED;
-	return result_of_wake(watch_wait(&stream->watch, events, deadline_ms));
+	result = result_of_wake(watch_wait(&stream->watch, events, deadline_ms));
+	/* Closed under us: the TLS state is gone too. */
+	return result == IO_OK && stream->watch.fd < 0 ? IO_CLOSED : result;
 }
 
 enum io_result stream_handshake(struct stream *stream, int64_t deadline_ms, struct err *err)
@@ -239,15 +272,17 @@ enum io_result stream_handshake(struct stream *stream, int64_t deadline_ms, stru
 
 		ERR_clear_error();
 		done = SSL_do_handshake(stream->ssl);
-		if (done == 1)
+		if (done == 1) {
+			tls_handshake_done(stream->ssl);
 			return IO_OK;
+		}
 		result = tls_result(stream, done, &events);
 		if (result == IO_AGAIN)
 			result = wait_for(stream, events, deadline_ms);
 		if (result != IO_OK)
 			break;
 	}
-	err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_IO, "TLS handshake: %s",
+	err_set(err, err_code_of(result), "TLS handshake: %s",
 		stream->tls_error[0] ? stream->tls_error : io_result_text(result));
 	return result;
 }
@@ -410,7 +445,8 @@ bool stream_maybe_readable(const struct stream *stream)
 {
 	if (stream->watch.ready & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		return true;
-	return stream->ssl && SSL_has_pending(stream->ssl);
+	/* What is left of a record that TLS has found incomplete is no reason to read. */
+	return stream->ssl && !stream->tls_starved && SSL_has_pending(stream->ssl);
 }
 
 bool stream_peer_gone(const struct stream *stream)

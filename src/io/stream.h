@@ -27,6 +27,7 @@ const char *io_result_text(enum io_result result);
 struct stream {
 	struct watch watch;
 	SSL *ssl; /* NULL: plain */
+	bool tls_starved; /* TLS has asked for bytes that have not come yet */
 	char tls_error[96]; /* why the last TLS call failed, one line; empty when unknown */
 };
 
