@@ -12,19 +12,21 @@ struct http_connection {
 	struct http_peer peer;
 	struct list node; /* in server->connections */
 	struct timer idle_timer;
+	struct fiber *opener; /* runs the handshake; not valid afterwards */
 	int flags; /* enum http_accept_flags */
 	/* Called in the loop; set by the version that took the connection over. */
 	void (*drain)(struct http_connection *c);
-	void (*destroy)(struct http_connection *c); /* closes and frees all at once */
+	void (*destroy)(struct http_connection *c); /* ends all at once, exchanges too */
+	void *state; /* the version's own, allocated by it */
 	/* Bytes read before the version was known (PROXY header, preface). */
-	char *early;
+	char *early; /* a block from block_take, or NULL; the version takes it over */
 	size_t early_len;
 };
 
 /*
- * Takes a connection over after handshake and ALPN, in the connection's first fiber; returns when
- * that fiber may end. The base object was allocated with http_connection_alloc and is embedded as
- * a pointer: the version allocates its own state beside it.
+ * Takes a connection over after handshake and ALPN. Must not park: called in the connection's first
+ * fiber, or (HTTP/1 on a plain connection) in the loop. The version allocates its own state, sets
+ * c->state, drain, destroy and the watch's on_event, and on failure frees the connection.
  */
 void h1_take_over(struct http_connection *c);
 void h2_take_over(struct http_connection *c);
