@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "io/fiber_switch.h"
 #include "io/loop_internal.h"
@@ -21,6 +20,13 @@
 #define STACK_BYTES ((size_t)64 * 1024)
 #endif
 #define POOL_MAX 1024
+/*
+ * Wider than any frame (log lines and buffers of some KiB), so that no function steps over it. It
+ * takes address space only.
+ */
+#define GUARD_BYTES ((size_t)64 * 1024)
+/* TSan keeps a stack of calls a fiber: a call that switches must not have a frame of its own. */
+#define INLINE_FOR_TSAN __attribute__((always_inline)) static inline
 
 struct fiber {
 	struct fiber_context context;
@@ -62,47 +68,37 @@ struct fiber_thread {
 
 static _Thread_local struct fiber_thread thread;
 
-static size_t page_bytes(void)
-{
-	static size_t cached;
-
-	if (!cached)
-		cached = (size_t)sysconf(_SC_PAGESIZE);
-	return cached;
-}
-
 /* The struct lives at the top of its own stack, so that a fiber is one mapping. */
 static struct fiber *map_fiber(struct err *err)
 {
-	size_t guard = page_bytes();
 	char *base;
 	struct fiber *fiber;
 
-	base = mmap(NULL, guard + STACK_BYTES, PROT_READ | PROT_WRITE,
+	base = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED) {
 		err_set(err, ERR_MEMORY, "no memory for a fiber's stack");
 		return NULL;
 	}
-	if (mprotect(base, guard, PROT_NONE) < 0) {
-		munmap(base, guard + STACK_BYTES);
+	if (mprotect(base, GUARD_BYTES, PROT_NONE) < 0) {
+		munmap(base, GUARD_BYTES + STACK_BYTES);
 		err_set(err, ERR_MEMORY, "cannot guard a fiber's stack");
 		return NULL;
 	}
-	fiber = (struct fiber *)(void *)(base + guard + STACK_BYTES -
+	fiber = (struct fiber *)(void *)(base + GUARD_BYTES + STACK_BYTES -
 					 ((sizeof(*fiber) + 63) & ~(size_t)63));
-	fiber->stack = base + guard;
+	fiber->stack = base + GUARD_BYTES;
 	return fiber;
 }
 
 static void unmap_fiber(struct fiber *fiber)
 {
-	char *base = fiber->stack - page_bytes();
+	char *base = fiber->stack - GUARD_BYTES;
 
 #ifdef HAVE_ASAN
 	__asan_unpoison_memory_region(fiber->stack, STACK_BYTES);
 #endif
-	munmap(base, page_bytes() + STACK_BYTES);
+	munmap(base, GUARD_BYTES + STACK_BYTES);
 }
 
 static size_t usable_stack(const struct fiber *fiber)
@@ -111,7 +107,7 @@ static size_t usable_stack(const struct fiber *fiber)
 }
 
 /* Tells the sanitizers which stack runs next; `dying` frees the fake stack of the one left. */
-static void before_switch_to_fiber(struct fiber *fiber)
+INLINE_FOR_TSAN void before_switch_to_fiber(struct fiber *fiber)
 {
 #ifdef HAVE_ASAN
 	__sanitizer_start_switch_fiber(&thread.main_fake_stack, fiber->stack,
@@ -125,14 +121,14 @@ static void before_switch_to_fiber(struct fiber *fiber)
 	(void)fiber;
 }
 
-static void after_switch_to_main(void)
+INLINE_FOR_TSAN void after_switch_to_main(void)
 {
 #ifdef HAVE_ASAN
 	__sanitizer_finish_switch_fiber(thread.main_fake_stack, NULL, NULL);
 #endif
 }
 
-static void before_switch_to_main(struct fiber *fiber, bool dying)
+INLINE_FOR_TSAN void before_switch_to_main(struct fiber *fiber, bool dying)
 {
 #ifdef HAVE_ASAN
 	__sanitizer_start_switch_fiber(dying ? NULL : &fiber->fake_stack, thread.main_stack,
@@ -145,7 +141,7 @@ static void before_switch_to_main(struct fiber *fiber, bool dying)
 	(void)dying;
 }
 
-static void after_switch_to_fiber(struct fiber *fiber)
+INLINE_FOR_TSAN void after_switch_to_fiber(struct fiber *fiber)
 {
 #ifdef HAVE_ASAN
 	__sanitizer_finish_switch_fiber(fiber->fake_stack, &thread.main_stack,
@@ -263,10 +259,7 @@ void fiber_run_ready(struct loop *loop)
 	if (list_empty(&loop->ready))
 		return;
 	/* Only those that are ready now: what they make ready waits for the next round. */
-	batch = loop->ready;
-	batch.next->prev = &batch;
-	batch.prev->next = &batch;
-	list_init(&loop->ready);
+	list_replace(&batch, &loop->ready);
 	while ((node = list_pop_front(&batch))) {
 		struct fiber *fiber = list_entry(node, struct fiber, ready_node);
 
@@ -284,6 +277,13 @@ static enum fiber_wake wake_reason(struct fiber *fiber)
 	return fiber->timed_out ? FIBER_TIMEOUT : FIBER_EVENT;
 }
 
+static void leave(struct fiber *fiber)
+{
+	before_switch_to_main(fiber, false);
+	fiber_context_switch(&fiber->context, &thread.main);
+	after_switch_to_fiber(fiber);
+}
+
 enum fiber_wake fiber_park(int64_t deadline_ms)
 {
 	struct fiber *fiber = thread.running;
@@ -299,9 +299,7 @@ enum fiber_wake fiber_park(int64_t deadline_ms)
 		timer_set(&fiber->timer, deadline_ms);
 	fiber->timed_out = false;
 	fiber->parked = true;
-	before_switch_to_main(fiber, false);
-	fiber_context_switch(&fiber->context, &thread.main);
-	after_switch_to_fiber(fiber);
+	leave(fiber);
 	fiber->parked = false;
 	timer_clear(&fiber->timer);
 	reason = wake_reason(fiber);
@@ -338,8 +336,9 @@ bool fiber_is_cancelled(void)
 
 void fiber_yield(void)
 {
+	/* Not a park: a wake or a cancellation must neither cut it short nor be used up. */
 	make_ready(thread.running);
-	fiber_park(FIBER_FOREVER);
+	leave(thread.running);
 }
 
 enum fiber_wake fiber_sleep_ms(int64_t ms)

@@ -1,7 +1,7 @@
 /*
  * fiber.h - cooperative threads of one loop: code that reads from top to bottom and parks itself
  * when it must wait. A fiber belongs to the thread that started it. Stacks are pooled a thread,
- * end in a guard page, and are 64 KiB (256 KiB under sanitizers).
+ * end in guard pages, and are 64 KiB (256 KiB under sanitizers).
  *
  * Rules: every wait has a deadline; hold no lock across a wait; a cancelled wait returns
  * FIBER_CANCELLED and the function unwinds through its clean-up.
@@ -49,7 +49,7 @@ void fiber_cancel(struct fiber *fiber);
 bool fiber_uncancel(void);
 bool fiber_is_cancelled(void);
 
-/* Lets others run; returns when the loop has gone round once. */
+/* Lets the others that are ready run, also when cancelled. */
 void fiber_yield(void);
 enum fiber_wake fiber_sleep_ms(int64_t ms);
 

@@ -1,5 +1,6 @@
 #include "io/loop.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ struct loop *loop_new(struct err *err)
 	wheel_init(&loop->wheel, loop->now_ms);
 	list_init(&loop->ready);
 	list_init(&loop->deferred);
+	list_init(&loop->deferred_next);
 	pthread_mutex_init(&loop->mailbox_lock, NULL);
 	loop->mailbox_tail = &loop->mailbox;
 	current = loop;
@@ -169,6 +171,14 @@ void loop_defer(struct deferred *deferred)
 	list_push_back(&current->deferred, &deferred->node);
 }
 
+void loop_defer_next(struct deferred *deferred)
+{
+	if (deferred->queued)
+		return;
+	deferred->queued = true;
+	list_push_back(&current->deferred_next, &deferred->node);
+}
+
 void loop_undefer(struct deferred *deferred)
 {
 	if (!deferred->queued)
@@ -177,12 +187,11 @@ void loop_undefer(struct deferred *deferred)
 	list_remove(&deferred->node);
 }
 
-/* Work that defers more work is run in this round too; it is meant for flushing, which ends. */
-static void run_deferred(struct loop *loop)
+static void run_deferred(struct loop *loop, struct list *from)
 {
 	struct list *node;
 
-	while ((node = list_pop_front(&loop->deferred))) {
+	while ((node = list_pop_front(from))) {
 		struct deferred *deferred = list_entry(node, struct deferred, node);
 
 		deferred->queued = false;
@@ -190,6 +199,17 @@ static void run_deferred(struct loop *loop)
 		deferred->run(deferred);
 		loop_step_end(loop);
 	}
+}
+
+/* Only what was there at the start: what it queues again is for the round after. */
+static void run_deferred_next(struct loop *loop)
+{
+	struct list batch;
+
+	if (list_empty(&loop->deferred_next))
+		return;
+	list_replace(&batch, &loop->deferred_next);
+	run_deferred(loop, &batch);
 }
 
 int watch_add(struct watch *watch, int fd, watch_function *on_event, struct err *err)
@@ -221,6 +241,8 @@ void watch_remove(struct watch *watch)
 		fiber_wake(watch->reader);
 	if (watch->writer)
 		fiber_wake(watch->writer);
+	if (watch->other)
+		fiber_wake(watch->other);
 }
 
 enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadline_ms)
@@ -230,6 +252,9 @@ enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadlin
 
 	if (events & EPOLLIN)
 		wanted |= EPOLLRDHUP;
+	if (*waiter)
+		waiter = &watch->other;
+	assert(!*waiter);
 	*waiter = fiber_self();
 	while (!(watch->ready & wanted) && watch->fd >= 0) {
 		enum fiber_wake reason = fiber_park(deadline_ms);
@@ -260,6 +285,8 @@ static void dispatch(struct loop *loop, struct watch *watch, uint32_t events)
 		fiber_wake(watch->reader);
 	if (watch->writer && events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		fiber_wake(watch->writer);
+	if (watch->other)
+		fiber_wake(watch->other);
 }
 
 static void dispatch_all(struct loop *loop)
@@ -286,7 +313,8 @@ static int wait_for_events(struct loop *loop, int64_t max_wait_ms)
 
 	if (next_ms != INT64_MAX && next_ms - loop->now_ms < wait_ms)
 		wait_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
-	if (!list_empty(&loop->ready) || !list_empty(&loop->deferred))
+	if (!list_empty(&loop->ready) || !list_empty(&loop->deferred) ||
+	    !list_empty(&loop->deferred_next))
 		wait_ms = 0;
 	return epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, (int)wait_ms);
 }
@@ -317,10 +345,12 @@ void loop_step(struct loop *loop, int64_t max_wait_ms)
 		log_message(LOG_ERROR, "loop.epoll_failed", "errno %d", errno);
 	loop->event_count = count > 0 ? count : 0;
 	dispatch_all(loop);
+	run_deferred_next(loop);
 	wheel_advance(&loop->wheel, loop->now_ms);
 	for (int pass = 0; pass < READY_PASSES && !list_empty(&loop->ready); pass++)
 		fiber_run_ready(loop);
-	run_deferred(loop);
+	/* Work that defers more work is run now too; it is meant for flushing, which ends. */
+	run_deferred(loop, &loop->deferred);
 	note_lag(loop, (clock_ns() - start_ns) / 1000);
 }
 

@@ -61,6 +61,7 @@ struct watch {
 		ready; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR seen and not used up */
 	struct fiber *reader; /* parked in watch_wait */
 	struct fiber *writer;
+	struct fiber *other; /* waits for what another waits for: TLS reads may have to write */
 	watch_function *on_event; /* may be NULL; runs in the loop before waiters are woken */
 };
 /* Registers a non-blocking descriptor for reading and writing. The watch must not move. */
@@ -87,6 +88,9 @@ static inline void deferred_init(struct deferred *deferred,
 }
 /* Harmless when queued already. */
 void loop_defer(struct deferred *deferred);
+/* As loop_defer, but in the next round, after new events: for work that is cut into turns. */
+void loop_defer_next(struct deferred *deferred);
+/* Takes it back, from either. */
 void loop_undefer(struct deferred *deferred);
 
 /* --- mailbox: work sent to a loop by other threads --- */

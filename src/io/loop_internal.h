@@ -38,6 +38,7 @@ struct loop {
 	struct timer_wheel wheel;
 	struct list ready; /* fibers */
 	struct list deferred;
+	struct list deferred_next;
 	struct epoll_event events[LOOP_EVENTS_MAX];
 	int event_count;
 	int event_next;
@@ -55,6 +56,15 @@ struct loop {
 
 /* Runs every fiber that is ready now. */
 void fiber_run_ready(struct loop *loop);
+
+/* Moves all nodes from `from` to the uninitialised `to`. */
+static inline void list_replace(struct list *to, struct list *from)
+{
+	*to = *from;
+	to->next->prev = to;
+	to->prev->next = to;
+	list_init(from);
+}
 
 static inline void loop_step_begin(struct loop *loop)
 {

@@ -33,24 +33,26 @@ static unsigned level_for(int64_t distance_ms)
 	return level;
 }
 
-void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
+static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms)
 {
-	int64_t due = at_ms > wheel->now_ms ? at_ms : wheel->now_ms + 1;
 	int64_t farthest = wheel->now_ms + ((int64_t)(level_slots(WHEEL_LEVELS - 1) - 1)
 					    << level_shift(WHEEL_LEVELS - 1));
-	unsigned level, slot;
+	int64_t due = due_ms < farthest ? due_ms : farthest;
+	unsigned level = level_for(due - wheel->now_ms);
+	unsigned slot = (unsigned)(due >> level_shift(level)) & (level_slots(level) - 1);
 
-	if (due > farthest)
-		due = farthest;
-	level = level_for(due - wheel->now_ms);
-	slot = (unsigned)(due >> level_shift(level)) & (level_slots(level) - 1);
-	timer->at_ms = at_ms;
 	timer->level = level;
 	timer->slot = slot;
 	timer->armed = true;
 	list_push_back(&wheel->slots[level][slot], &timer->node);
 	wheel->occupied[level][slot / 64] |= (uint64_t)1 << slot % 64;
 	wheel->count++;
+}
+
+void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
+{
+	timer->at_ms = at_ms;
+	insert(wheel, timer, at_ms > wheel->now_ms ? at_ms : wheel->now_ms + 1);
 }
 
 void wheel_remove(struct timer_wheel *wheel, struct timer *timer)
@@ -65,42 +67,48 @@ void wheel_remove(struct timer_wheel *wheel, struct timer *timer)
 			~((uint64_t)1 << timer->slot % 64);
 }
 
-/* Fires what is due in the slot, and puts the rest where it now belongs. */
-static void empty_slot(struct timer_wheel *wheel, unsigned level, unsigned slot)
+/*
+ * Puts the timers of a slot where they now belong; those due in this tick go to the slot of level
+ * 0 that it fires next. None fires here: a callback may clear or move any timer, so all of them
+ * must be in the wheel whenever one runs.
+ */
+static void cascade(struct timer_wheel *wheel, unsigned level, unsigned slot)
 {
 	struct list *head = &wheel->slots[level][slot];
-	struct list pending;
+	struct timer *last;
 
 	if (list_empty(head))
 		return;
-	list_init(&pending);
-	while (!list_empty(head)) {
+	/* A timer beyond the wheel's reach may come back to the same slot, behind the last. */
+	last = list_entry(head->prev, struct timer, node);
+	for (;;) {
 		struct timer *timer = list_entry(head->next, struct timer, node);
 
 		wheel_remove(wheel, timer);
-		if (timer->at_ms > wheel->now_ms) {
-			list_push_back(&pending, &timer->node);
-			continue;
-		}
-		timer->fire(timer);
-	}
-	while (!list_empty(&pending)) {
-		struct timer *timer = list_entry(list_pop_front(&pending), struct timer, node);
-
-		wheel_add(wheel, timer, timer->at_ms);
+		insert(wheel, timer,
+		       timer->at_ms > wheel->now_ms ? timer->at_ms : wheel->now_ms);
+		if (timer == last)
+			return;
 	}
 }
 
 static void tick(struct timer_wheel *wheel)
 {
 	int64_t now = ++wheel->now_ms;
+	struct list *due = &wheel->slots[0][(unsigned)now & (level_slots(0) - 1)];
 
 	for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--)
 		if ((now & (((int64_t)1 << level_shift(level)) - 1)) == 0)
-			empty_slot(wheel, level,
-				   (unsigned)(now >> level_shift(level)) &
-					   (level_slots(level) - 1));
-	empty_slot(wheel, 0, (unsigned)now & (level_slots(0) - 1));
+			cascade(wheel, level,
+				(unsigned)(now >> level_shift(level)) &
+					(level_slots(level) - 1));
+	/* What a callback arms is due in a later tick, so it lands in another slot. */
+	while (!list_empty(due)) {
+		struct timer *timer = list_entry(due->next, struct timer, node);
+
+		wheel_remove(wheel, timer);
+		timer->fire(timer);
+	}
 }
 
 /* Ticks until the next occupied slot of a level, or the level's whole length. */

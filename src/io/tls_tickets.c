@@ -200,7 +200,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 			result = 1;
 	} else if (EVP_DecryptInit_ex2(cipher, tickets->cipher, key.cipher, iv, NULL) == 1 &&
 		   set_mac(mac, &key) == 1) {
-		result = newest ? 1 : 2;
+		/* Clients use a TLS 1.3 ticket once (RFC 8446 appendix C.4): give them the next. */
+		result = newest && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 	}
 	secret_wipe(&key, sizeof(key));
 	return result;
