@@ -461,11 +461,13 @@ struct config_condition {
 	enum config_condition_kind kind;
 	struct config_strings values;
 	struct span pattern; /* PCRE2, anchored at both ends */
+	bool exists; /* for CONFIG_CONDITION_EXISTS */
 };
 
 enum config_limit_per {
 	CONFIG_LIMIT_PER_ADDRESS,
-	CONFIG_LIMIT_PER_USER, /* the address where nobody is authenticated */
+	/* the next three: the address where there is none */
+	CONFIG_LIMIT_PER_USER,
 	CONFIG_LIMIT_PER_CLIENT,
 	CONFIG_LIMIT_PER_KEY, /* the API key */
 	CONFIG_LIMIT_PER_ROUTE,
@@ -476,7 +478,7 @@ struct config_limit {
 	struct config_where where;
 	enum config_limit_per per;
 	struct config_rate rate;
-	uint64_t burst; /* at least 1; when absent the rate's count */
+	uint32_t burst; /* at least 1; when absent the rate's count */
 };
 
 struct config_header_edit {
@@ -501,6 +503,7 @@ struct config_route {
 	struct span
 		path; /* "/a/b" exact, "/a/{id}" one segment, "/a/" + "**" all below and itself */
 	struct config_strings methods; /* empty: every method */
+	struct span service_name; /* empty when `respond` is set */
 	const struct config_service *service; /* NULL when `respond` is set */
 	struct config_answer *respond;
 	struct span
@@ -532,7 +535,7 @@ struct config_security_headers {
 	bool remove_server; /* Server, X-Powered-By and the like of the service are removed */
 };
 
-/* "sqlite:path", "postgres://...", "redis://..."; secrets because they may hold passwords. */
+/* "sqlite:path", "postgres://...", "redis://..."; secrets as they may hold passwords. */
 struct config_store {
 	struct config_where where;
 	struct secret url; /* len 0: none given */
@@ -561,6 +564,7 @@ struct config_waf {
 struct config_private;
 
 struct config {
+	struct config_strings include; /* files whose contents are already part of the rest */
 	CONFIG_LIST(struct config_listen) listen; /* at least one */
 	uint32_t workers; /* 0: one a core */
 	CONFIG_LIST(uint32_t) worker_cpus; /* worker i is pinned to element i modulo count */
@@ -654,7 +658,10 @@ const char *config_jws_name(unsigned algorithm);
 /* ---- printing -------------------------------------------------------------------------------- */
 /* All append to `out`; look at buf_failed() afterwards. */
 
-/* The effective configuration as one JSON object; secrets and environment values are "***". */
+/*
+ * The effective configuration as one JSON object. Secrets, and free texts that came from the
+ * environment, are "***"; file names, addresses and endpoints are shown.
+ */
 void config_print_masked(const struct config *cfg, struct buf *out);
 /* What `sallyport check` prints: every route with who may call it and under which limits. */
 void config_plan_text(const struct config *cfg, struct buf *out);

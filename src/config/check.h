@@ -1,0 +1,17 @@
+/* check.h - what only the whole configuration shows. Used inside config only. */
+#ifndef CONFIG_CHECK_H
+#define CONFIG_CHECK_H
+
+#include "config/reader.h"
+
+/*
+ * Finds the services of the routes, fills in what routes inherit, and reports what does not fit
+ * together to reader->problems. reader->path must be the root.
+ */
+void check_config(struct reader *reader, struct config *cfg);
+
+/* The nearest of the names within two or three edits of `wrong`, or one with ptr NULL. */
+struct span check_nearest(struct span wrong, struct span (*name)(const void *context, size_t i),
+			  const void *context, size_t count);
+
+#endif

@@ -1,0 +1,14 @@
+/* include.h - putting included files together with the one that names them. */
+#ifndef CONFIG_INCLUDE_H
+#define CONFIG_INCLUDE_H
+
+#include "config/reader.h"
+
+/*
+ * Reads the files that the key `include` of the mapping `root` names, and adds their keys to it:
+ * lists are put one after the other, and so are the services; any other key may be in one file
+ * only. What is wrong goes to reader->problems.
+ */
+void include_files(struct reader *reader, struct tree_node *root);
+
+#endif

@@ -1,0 +1,27 @@
+/* schema_parts.h - what the tables of the schema share. Included by schema*.c only. */
+#ifndef CONFIG_SCHEMA_PARTS_H
+#define CONFIG_SCHEMA_PARTS_H
+
+#include "config/reader.h"
+#include "config/schema.h"
+#include "config/value.h"
+
+#define KEY(key, kind, structure, field)                                                       \
+	.name = (key), .type = SCHEMA_##kind, .offset = offsetof(struct structure, field)
+/* A mapping in the file whose keys are fields of the struct that it is in. */
+#define GROUP(key, object_schema)                                                              \
+	.name = (key), .type = SCHEMA_OBJECT, .offset = 0, .object = (object_schema)
+
+extern const struct schema_name schema_tls_versions[];
+extern const struct schema_name schema_jws_names[];
+
+extern const struct schema_object schema_listen;
+extern const struct schema_object schema_identity;
+extern const struct schema_object schema_service;
+extern const struct schema_object schema_answer;
+extern const struct schema_object schema_route;
+
+/* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */
+unsigned schema_given(const struct tree_node *node, const char *const *keys);
+
+#endif
