@@ -276,7 +276,7 @@ NOINLINE static unsigned dig(unsigned depth, const volatile char *above)
 	if (depth == 0)
 		return 0;
 	below = dig(depth - 1, frame);
-	return below + 1 + (frame[depth % sizeof(frame)] & ~1U);
+	return below + (frame[depth % sizeof(frame)] <= 1 ? 1 : 2);
 }
 
 static void dig_deep(void *arg)

@@ -94,7 +94,8 @@ static void test_timers_fire_as_the_model_says(void **state)
 {
 	(void)state;
 	wheel_init(&wheel, (int64_t)rand_below((uint64_t)1 << 30));
-	previous_ms = fired = 0;
+	previous_ms = 0;
+	fired = 0;
 	for (int i = 0; i < TIMERS; i++) {
 		timer_init(&models[i].timer, on_fire);
 		models[i].armed = false;
@@ -127,7 +128,8 @@ static void test_deadlines_beyond_the_wheel(void **state)
 	wheel_init(&wheel, 12345);
 	timer_init(&models[0].timer, on_fire);
 	models[0].chain = 0;
-	previous_ms = fired = 0;
+	previous_ms = 0;
+	fired = 0;
 	model_set(&models[0], 12345 + far_ms);
 	wheel_advance(&wheel, 12345 + far_ms - 1);
 	assert_int_equal(fired, 0);
