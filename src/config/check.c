@@ -277,52 +277,76 @@ static void append_shape(struct buf *out, struct span path)
 	}
 }
 
-/* Reports the route when its host, path and method (each empty: any) are those of another. */
-static void check_one_target(struct reader *reader, struct map *seen, struct buf *key,
-			     struct span host, struct config_route *route, struct span method)
-{
-	struct config_route *first;
-	struct span own;
-	void *before;
+/* What routes have taken so far: from host, shape of the path and method to the route. */
+struct targets {
+	struct reader *reader;
+	struct map seen;
+	struct buf key;
+};
 
-	buf_clear(key);
-	buf_append(key, host);
-	append_shape(key, route->path);
-	buf_append_byte(key, ' ');
-	buf_append(key, method);
-	own = arena_dup(reader->trees, buf_span(key));
-	if (buf_failed(key) || !own.ptr) {
-		reader->out_of_memory = true;
-		return;
-	}
-	if (is_new(reader, seen, own, route, &before))
-		return;
-	first = before;
-	if (first != route)
-		report(reader, CONFIG_ERROR, "routes", SPAN_NONE, route->index, route->where,
-		       "%.*s %.*s has a route already (%s:%u)",
-		       SPAN_ARG(method.len > 0 ? method : SPAN("any method of")),
-		       SPAN_ARG(route->path), first->where.file, first->where.line);
+/* The route that took this target before, or NULL; then it is the given one's. */
+static struct config_route *take_target(struct targets *targets, struct span host,
+					struct config_route *route, struct span method)
+{
+	void *before = NULL;
+	struct span own;
+
+	buf_clear(&targets->key);
+	buf_append(&targets->key, host);
+	append_shape(&targets->key, route->path);
+	buf_append_byte(&targets->key, ' ');
+	buf_append(&targets->key, method);
+	own = arena_dup(targets->reader->trees, buf_span(&targets->key));
+	if (buf_failed(&targets->key) || !own.ptr)
+		targets->reader->out_of_memory = true;
+	else
+		is_new(targets->reader, &targets->seen, own, route, &before);
+	return before == route ? NULL : before;
 }
 
-static void check_duplicates(struct reader *reader, const struct config *cfg)
+/*
+ * Takes what the route is for at one host, and returns a route that took some of it before. A route
+ * for every method and another at the same path overlap, and so do GET, which is also for HEAD, and
+ * HEAD: which of the two serves a request must not depend on their order.
+ */
+static struct config_route *take_targets(struct targets *targets, struct span host,
+					 struct config_route *route)
 {
-	struct map seen = MAP_INIT;
-	struct buf key;
+	struct config_route *before = take_target(targets, host, route, SPAN_NONE);
+	bool head = false;
 
-	buf_init(&key, 4096);
-	for (size_t i = 0; i < cfg->routes.count; i++) {
-		struct config_route *route = &cfg->routes.at[i];
-		size_t hosts = route->hosts.count, methods = route->methods.count;
-
-		for (size_t h = 0; route->path.len > 0 && h < (hosts ? hosts : 1); h++)
-			for (size_t m = 0; m < (methods ? methods : 1); m++)
-				check_one_target(reader, &seen, &key,
-						 hosts ? route->hosts.at[h] : SPAN_NONE, route,
-						 methods ? route->methods.at[m] : SPAN_NONE);
+	if (before && before->methods.count > 0 && route->methods.count > 0)
+		before = NULL;
+	for (size_t i = 0; i < route->methods.count; i++)
+		head = head || span_eq(route->methods.at[i], SPAN("HEAD"));
+	for (size_t i = 0; i < route->methods.count && !before; i++) {
+		before = take_target(targets, host, route, route->methods.at[i]);
+		if (!before && !head && span_eq(route->methods.at[i], SPAN("GET")))
+			before = take_target(targets, host, route, SPAN("HEAD"));
 	}
-	buf_release(&key);
-	map_release(&seen);
+	return before;
+}
+
+static void check_overlaps(struct reader *reader, const struct config *cfg)
+{
+	struct targets targets = {reader, MAP_INIT, {.max = 4096}};
+
+	for (size_t i = 0; i < cfg->routes.count && !reader->out_of_memory; i++) {
+		struct config_route *route = &cfg->routes.at[i], *before = NULL;
+		size_t hosts = route->hosts.count;
+
+		if (route->path.len == 0)
+			continue;
+		for (size_t h = 0; h < (hosts ? hosts : 1) && !before; h++)
+			before = take_targets(&targets, hosts ? route->hosts.at[h] : SPAN_NONE,
+					      route);
+		if (before)
+			report(reader, CONFIG_ERROR, "routes", SPAN_NONE, i, route->where,
+			       "another route has this path and method already (%s:%u)",
+			       before->where.file, before->where.line);
+	}
+	buf_release(&targets.key);
+	map_release(&targets.seen);
 }
 
 /* Can anybody be known at all? */
@@ -350,7 +374,7 @@ static void check_routes(struct reader *reader, struct config *cfg)
 		if (route->auth == CONFIG_AUTH_REQUIRED && !closed)
 			closed = route;
 	}
-	check_duplicates(reader, cfg);
+	check_overlaps(reader, cfg);
 	if (closed && !knows_anybody(&cfg->identity))
 		report(reader, CONFIG_WARNING, "routes", SPAN_NONE, closed->index,
 		       closed->where,

@@ -366,11 +366,11 @@ static void read_address(struct reader *reader, const struct tree_node *node,
 /* ---- lists of scalars ------------------------------------------------------------------------ */
 
 /* The elements of a list, or a scalar as a list of one. */
-static size_t elements(const struct tree_node *const *node, struct tree_node *const **items)
+static size_t elements(const struct tree_node *node, struct tree_node *const **items)
 {
-	if ((*node)->kind == TREE_LIST) {
-		*items = (*node)->items;
-		return (*node)->count;
+	if (node->kind == TREE_LIST) {
+		*items = node->items;
+		return node->count;
 	}
 	*items = NULL;
 	return 1;
@@ -396,7 +396,7 @@ static void read_flags(struct reader *reader, const struct schema_key *key,
 		       const struct tree_node *node, unsigned *flags)
 {
 	struct tree_node *const *items;
-	size_t count = elements(&node, &items);
+	size_t count = elements(node, &items);
 
 	for (size_t i = 0; i < count; i++) {
 		unsigned flag;
@@ -410,7 +410,7 @@ static void read_texts(struct reader *reader, const struct schema_key *key,
 		       const struct tree_node *node, struct config_strings *texts)
 {
 	struct tree_node *const *items;
-	size_t count = elements(&node, &items);
+	size_t count = elements(node, &items);
 
 	texts->at = reader_array(reader, struct span, count);
 	for (size_t i = 0; texts->at && i < count; i++)
@@ -422,7 +422,7 @@ static void read_counts(struct reader *reader, const struct schema_key *key,
 			const struct tree_node *node, struct any_list *list)
 {
 	struct tree_node *const *items;
-	size_t count = elements(&node, &items);
+	size_t count = elements(node, &items);
 	uint32_t *counts = reader_array(reader, uint32_t, count);
 
 	for (size_t i = 0; counts && i < count; i++) {
@@ -441,7 +441,7 @@ static void read_networks(struct reader *reader, const struct tree_node *node,
 {
 	static const char what[] = "a network such as 10.0.0.0/8 or fd00::/8";
 	struct tree_node *const *items;
-	size_t count = elements(&node, &items);
+	size_t count = elements(node, &items);
 	struct config_cidr *networks = reader_array(reader, struct config_cidr, count);
 
 	for (size_t i = 0; networks && i < count; i++) {
