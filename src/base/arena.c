@@ -78,7 +78,7 @@ static int add_chunk(struct arena *a, size_t need)
 		size = a->cap_bytes - a->used_bytes;
 	if (size < need)
 		return -1;
-	chunk = mem_alloc(sizeof(*chunk) + size);
+	chunk = size < SIZE_MAX / 2 ? mem_alloc(sizeof(*chunk) + size) : NULL;
 	if (!chunk)
 		return -1;
 	chunk->size = size;
@@ -94,7 +94,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	size_t need;
 	char *result;
 
-	if (UNLIKELY(size > a->cap_bytes))
+	if (UNLIKELY(size > a->cap_bytes || size > SIZE_MAX / 2))
 		return NULL;
 	need = ((size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)) + RED_ZONE;
 	if (need == 0)

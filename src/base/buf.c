@@ -16,7 +16,7 @@ void buf_clear(struct buf *b)
 
 int buf_reserve(struct buf *b, size_t more)
 {
-	size_t cap = b->cap ? b->cap : 64;
+	size_t cap = b->cap ? b->cap : (b->max < 64 ? b->max : 64);
 	char *grown;
 
 	if (b->failed)
@@ -29,7 +29,8 @@ int buf_reserve(struct buf *b, size_t more)
 	}
 	while (cap < b->len + more)
 		cap = cap > b->max / 2 ? b->max : cap * 2;
-	grown = mem_realloc(b->ptr, cap);
+	/* One byte beyond cap, so that a full buffer still has room for a NUL. */
+	grown = cap < SIZE_MAX ? mem_realloc(b->ptr, cap + 1) : NULL;
 	if (!grown) {
 		b->failed = true;
 		return -1;
@@ -83,7 +84,11 @@ int buf_append_i64(struct buf *b, int64_t value)
 		return buf_append_u64(b, (uint64_t)value);
 	if (buf_append_byte(b, '-') < 0)
 		return -1;
-	return buf_append_u64(b, 0 - (uint64_t)value);
+	if (buf_append_u64(b, 0 - (uint64_t)value) < 0) {
+		b->len--;
+		return -1;
+	}
+	return 0;
 }
 
 int buf_vprintf(struct buf *b, const char *format, va_list args)
@@ -94,10 +99,12 @@ int buf_vprintf(struct buf *b, const char *format, va_list args)
 	va_copy(again, args);
 	need = vsnprintf(NULL, 0, format, again);
 	va_end(again);
-	if (need < 0 || buf_reserve(b, (size_t)need + 1) < 0) {
+	if (need < 0 || buf_reserve(b, (size_t)need) < 0) {
 		b->failed = true;
 		return -1;
 	}
+	if (need == 0)
+		return 0; /* and there may be no memory yet */
 	vsnprintf(b->ptr + b->len, (size_t)need + 1, format, args);
 	b->len += (size_t)need;
 	return 0;
@@ -185,9 +192,9 @@ static bool is_plain(unsigned char c)
 int buf_append_json(struct buf *b, struct span s)
 {
 	const unsigned char *at = (const unsigned char *)s.ptr;
-	size_t i = 0;
+	size_t before = b->len, i = 0;
 
-	while (i < s.len) {
+	while (i < s.len && !b->failed) {
 		size_t start = i;
 
 		while (i < s.len && is_plain(at[i]))
@@ -196,7 +203,10 @@ int buf_append_json(struct buf *b, struct span s)
 		if (i < s.len)
 			i += escape_one(b, at + i, s.len - i);
 	}
-	return b->failed ? -1 : 0;
+	if (!b->failed)
+		return 0;
+	b->len = before;
+	return -1;
 }
 
 void buf_consume(struct buf *b, size_t n)
@@ -209,8 +219,15 @@ void buf_consume(struct buf *b, size_t n)
 
 const char *buf_cstr(struct buf *b)
 {
-	if (buf_append_byte(b, '\0') < 0)
+	if (b->failed)
 		return NULL;
-	b->len--;
+	if (!b->ptr) {
+		b->ptr = mem_alloc(1);
+		if (!b->ptr) {
+			b->failed = true;
+			return NULL;
+		}
+	}
+	b->ptr[b->len] = '\0';
 	return b->ptr;
 }

@@ -14,7 +14,7 @@
 struct buf {
 	char *ptr;
 	size_t len;
-	size_t cap;
+	size_t cap; /* ptr has one byte more, for a NUL */
 	size_t max;
 	bool failed;
 };
@@ -41,7 +41,7 @@ int buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 
 int buf_append_json(struct buf *b, struct span s);
 /* Removes the first n bytes (n ≤ len). */
 void buf_consume(struct buf *b, size_t n);
-/* A NUL-terminated view, valid until the next change; NULL when out of memory. */
+/* A NUL-terminated view, valid until the next change; NULL when failed or out of memory. */
 const char *buf_cstr(struct buf *b);
 
 static inline struct span buf_span(const struct buf *b)

@@ -43,20 +43,37 @@ static void put_digits(char *to, int value, int count)
 	}
 }
 
+/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z: both formats have four digits for the year. */
+#define FIRST_SECOND (-62167219200)
+#define LAST_SECOND 253402300799
+
+static int64_t clamp(int64_t unix_s)
+{
+	if (unix_s < FIRST_SECOND)
+		return FIRST_SECOND;
+	return unix_s > LAST_SECOND ? LAST_SECOND : unix_s;
+}
+
 static void split(int64_t unix_s, struct tm *parts)
 {
 	time_t seconds = (time_t)unix_s;
 
+	/* It fails only for years that do not fit an int. */
 	if (!gmtime_r(&seconds, parts))
-		memset(parts, 0, sizeof(*parts));
+		abort();
 }
 
 void clock_rfc3339(char to[CLOCK_RFC3339_SIZE], int64_t unix_ms)
 {
-	int64_t seconds = unix_ms / 1000 - (unix_ms % 1000 < 0);
+	int milliseconds = (int)(unix_ms % 1000);
+	int64_t seconds = unix_ms / 1000;
 	struct tm t;
 
-	split(seconds, &t);
+	if (milliseconds < 0) {
+		milliseconds += 1000;
+		seconds--;
+	}
+	split(clamp(seconds), &t);
 	memcpy(to, "0000-00-00T00:00:00.000Z", CLOCK_RFC3339_SIZE);
 	put_digits(to, t.tm_year + 1900, 4);
 	put_digits(to + 5, t.tm_mon + 1, 2);
@@ -64,7 +81,7 @@ void clock_rfc3339(char to[CLOCK_RFC3339_SIZE], int64_t unix_ms)
 	put_digits(to + 11, t.tm_hour, 2);
 	put_digits(to + 14, t.tm_min, 2);
 	put_digits(to + 17, t.tm_sec, 2);
-	put_digits(to + 20, (int)(unix_ms - seconds * 1000), 3);
+	put_digits(to + 20, milliseconds, 3);
 }
 
 void clock_http(char to[CLOCK_HTTP_SIZE], int64_t unix_s)
@@ -73,7 +90,7 @@ void clock_http(char to[CLOCK_HTTP_SIZE], int64_t unix_s)
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	struct tm t;
 
-	split(unix_s, &t);
+	split(clamp(unix_s), &t);
 	memcpy(to, "Sun, 00 Jan 0000 00:00:00 GMT", CLOCK_HTTP_SIZE);
 	memcpy(to, days + t.tm_wday * 3, 3);
 	put_digits(to + 5, t.tm_mday, 2);

@@ -14,7 +14,10 @@ int64_t clock_unix_ms(void);
 int64_t clock_unix_s(void);
 /* Up to one kernel tick (a few ms) behind, and several times cheaper. */
 int64_t clock_unix_coarse_s(void);
-/* RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z": 24 bytes and a NUL. */
+/*
+ * RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z": 24 bytes and a NUL. This and
+ * clock_http clamp to the years 0000 to 9999.
+ */
 #define CLOCK_RFC3339_SIZE 25
 void clock_rfc3339(char to[CLOCK_RFC3339_SIZE], int64_t unix_ms);
 /* IMF-fixdate (RFC 9110 section 5.6.7), "Sun, 06 Nov 1994 08:49:37 GMT": 29 bytes and a NUL. */

@@ -2,13 +2,14 @@
 
 #include <stdarg.h>
 
-static void format_message(char *to, size_t size, const char *format, va_list args)
+static PRINTF_LIKE(3, 0) void format_message(char *to, size_t size, const char *format,
+					     va_list args)
 {
 	if (vsnprintf(to, size, format, args) < 0)
 		to[0] = '\0';
 }
 
-int err_set(struct err *err, enum err_code code, const char *format, ...)
+int(err_set)(struct err *err, enum err_code code, const char *format, ...)
 {
 	va_list args;
 
@@ -21,7 +22,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
 	return -1;
 }
 
-int err_set_errno(struct err *err, int errno_value, const char *format, ...)
+int(err_set_errno)(struct err *err, int errno_value, const char *format, ...)
 {
 	char text[128];
 	size_t used;
@@ -39,7 +40,7 @@ int err_set_errno(struct err *err, int errno_value, const char *format, ...)
 	return -1;
 }
 
-int err_wrap(struct err *err, const char *format, ...)
+int(err_wrap)(struct err *err, const char *format, ...)
 {
 	char inner[sizeof(err->message)];
 	size_t used;

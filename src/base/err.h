@@ -35,6 +35,17 @@ int err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF
 int err_set_errno(struct err *err, int errno_value, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Puts "context: " before the message; keeps the code. Returns -1. */
 int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Says to the compiler and to analyzers what they cannot see across files: always -1. */
+static inline int err_failure(int result)
+{
+	(void)result;
+	return -1;
+}
+
+#define err_set(...) err_failure(err_set(__VA_ARGS__))
+#define err_set_errno(...) err_failure(err_set_errno(__VA_ARGS__))
+#define err_wrap(...) err_failure(err_wrap(__VA_ARGS__))
+
 /* "memory", "io", ...: a stable word for logs. */
 const char *err_code_name(enum err_code code);
 

@@ -52,12 +52,14 @@ static bool put(struct log_line *l, struct span s)
 
 static void put_escaped(struct log_line *l, struct span value)
 {
-	struct buf escaped;
+	/* Written in place: a full buffer fails instead of growing, so nothing is allocated. */
+	size_t room = sizeof(l->text) - CLOSING_ROOM - l->len;
+	struct buf escaped = {.ptr = l->text + l->len, .cap = room, .max = room};
 
-	buf_init(&escaped, (size_t)LOG_LINE_MAX * 6);
-	buf_append_json(&escaped, span_slice(value, 0, LOG_LINE_MAX));
-	put(l, buf_span(&escaped));
-	buf_release(&escaped);
+	if (buf_append_json(&escaped, value) < 0)
+		l->truncated = true;
+	else
+		l->len += escaped.len;
 }
 
 void log_begin(struct log_line *l, enum log_level level, const char *event)

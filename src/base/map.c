@@ -74,7 +74,7 @@ int map_put(struct map *m, struct span key, void *value)
 		slot->value = value;
 		return 0;
 	}
-	if (m->used + 1 > m->cap - m->cap / 4) {
+	if (!slot || m->used + 1 > m->cap - m->cap / 4) {
 		if (grow(m) < 0)
 			return -1;
 		slot = find_slot(m, key, hash);

@@ -1,6 +1,7 @@
 #include "base/rand.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/random.h>
 
 struct rand_buffer {
@@ -9,6 +10,18 @@ struct rand_buffer {
 };
 
 static _Thread_local struct rand_buffer buffer;
+
+/* A child process must not hand out what its parent also holds. */
+static void forget(void)
+{
+	explicit_bzero(&buffer, sizeof(buffer));
+}
+
+__attribute__((constructor)) static void forget_in_children(void)
+{
+	if (pthread_atfork(NULL, NULL, forget) != 0)
+		abort();
+}
 
 static void from_kernel(void *to, size_t len)
 {

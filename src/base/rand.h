@@ -1,4 +1,7 @@
-/* rand.h - random bytes from the kernel (getrandom), with a small buffer a thread. */
+/*
+ * rand.h - random bytes from the kernel (getrandom), with a small buffer a thread, which a child
+ * made by fork() starts empty.
+ */
 #ifndef BASE_RAND_H
 #define BASE_RAND_H
 

@@ -111,7 +111,7 @@ bool span_to_i64(struct span s, int64_t *value)
 	bool negative = s.len && s.ptr[0] == '-';
 	uint64_t n;
 
-	if (!span_to_u64(negative ? span_slice(s, 1, s.len) : s, &n))
+	if (!span_to_u64(negative ? span_of(s.ptr + 1, s.len - 1) : s, &n))
 		return false;
 	if (n > (uint64_t)INT64_MAX + (negative ? 1u : 0u))
 		return false;
