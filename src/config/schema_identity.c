@@ -155,7 +155,7 @@ static const struct schema_custom sha256_custom = {
 	.what = "the SHA-256 of the key in 64 hexadecimal digits",
 	.read = read_sha256,
 	.print = print_sha256,
-	.json_schema = "\"type\":\"string\",\"pattern\":\"^[0-9a-fA-F]{64}$\"",
+	.json_schema = "\"type\":[\"string\",\"integer\"],\"pattern\":\"^[0-9a-fA-F]{64}$\"",
 };
 
 static bool read_expires(struct reader *reader, const struct tree_node *node, void *object)

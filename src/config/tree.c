@@ -8,6 +8,7 @@
 struct tree_parser {
 	yaml_parser_t yaml;
 	struct arena *arena;
+	struct span text;
 	const char *file;
 	const struct config_source *source;
 	struct config_problems *problems;
@@ -28,6 +29,21 @@ static void *refuse(struct tree_parser *p, yaml_mark_t mark, const char *message
 	return NULL;
 }
 
+/* libyaml says of bytes that are no UTF-8 only how many come before them. */
+static struct config_where where_of_byte(const struct tree_parser *p, size_t offset)
+{
+	struct config_where where = {p->file, 1, 1};
+
+	for (size_t i = 0; i < offset && i < p->text.len; i++) {
+		where.column++;
+		if (p->text.ptr[i] != '\n')
+			continue;
+		where.line++;
+		where.column = 1;
+	}
+	return where;
+}
+
 static bool next_event(struct tree_parser *p, yaml_event_t *event)
 {
 	yaml_mark_t mark;
@@ -39,9 +55,8 @@ static bool next_event(struct tree_parser *p, yaml_event_t *event)
 	switch (p->yaml.error) {
 	case YAML_MEMORY_ERROR: refuse(p, (yaml_mark_t){0, 0, 0}, "out of memory"); break;
 	case YAML_READER_ERROR:
-		mark = p->yaml.mark;
-		problem_add(p->problems, CONFIG_ERROR, where_of(p, mark),
-			    "%s (byte %zu of the file)", problem, p->yaml.problem_offset);
+		problem_add(p->problems, CONFIG_ERROR, where_of_byte(p, p->yaml.problem_offset),
+			    "%s", problem);
 		break;
 	case YAML_NO_ERROR:
 	case YAML_SCANNER_ERROR:
@@ -400,6 +415,7 @@ struct tree_node *tree_parse(struct span text, const char *file,
 			     struct config_problems *problems)
 {
 	struct tree_parser p = {.arena = arena,
+				.text = text,
 				.file = file,
 				.source = source,
 				.problems = problems,

@@ -1,0 +1,203 @@
+/* output_test.c - what is printed of a configuration, and of its schema. */
+#include "support.h"
+
+#include <jansson.h>
+
+#include "full.h"
+
+static struct config *load_full(void)
+{
+	struct fake_files files = {full_files};
+	struct config_source source = fake_source(&files);
+	struct buf said;
+	struct config *cfg = load(full_config, &source, &said);
+
+	if (said.len > 0)
+		fail_msg("%s", buf_cstr(&said));
+	buf_release(&said);
+	return cfg;
+}
+
+static json_t *parse(struct buf *text)
+{
+	json_error_t error;
+	json_t *json;
+
+	assert_false(buf_failed(text));
+	json = json_loadb(text->ptr, text->len, JSON_REJECT_DUPLICATES, &error);
+	if (!json)
+		fail_msg("%d:%d: %s", error.line, error.column, error.text);
+	return json;
+}
+
+static void the_masked_print_is_json_without_secrets(void **state)
+{
+	struct config *cfg = load_full();
+	json_t *json, *services, *route;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1 << 20);
+	config_print_masked(cfg, &out);
+	json = parse(&out);
+	for (unsigned i = 2; i <= 5; i++) {
+		char secret[] = "hunter?";
+
+		secret[6] = (char)('0' + i);
+		if (span_find(buf_span(&out), span_cstr(secret)) < out.len)
+			fail_msg("%s is shown", secret);
+	}
+	services = json_object_get(json, "services");
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_array_get(
+				json_object_get(json_object_get(services, "a"), "endpoints"),
+				1),
+			"url")),
+		"http://10.0.0.2");
+	assert_non_null(json_object_get(services, "b"));
+	route = json_array_get(json_object_get(json, "routes"), 0);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(route, "timeout"),
+							      "request")),
+			    "30s");
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_object_get(json_object_get(route, "request_headers"), "set"),
+			"authorization")),
+		"***");
+	json_decref(json);
+	buf_release(&out);
+	config_unref(cfg);
+}
+
+static void the_plan_says_who_may_do_what(void **state)
+{
+	struct config *cfg = load_full();
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1 << 20);
+	config_plan_text(cfg, &out);
+	assert_string_equal(
+		buf_cstr(&out),
+		"listen\n"
+		"  0.0.0.0:8443  TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2, client certificates "
+		"optional\n"
+		"  unix:run/sock  plain text, HTTP/1.1 and h2c\n"
+		"admin\n"
+		"  127.0.0.1:9901\n"
+		"services\n"
+		"  a: http://10.0.0.1:8080, http://10.0.0.2 (weight 2); timeouts: connect 1s, "
+		"request 30s; retries: 1 within 20%\n"
+		"  b: https://b; timeouts: connect 1s, request 30s; retries: 1 within 20%\n"
+		"routes (all else is refused)\n"
+		"  GET shop.example/orders/{id} -> a\n"
+		"      operation: readOrder\n"
+		"      who: authenticated; scopes orders:read and openid; role admin or user; "
+		"permissions orders:read; claim a.b equals c; claim d matches ^e$\n"
+		"      limits: 100/s per user, burst 200; 5/m per address, burst 5; body up to "
+		"10MiB\n"
+		"  any method /ping -> answers 204\n"
+		"      who: everybody\n"
+		"      limits: body without limit\n"
+		"  any method /login -> answers 200\n"
+		"      who: everybody; credentials are checked when there are any\n"
+		"      limits: body up to 10MiB\n"
+		"  any method /b/** -> b\n"
+		"      who: everybody\n"
+		"      limits: body up to 10MiB\n"
+		"operations that need approval\n"
+		"  readOrder: 1 by admin within 10m\n");
+	buf_release(&out);
+	config_unref(cfg);
+}
+
+static void the_plan_is_data_too(void **state)
+{
+	struct config *cfg = load_full();
+	struct buf out;
+	json_t *json, *routes, *route;
+
+	(void)state;
+	buf_init(&out, 1 << 20);
+	config_plan_json(cfg, &out);
+	json = parse(&out);
+	routes = json_object_get(json, "routes");
+	assert_int_equal(json_array_size(routes), 4);
+	route = json_array_get(routes, 0);
+	assert_string_equal(json_string_value(json_object_get(route, "service")), "a");
+	assert_string_equal(json_string_value(json_object_get(route, "auth")), "required");
+	assert_int_equal(json_array_size(json_object_get(route, "scopes")), 2);
+	assert_int_equal(json_array_size(json_object_get(route, "limits")), 2);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(routes, 1), "status")), 204);
+	json_decref(json);
+	buf_release(&out);
+	config_unref(cfg);
+}
+
+static void a_full_buffer_is_failed_and_not_overrun(void **state)
+{
+	struct config *cfg = load_full();
+	void (*const prints[])(const struct config *, struct buf *) = {
+		config_print_masked, config_plan_text, config_plan_json};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(prints); i++) {
+		struct buf out;
+
+		buf_init(&out, 100);
+		prints[i](cfg, &out);
+		assert_true(buf_failed(&out));
+		buf_release(&out);
+	}
+	config_unref(cfg);
+}
+
+static void the_json_schema_in_docs_is_the_schema(void **state)
+{
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1 << 18);
+	config_write_json_schema(&out);
+	json_decref(parse(&out));
+	expect_file(SOURCE_ROOT "/docs/sallyport.schema.json", buf_span(&out));
+	buf_release(&out);
+}
+
+static void the_reference_in_docs_is_the_schema(void **state)
+{
+	static const struct span mark = SPAN_INIT("<!-- made from the schema: -->\n");
+	struct buf out;
+	FILE *file = fopen(SOURCE_ROOT "/docs/configuration.md", "r");
+	size_t at;
+
+	(void)state;
+	assert_non_null(file);
+	buf_init(&out, 1 << 18);
+	assert_int_equal(buf_reserve(&out, 1 << 17), 0);
+	out.len = fread(out.ptr, 1, 1 << 17, file);
+	fclose(file);
+	at = span_find(buf_span(&out), mark);
+	assert_true(at < out.len);
+	out.len = at + mark.len;
+	config_write_reference(&out);
+	assert_false(buf_failed(&out));
+	expect_file(SOURCE_ROOT "/docs/configuration.md", buf_span(&out));
+	buf_release(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_masked_print_is_json_without_secrets),
+		cmocka_unit_test(the_plan_says_who_may_do_what),
+		cmocka_unit_test(the_plan_is_data_too),
+		cmocka_unit_test(a_full_buffer_is_failed_and_not_overrun),
+		cmocka_unit_test(the_json_schema_in_docs_is_the_schema),
+		cmocka_unit_test(the_reference_in_docs_is_the_schema),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
