@@ -100,6 +100,7 @@ struct http1_chunked {
 	int state;
 	uint64_t left; /* of the current chunk's data */
 	size_t line_bytes; /* of the size line so far, capped */
+	uint64_t overhead_bytes; /* of size lines, beyond what the data explains; capped */
 	bool data_seen;
 };
 

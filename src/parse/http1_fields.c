@@ -1,0 +1,180 @@
+/* http1_fields.c - field lines of HTTP/1 (RFC 9112 section 5), for heads and trailers. */
+#include "base/compiler.h"
+#include "parse/http1_internal.h"
+#include "parse/http_field_name.h"
+#include "parse/http_scan.h"
+
+#define BIT(id) (1ULL << (id))
+
+static bool is_alnum(unsigned char c)
+{
+	return http_byte_is_plain_name(c) && c != '-';
+}
+
+/*
+ * Names that some servers map to a framing field (by dropping or replacing odd characters): all
+ * that is left when only letters and digits are kept.
+ */
+static bool resembles_framing(struct span name)
+{
+	static const struct span framing[] = {
+		SPAN_INIT("transferencoding"),
+		SPAN_INIT("contentlength"),
+		SPAN_INIT("connection"),
+		SPAN_INIT("host"),
+		SPAN_INIT("te"),
+		SPAN_INIT("trailer"),
+		SPAN_INIT("upgrade"),
+		SPAN_INIT("expect"),
+	};
+	char kept[16];
+	size_t len = 0;
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (!is_alnum((unsigned char)name.ptr[i]))
+			continue;
+		if (len == sizeof(kept))
+			return false;
+		kept[len++] = ascii_lower(name.ptr[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(framing); i++) {
+		if (span_eq(span_of(kept, len), framing[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Servers that hand fields on as variables (CGI, WSGI) write '_' for '-' and other characters. */
+static bool resembles_known(struct span name)
+{
+	char dashed[32];
+
+	if (name.len > sizeof(dashed))
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		dashed[i] = is_alnum((unsigned char)name.ptr[i]) ? name.ptr[i] : '-';
+	return http_field_lookup_token(dashed, name.len) != HTTP_FIELD_OTHER;
+}
+
+/*
+ * A quick look before resembles_framing: do the first and last byte allow it? `odd`: the name has
+ * a character other than letters, digits and '-'.
+ */
+static inline bool may_resemble_framing(const char *name, size_t len, bool odd)
+{
+	const uint32_t firsts = 1u << ('t' - 'a') | 1u << ('c' - 'a') | 1u << ('h' - 'a') |
+				1u << ('u' - 'a') | 1u << ('e' - 'a');
+	const uint32_t lasts = 1u << ('g' - 'a') | 1u << ('h' - 'a') | 1u << ('n' - 'a') |
+			       1u << ('t' - 'a') | 1u << ('e' - 'a') | 1u << ('r' - 'a');
+	unsigned char first = (unsigned char)((name[0] | 0x20) - 'a');
+	unsigned char last = (unsigned char)((name[len - 1] | 0x20) - 'a');
+
+	if (odd || name[0] == '-' || name[len - 1] == '-')
+		return true;
+	return first < 26 && last < 26 && (firsts >> first & 1) && (lasts >> last & 1);
+}
+
+static enum http1_result repeated(enum http_field_id id)
+{
+	if (id == HTTP_FIELD_HOST)
+		return HTTP1_BAD_HOST;
+	if (id == HTTP_FIELD_CONTENT_LENGTH)
+		return HTTP1_BAD_LENGTH;
+	return id == HTTP_FIELD_TRANSFER_ENCODING ? HTTP1_BAD_ENCODING : HTTP1_BAD_FIELD;
+}
+
+/* The rest of a name that has other than letters, digits and '-': up to what is no token byte. */
+static NOINLINE const char *odd_name_end(const char *at, const char *end)
+{
+	while (at != end && http_byte_is_token((unsigned char)*at))
+		at++;
+	return at;
+}
+
+static inline enum http1_result field_line(struct http1_fields *f, const char *start,
+					   const char **at, const char *end)
+{
+	const char *name = *at;
+	const char *colon = http_scan_name(start, name, end);
+	const char *value, *stop;
+	struct http_field *field;
+	enum http_field_id id;
+	bool odd = false;
+	size_t len;
+
+	if (UNLIKELY(colon == end))
+		return HTTP1_MORE;
+	if (UNLIKELY(*colon != ':')) {
+		odd = true;
+		colon = odd_name_end(colon, end);
+		if (colon == end)
+			return HTTP1_MORE;
+		if (*colon != ':')
+			return HTTP1_BAD_FIELD;
+	}
+	len = (size_t)(colon - name);
+	if (UNLIKELY(len == 0))
+		return HTTP1_BAD_FIELD;
+
+	value = colon + 1;
+	while (value != end && (*value == ' ' || *value == '\t'))
+		value++;
+	stop = http_scan_value(start, value, end);
+	if (UNLIKELY(end - stop < 2)) {
+		if (stop == end || *stop == '\r')
+			return HTTP1_MORE;
+		return HTTP1_BAD_FIELD;
+	}
+	if (UNLIKELY(stop[0] != '\r' || stop[1] != '\n'))
+		return HTTP1_BAD_FIELD;
+	*at = stop + 2;
+	while (stop != value && (stop[-1] == ' ' || stop[-1] == '\t'))
+		stop--;
+
+	id = http_field_lookup_token(name, len);
+	if (id == HTTP_FIELD_OTHER && UNLIKELY(may_resemble_framing(name, len, odd)) &&
+	    (resembles_framing(span_of(name, len)) ||
+	     (odd && f->request && resembles_known(span_of(name, len)))))
+		return HTTP1_BAD_FIELD;
+	if (UNLIKELY(f->count == f->max))
+		return HTTP1_TOO_LARGE_HEAD;
+	field = &f->to[f->count++];
+	field->name = span_of(name, len);
+	field->value = span_of(value, (size_t)(stop - value));
+	field->id = id;
+	if (f->first && id != HTTP_FIELD_OTHER) {
+		if (LIKELY(f->first[id] == 0))
+			f->first[id] = (uint16_t)f->count;
+		else if (f->single >> id & 1)
+			return repeated(id);
+	}
+	return HTTP1_DONE;
+}
+
+enum http1_result http1_parse_fields(struct http1_fields *f, const char *start, const char **at,
+				     const char *end)
+{
+	struct http1_fields fields = *f; /* in registers, as far as they reach */
+	enum http1_result result = HTTP1_DONE;
+
+	for (;;) {
+		if (UNLIKELY(*at == end)) {
+			result = HTTP1_MORE;
+			break;
+		}
+		if (**at == '\r') {
+			if (end - *at < 2)
+				result = HTTP1_MORE;
+			else if ((*at)[1] != '\n')
+				result = HTTP1_BAD_FIELD;
+			else
+				*at += 2;
+			break;
+		}
+		result = field_line(&fields, start, at, end);
+		if (UNLIKELY(result != HTTP1_DONE))
+			break;
+	}
+	f->count = fields.count;
+	return result;
+}
