@@ -27,7 +27,7 @@ struct entry {
 	int64_t fresh_until_ms; /* until then the outcome stands */
 	int64_t usable_until_ms; /* until then the addresses may serve as stale */
 	size_t count;
-	struct address *addresses; /* without port */
+	struct net_address *addresses; /* without port */
 	const char *failure; /* c-ares' static text */
 	size_t name_len;
 	char name[];
@@ -264,8 +264,8 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
 	return value > high ? high : value;
 }
 
-static size_t copy_family(struct address *to, size_t count, const struct ares_addrinfo *found,
-			  int family, int64_t *ttl_ms)
+static size_t copy_family(struct net_address *to, size_t count,
+			  const struct ares_addrinfo *found, int family, int64_t *ttl_ms)
 {
 	for (const struct ares_addrinfo_node *node = found->nodes; node; node = node->ai_next) {
 		int64_t node_ttl_ms = (int64_t)node->ai_ttl * 1000;
@@ -273,7 +273,7 @@ static size_t copy_family(struct address *to, size_t count, const struct ares_ad
 		if (node->ai_family != family || count == DNS_ADDRESSES_MAX ||
 		    node->ai_addrlen > sizeof(to->storage))
 			continue;
-		to[count] = (struct address){.len = (socklen_t)node->ai_addrlen};
+		to[count] = (struct net_address){.len = (socklen_t)node->ai_addrlen};
 		memcpy(&to[count].storage, node->ai_addr, node->ai_addrlen);
 		count++;
 		if (node_ttl_ms < *ttl_ms)
@@ -285,10 +285,10 @@ static size_t copy_family(struct address *to, size_t count, const struct ares_ad
 static void keep_answer(struct entry *entry, const struct ares_addrinfo *found)
 {
 	const struct dns_options *options = &entry->dns->options;
-	struct address addresses[DNS_ADDRESSES_MAX];
+	struct net_address addresses[DNS_ADDRESSES_MAX];
 	int64_t ttl_ms = options->max_ttl_ms;
 	size_t count = copy_family(addresses, 0, found, AF_INET, &ttl_ms);
-	struct address *copy;
+	struct net_address *copy;
 
 	count = copy_family(addresses, count, found, AF_INET6, &ttl_ms);
 	if (count == 0) {
@@ -459,7 +459,7 @@ static void give(const struct entry *entry, unsigned port, struct dns_result *re
 	result->count = entry->count;
 	for (size_t i = 0; i < entry->count; i++) {
 		result->addresses[i] = entry->addresses[i];
-		address_set_port(&result->addresses[i], port);
+		net_address_set_port(&result->addresses[i], port);
 	}
 	result->stale =
 		entry->outcome != OUTCOME_FOUND || loop_now_ms() >= entry->fresh_until_ms;
@@ -505,7 +505,7 @@ int dns_resolve(struct dns *dns, struct span host, unsigned port, int64_t deadli
 	size_t len;
 	int outcome;
 
-	if (address_from_literal(&result->addresses[0], host, port)) {
+	if (net_address_from_literal(&result->addresses[0], host, port)) {
 		result->count = 1;
 		result->expires_ms = FIBER_FOREVER;
 		result->stale = false;

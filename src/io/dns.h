@@ -6,8 +6,8 @@
 #ifndef IO_DNS_H
 #define IO_DNS_H
 
-#include "io/address.h"
 #include "io/loop.h"
+#include "io/net_address.h"
 
 #define DNS_ADDRESSES_MAX 16
 
@@ -29,7 +29,7 @@ struct dns_options {
 struct dns_result {
 	size_t count; /* at least 1 */
 	/* IPv4 before IPv6, otherwise as the server sent them. */
-	struct address addresses[DNS_ADDRESSES_MAX];
+	struct net_address addresses[DNS_ADDRESSES_MAX];
 	/* loop_now_ms time from when a new dns_resolve may say something new; FIBER_FOREVER for a
 	 * literal address. */
 	int64_t expires_ms;

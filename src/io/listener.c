@@ -37,7 +37,7 @@ static int set_options(int fd, int family, const struct listener_options *option
 }
 
 /* True when the file is a socket that refuses connections: its owner is gone. */
-static bool is_stale(const struct address *address, const char *path)
+static bool is_stale(const struct net_address *address, const char *path)
 {
 	struct stat stat;
 	bool stale;
@@ -48,19 +48,19 @@ static bool is_stale(const struct address *address, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	stale = connect(fd, address_sockaddr(address), address->len) < 0 &&
+	stale = connect(fd, net_address_sockaddr(address), address->len) < 0 &&
 		errno == ECONNREFUSED;
 	close(fd);
 	return stale;
 }
 
-static int bind_unix(int fd, const struct address *address, unsigned mode)
+static int bind_unix(int fd, const struct net_address *address, unsigned mode)
 {
 	struct sockaddr_un local;
 	int result;
 
 	memcpy(&local, &address->storage, sizeof(local));
-	result = bind(fd, address_sockaddr(address), address->len);
+	result = bind(fd, net_address_sockaddr(address), address->len);
 	if (result < 0 && errno == EADDRINUSE) {
 		if (!is_stale(address, local.sun_path)) {
 			errno = EADDRINUSE;
@@ -68,7 +68,7 @@ static int bind_unix(int fd, const struct address *address, unsigned mode)
 		}
 		if (unlink(local.sun_path) < 0)
 			return -1;
-		result = bind(fd, address_sockaddr(address), address->len);
+		result = bind(fd, net_address_sockaddr(address), address->len);
 	}
 	/* Nobody can connect before listen, so the permissions are right in time. */
 	if (result == 0)
@@ -76,12 +76,12 @@ static int bind_unix(int fd, const struct address *address, unsigned mode)
 	return result;
 }
 
-int listener_open(const struct address *address, const struct listener_options *options,
+int listener_open(const struct net_address *address, const struct listener_options *options,
 		  struct err *err)
 {
 	int family = address->storage.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	char text[ADDRESS_TEXT_MAX];
+	char text[NET_ADDRESS_TEXT_MAX];
 	int result;
 
 	if (fd < 0)
@@ -90,18 +90,18 @@ int listener_open(const struct address *address, const struct listener_options *
 	if (result == 0 && family == AF_UNIX)
 		result = bind_unix(fd, address, options->unix_mode);
 	else if (result == 0)
-		result = bind(fd, address_sockaddr(address), address->len);
+		result = bind(fd, net_address_sockaddr(address), address->len);
 	if (result == 0)
 		result = listen(fd, options->backlog > 0 ? options->backlog : INT32_MAX);
 	if (result == 0)
 		return fd;
 	err_set_errno(err, errno, "cannot listen on %.*s",
-		      SPAN_ARG(address_format(&address->storage, true, text)));
+		      SPAN_ARG(net_address_format(&address->storage, true, text)));
 	close(fd);
 	return -1;
 }
 
-int listener_address(int fd, struct address *address, struct err *err)
+int listener_address(int fd, struct net_address *address, struct err *err)
 {
 	address->len = sizeof(address->storage);
 	if (getsockname(fd, (struct sockaddr *)&address->storage, &address->len) < 0)

@@ -5,8 +5,8 @@
 #ifndef IO_LISTENER_H
 #define IO_LISTENER_H
 
-#include "io/address.h"
 #include "io/loop.h"
+#include "io/net_address.h"
 
 struct listener_options {
 	bool reuse_port; /* one socket a worker, the kernel spreads connections */
@@ -21,7 +21,7 @@ struct listener_options {
  * set, and connections inherit it. The file of a Unix socket that nobody listens on any more is
  * replaced. -1 with *err, which names the address. Needs no loop.
  */
-int listener_open(const struct address *address, const struct listener_options *options,
+int listener_open(const struct net_address *address, const struct listener_options *options,
 		  struct err *err) MUST_CHECK;
 
 struct listener;
@@ -54,6 +54,6 @@ int listener_stop(struct listener *listener);
 /* Stops and closes: connections still in the queue are reset, unless others share the socket. */
 void listener_close(struct listener *listener);
 /* The bound address, for a port that the kernel has chosen. */
-int listener_address(int fd, struct address *address, struct err *err) MUST_CHECK;
+int listener_address(int fd, struct net_address *address, struct err *err) MUST_CHECK;
 
 #endif

@@ -20,7 +20,7 @@ struct server {
 };
 
 static struct server server;
-static char server_text[ADDRESS_TEXT_MAX];
+static char server_text[NET_ADDRESS_TEXT_MAX];
 
 #define TYPE_A 1
 #define TYPE_AAAA 28
@@ -105,15 +105,15 @@ static void on_query(struct watch *watch, uint32_t events)
 
 static int setup(void **state)
 {
-	struct address address;
+	struct net_address address;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (loop_setup(state) < 0 || fd < 0)
 		return -1;
-	assert_int_equal(address_parse(&address, SPAN("127.0.0.1:0"), NULL), 0);
-	assert_int_equal(bind(fd, address_sockaddr(&address), address.len), 0);
+	assert_int_equal(net_address_parse(&address, SPAN("127.0.0.1:0"), NULL), 0);
+	assert_int_equal(bind(fd, net_address_sockaddr(&address), address.len), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address.storage, &address.len), 0);
-	address_format(&address.storage, true, server_text);
+	net_address_format(&address.storage, true, server_text);
 	server = (struct server){.ttl_s = 60, .last_byte = 1};
 	return watch_add(&server.watch, fd, on_query, NULL);
 }
@@ -166,12 +166,12 @@ static void ask_one(struct question *q, const char *host)
 
 static void expect_first(const struct question *q, const char *text)
 {
-	char to[ADDRESS_TEXT_MAX];
+	char to[NET_ADDRESS_TEXT_MAX];
 
 	if (q->result < 0)
 		print_error("%s: %s\n", q->host, q->err.message);
 	assert_int_equal(q->result, 0);
-	assert_true(span_eq(address_format(&q->answer.addresses[0].storage, true, to),
+	assert_true(span_eq(net_address_format(&q->answer.addresses[0].storage, true, to),
 			    span_cstr(text)));
 }
 
@@ -186,13 +186,13 @@ static void wait_ms(int64_t ms)
 static void test_both_families_are_found(void **state)
 {
 	struct question q = {.dns = new_dns((struct dns_options){.tries = 2})};
-	char to[ADDRESS_TEXT_MAX];
+	char to[NET_ADDRESS_TEXT_MAX];
 
 	(void)state;
 	ask_one(&q, "two.test");
 	expect_first(&q, "192.0.2.1:443");
 	assert_int_equal(q.answer.count, 2);
-	assert_true(span_eq(address_format(&q.answer.addresses[1].storage, true, to),
+	assert_true(span_eq(net_address_format(&q.answer.addresses[1].storage, true, to),
 			    SPAN("[2001:db8::1]:443")));
 	assert_false(q.answer.stale);
 	assert_true(q.answer.expires_ms - loop_now_ms() <= 60000);

@@ -15,7 +15,7 @@
 
 static int accepted_count;
 static int accepted_fds[MANY];
-static struct address last_peer;
+static struct net_address last_peer;
 static bool enough;
 static int wanted;
 static int pause_after;
@@ -48,29 +48,29 @@ static void close_accepted(void)
 
 static int open_at(const char *text, const struct listener_options *options)
 {
-	struct address address;
+	struct net_address address;
 	struct err err = {.message = ""};
 	int fd;
 
-	assert_int_equal(address_parse(&address, span_cstr(text), NULL), 0);
+	assert_int_equal(net_address_parse(&address, span_cstr(text), NULL), 0);
 	fd = listener_open(&address, options, &err);
 	if (fd < 0)
 		print_error("%s\n", err.message);
 	return fd;
 }
 
-static int connect_to(const struct address *address)
+static int connect_to(const struct net_address *address)
 {
 	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			0);
 
 	assert_true(fd >= 0);
-	if (connect(fd, address_sockaddr(address), address->len) < 0)
+	if (connect(fd, net_address_sockaddr(address), address->len) < 0)
 		assert_int_equal(errno, EINPROGRESS);
 	return fd;
 }
 
-static void start(struct listener *listener, const char *text, struct address *address)
+static void start(struct listener *listener, const char *text, struct net_address *address)
 {
 	int fd = open_at(text, &(struct listener_options){.backlog = 512});
 
@@ -82,7 +82,7 @@ static void start(struct listener *listener, const char *text, struct address *a
 static void takes_many_at(const char *text)
 {
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	int fds[MANY];
 
 	start(&listener, text, &address);
@@ -126,7 +126,7 @@ static void test_ipv6(void **state)
 static void test_accepted_connections_have_no_delay(void **state)
 {
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	int value = 0, fd;
 	socklen_t len = sizeof(value);
 
@@ -145,7 +145,7 @@ static void test_accepted_connections_have_no_delay(void **state)
 static void test_pause_leaves_connections_waiting_and_resume_takes_them(void **state)
 {
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	int fds[10];
 
 	(void)state;
@@ -172,7 +172,7 @@ static void test_pause_leaves_connections_waiting_and_resume_takes_them(void **s
 static void test_running_out_of_descriptors_refuses_and_recovers(void **state)
 {
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	struct rlimit old, low;
 	int fds[3], next;
 	char byte;
@@ -204,7 +204,7 @@ static void test_running_out_of_descriptors_refuses_and_recovers(void **state)
 static void test_workers_share_a_port(void **state)
 {
 	const struct listener_options options = {.reuse_port = true, .defer_accept = true};
-	struct address address;
+	struct net_address address;
 	int first = open_at("127.0.0.1:0", &options), second;
 
 	(void)state;
@@ -220,14 +220,14 @@ static void test_taken_port_is_named(void **state)
 {
 	struct listener_options options = {.backlog = 1};
 	int first = open_at("127.0.0.1:0", &options);
-	char text[ADDRESS_TEXT_MAX];
-	struct address address;
+	char text[NET_ADDRESS_TEXT_MAX];
+	struct net_address address;
 	struct err err;
 
 	(void)state;
 	assert_int_equal(listener_address(first, &address, NULL), 0);
 	assert_int_equal(listener_open(&address, &options, &err), -1);
-	address_format(&address.storage, true, text);
+	net_address_format(&address.storage, true, text);
 	assert_non_null(strstr(err.message, text));
 	close(first);
 }
@@ -238,7 +238,7 @@ static void test_unix_socket_replaces_only_a_dead_one(void **state)
 	char text[64];
 	struct listener_options options = {.unix_mode = 0600};
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	struct stat stat_of;
 	int fd, other;
 
@@ -249,7 +249,7 @@ static void test_unix_socket_replaces_only_a_dead_one(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(stat(text + 5, &stat_of), 0);
 	assert_int_equal(stat_of.st_mode & 0777, 0600);
-	assert_int_equal(address_parse(&address, span_cstr(text), NULL), 0);
+	assert_int_equal(net_address_parse(&address, span_cstr(text), NULL), 0);
 	assert_int_equal(listener_open(&address, &options, NULL), -1);
 	close(fd);
 	fd = open_at(text, &options);
@@ -291,7 +291,7 @@ static void test_adoption_checks_the_descriptor(void **state)
 static void test_stop_hands_the_socket_back_with_its_queue(void **state)
 {
 	struct listener listener;
-	struct address address;
+	struct net_address address;
 	int fd, client;
 
 	(void)state;
@@ -316,21 +316,22 @@ static void test_addresses_round_trip(void **state)
 	static const char *const bad[] = {
 		"",	   "192.0.2.1", "192.0.2.1:",	 "192.0.2:80", "::1:80",      "[::1]",
 		"[::1]80", "[::1:80",	"1.2.3.4:65536", "unix:",      "host.test:1", "[]:80"};
-	char text[ADDRESS_TEXT_MAX];
-	struct address address;
+	char text[NET_ADDRESS_TEXT_MAX];
+	struct net_address address;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
-		assert_int_equal(address_parse(&address, span_cstr(good[i]), NULL), 0);
-		assert_true(span_eq(address_format(&address.storage, true, text),
+		assert_int_equal(net_address_parse(&address, span_cstr(good[i]), NULL), 0);
+		assert_true(span_eq(net_address_format(&address.storage, true, text),
 				    span_cstr(good[i])));
 	}
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
-		assert_int_equal(address_parse(&address, span_cstr(bad[i]), NULL), -1);
-	assert_int_equal(address_parse(&address, SPAN("[::ffff:192.0.2.9]:1"), NULL), 0);
-	assert_true(span_eq(address_format(&address.storage, false, text), SPAN("192.0.2.9")));
-	address_set_port(&address, 99);
-	assert_int_equal(address_port(&address.storage), 99);
+		assert_int_equal(net_address_parse(&address, span_cstr(bad[i]), NULL), -1);
+	assert_int_equal(net_address_parse(&address, SPAN("[::ffff:192.0.2.9]:1"), NULL), 0);
+	assert_true(
+		span_eq(net_address_format(&address.storage, false, text), SPAN("192.0.2.9")));
+	net_address_set_port(&address, 99);
+	assert_int_equal(net_address_port(&address.storage), 99);
 }
 
 int main(void)

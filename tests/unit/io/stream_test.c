@@ -51,10 +51,10 @@ struct pair {
 
 static void tcp_pair(int fds[2])
 {
-	struct address address;
+	struct net_address address;
 	int small = 4096, fd;
 
-	assert_int_equal(address_parse(&address, SPAN("127.0.0.1:0"), NULL), 0);
+	assert_int_equal(net_address_parse(&address, SPAN("127.0.0.1:0"), NULL), 0);
 	fd = listener_open(&address, &(struct listener_options){.backlog = 1}, NULL);
 	assert_true(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
@@ -63,7 +63,7 @@ static void tcp_pair(int fds[2])
 	fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	if (connect(fds[1], address_sockaddr(&address), address.len) < 0)
+	if (connect(fds[1], net_address_sockaddr(&address), address.len) < 0)
 		assert_int_equal(errno, EINPROGRESS);
 	do
 		fds[0] = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -472,7 +472,7 @@ static void test_part_of_a_record_is_not_readable(void **state)
 /* --- connecting --- */
 
 struct connection_attempt {
-	struct address address;
+	struct net_address address;
 	enum io_result result;
 	struct err err;
 };
@@ -482,8 +482,8 @@ static void connect_once(void *arg)
 	struct connection_attempt *c = arg;
 	struct stream stream;
 
-	c->result = stream_connect(&stream, address_sockaddr(&c->address), c->address.len, NULL,
-				   loop_deadline_ms(5000), &c->err);
+	c->result = stream_connect(&stream, net_address_sockaddr(&c->address), c->address.len,
+				   NULL, loop_deadline_ms(5000), &c->err);
 	if (c->result == IO_OK)
 		stream_close(&stream);
 	else
@@ -495,7 +495,7 @@ static void connects_at(const char *text)
 	struct connection_attempt c;
 	int fd;
 
-	assert_int_equal(address_parse(&c.address, span_cstr(text), NULL), 0);
+	assert_int_equal(net_address_parse(&c.address, span_cstr(text), NULL), 0);
 	fd = listener_open(&c.address, &(struct listener_options){.backlog = 10}, NULL);
 	assert_true(fd >= 0);
 	if (c.address.storage.ss_family != AF_UNIX)

@@ -1,4 +1,4 @@
-#include "io/address.h"
+#include "io/net_address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -13,7 +13,7 @@ static bool copy_text(char *to, size_t size, struct span text)
 	return true;
 }
 
-bool address_from_literal(struct address *address, struct span host, unsigned port)
+bool net_address_from_literal(struct net_address *address, struct span host, unsigned port)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
@@ -22,12 +22,12 @@ bool address_from_literal(struct address *address, struct span host, unsigned po
 	if (!copy_text(text, sizeof(text), host))
 		return false;
 	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-		*address = (struct address){.len = sizeof(v4)};
+		*address = (struct net_address){.len = sizeof(v4)};
 		memcpy(&address->storage, &v4, sizeof(v4));
 		return true;
 	}
 	if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-		*address = (struct address){.len = sizeof(v6)};
+		*address = (struct net_address){.len = sizeof(v6)};
 		memcpy(&address->storage, &v6, sizeof(v6));
 		return true;
 	}
@@ -65,12 +65,12 @@ static bool split(struct span text, unsigned lowest_port, struct span *host, uns
 	return true;
 }
 
-bool address_split(struct span text, struct span *host, unsigned *port)
+bool net_address_split(struct span text, struct span *host, unsigned *port)
 {
 	return split(text, 1, host, port);
 }
 
-int address_parse(struct address *address, struct span text, struct err *err)
+int net_address_parse(struct net_address *address, struct span text, struct err *err)
 {
 	struct sockaddr_un local = {.sun_family = AF_UNIX};
 	struct span host;
@@ -81,12 +81,12 @@ int address_parse(struct address *address, struct span text, struct err *err)
 			       span_slice(text, 5, text.len)))
 			return err_set(err, ERR_SYNTAX, "not the path of a Unix socket: %.*s",
 				       SPAN_ARG(text));
-		*address = (struct address){.len = sizeof(local)};
+		*address = (struct net_address){.len = sizeof(local)};
 		memcpy(&address->storage, &local, sizeof(local));
 		return 0;
 	}
 	/* Port 0 lets the kernel choose one: tests listen so. */
-	if (!split(text, 0, &host, &port) || !address_from_literal(address, host, port))
+	if (!split(text, 0, &host, &port) || !net_address_from_literal(address, host, port))
 		return err_set(err, ERR_SYNTAX,
 			       "not an address with port (\"192.0.2.1:80\", \"[::1]:80\") or "
 			       "\"unix:path\": %.*s",
@@ -95,7 +95,7 @@ int address_parse(struct address *address, struct span text, struct err *err)
 }
 
 static struct span format_ip(int family, const void *bytes, unsigned port, bool with_port,
-			     char to[ADDRESS_TEXT_MAX])
+			     char to[NET_ADDRESS_TEXT_MAX])
 {
 	char text[INET6_ADDRSTRLEN];
 	int len;
@@ -103,16 +103,16 @@ static struct span format_ip(int family, const void *bytes, unsigned port, bool 
 	if (!inet_ntop(family, bytes, text, sizeof(text)))
 		return SPAN("unknown");
 	if (!with_port)
-		len = snprintf(to, ADDRESS_TEXT_MAX, "%s", text);
+		len = snprintf(to, NET_ADDRESS_TEXT_MAX, "%s", text);
 	else if (family == AF_INET)
-		len = snprintf(to, ADDRESS_TEXT_MAX, "%s:%u", text, port);
+		len = snprintf(to, NET_ADDRESS_TEXT_MAX, "%s:%u", text, port);
 	else
-		len = snprintf(to, ADDRESS_TEXT_MAX, "[%s]:%u", text, port);
+		len = snprintf(to, NET_ADDRESS_TEXT_MAX, "[%s]:%u", text, port);
 	return span_of(to, (size_t)len);
 }
 
-struct span address_format(const struct sockaddr_storage *address, bool with_port,
-			   char to[ADDRESS_TEXT_MAX])
+struct span net_address_format(const struct sockaddr_storage *address, bool with_port,
+			       char to[NET_ADDRESS_TEXT_MAX])
 {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
@@ -131,13 +131,13 @@ struct span address_format(const struct sockaddr_storage *address, bool with_por
 	case AF_UNIX:
 		memcpy(&local, address, sizeof(local));
 		return span_of(to,
-			       (size_t)snprintf(to, ADDRESS_TEXT_MAX, "unix:%.*s",
+			       (size_t)snprintf(to, NET_ADDRESS_TEXT_MAX, "unix:%.*s",
 						(int)sizeof(local.sun_path), local.sun_path));
 	default: return SPAN("unknown");
 	}
 }
 
-unsigned address_port(const struct sockaddr_storage *address)
+unsigned net_address_port(const struct sockaddr_storage *address)
 {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
@@ -153,7 +153,7 @@ unsigned address_port(const struct sockaddr_storage *address)
 	return 0;
 }
 
-void address_set_port(struct address *address, unsigned port)
+void net_address_set_port(struct net_address *address, unsigned port)
 {
 	in_port_t wire = htons((uint16_t)port);
 	char *bytes = (char *)&address->storage;
@@ -164,7 +164,7 @@ void address_set_port(struct address *address, unsigned port)
 		memcpy(bytes + offsetof(struct sockaddr_in6, sin6_port), &wire, sizeof(wire));
 }
 
-bool address_eq(const struct address *a, const struct address *b)
+bool net_address_eq(const struct net_address *a, const struct net_address *b)
 {
 	return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
 }

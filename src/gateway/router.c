@@ -1,0 +1,385 @@
+#include "gateway/router.h"
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+#define NONE UINT32_MAX
+#define DEPTH_MAX 64
+#define HOST_MAX 255
+
+struct entry {
+	const struct config_route *route;
+	uint32_t methods; /* bits of enum http_method; 0: every method */
+	uint32_t next; /* entry of the same node, or NONE */
+};
+
+struct node {
+	uint32_t parameter; /* child for any one segment */
+	uint32_t exact; /* first entry of the path that ends here */
+	uint32_t below; /* first entry of "**" here */
+	uint32_t literal_count;
+};
+
+/* The child of a node for a literal segment; all nodes share one table. */
+struct edge {
+	struct span segment; /* ptr NULL: empty slot */
+	uint32_t parent;
+	uint32_t child;
+};
+
+struct host_tree {
+	struct span name; /* without the leading "*" for a suffix */
+	bool suffix;
+	uint32_t root;
+};
+
+struct router {
+	struct node *nodes;
+	uint32_t node_count, node_cap;
+	struct entry *entries;
+	uint32_t entry_count, entry_cap;
+	struct edge *edges;
+	size_t edge_count, edge_cap;
+	struct host_tree *hosts;
+	size_t host_count, host_cap;
+	struct map exact_hosts; /* name to host_tree; built last */
+	bool has_suffix_hosts;
+	uint32_t any_root; /* NONE: every route names hosts */
+};
+
+static int reserve(void **array, uint32_t count, uint32_t *cap, size_t size)
+{
+	uint32_t grown_cap = *cap ? *cap * 2 : 16;
+	void *grown;
+
+	if (count < *cap)
+		return 0;
+	grown = mem_realloc(*array, grown_cap * size);
+	if (!grown)
+		return -1;
+	*array = grown;
+	*cap = grown_cap;
+	return 0;
+}
+
+static uint32_t add_node(struct router *r)
+{
+	if (reserve((void **)&r->nodes, r->node_count, &r->node_cap, sizeof(*r->nodes)) < 0)
+		return NONE;
+	r->nodes[r->node_count] = (struct node){NONE, NONE, NONE, 0};
+	return r->node_count++;
+}
+
+static size_t edge_home(const struct router *r, uint32_t parent, struct span segment)
+{
+	return hash_mix(hash_span(segment), parent) & (r->edge_cap - 1);
+}
+
+static uint32_t find_edge(const struct router *r, uint32_t parent, struct span segment)
+{
+	if (!r->edge_cap)
+		return NONE;
+	for (size_t i = edge_home(r, parent, segment);; i = (i + 1) & (r->edge_cap - 1)) {
+		const struct edge *edge = &r->edges[i];
+
+		if (!edge->segment.ptr)
+			return NONE;
+		if (edge->parent == parent && span_eq(edge->segment, segment))
+			return edge->child;
+	}
+}
+
+static void put_edge(struct router *r, struct edge edge)
+{
+	size_t i = edge_home(r, edge.parent, edge.segment);
+
+	while (r->edges[i].segment.ptr)
+		i = (i + 1) & (r->edge_cap - 1);
+	r->edges[i] = edge;
+	r->edge_count++;
+}
+
+static int grow_edges(struct router *r)
+{
+	struct edge *old = r->edges;
+	size_t old_cap = r->edge_cap;
+	size_t cap = old_cap ? old_cap * 2 : 64;
+	struct edge *grown;
+
+	if (r->edge_count < old_cap / 2)
+		return 0;
+	grown = mem_zalloc(cap, sizeof(*grown));
+	if (!grown)
+		return -1;
+	r->edges = grown;
+	r->edge_cap = cap;
+	r->edge_count = 0;
+	for (size_t i = 0; i < old_cap; i++)
+		if (old[i].segment.ptr)
+			put_edge(r, old[i]);
+	mem_free(old);
+	return 0;
+}
+
+static uint32_t literal_child(struct router *r, uint32_t parent, struct span segment)
+{
+	uint32_t child = find_edge(r, parent, segment);
+
+	if (child != NONE)
+		return child;
+	child = add_node(r);
+	if (child == NONE || grow_edges(r) < 0)
+		return NONE;
+	put_edge(r, (struct edge){segment, parent, child});
+	r->nodes[parent].literal_count++;
+	return child;
+}
+
+static uint32_t parameter_child(struct router *r, uint32_t parent)
+{
+	uint32_t child = r->nodes[parent].parameter;
+
+	if (child != NONE)
+		return child;
+	child = add_node(r);
+	if (child != NONE)
+		r->nodes[parent].parameter = child;
+	return child;
+}
+
+static bool is_parameter(struct span segment)
+{
+	return segment.len >= 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}';
+}
+
+static uint32_t method_bits(const struct config_route *route)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < route->methods.count; i++) {
+		enum http_method method = http_method_lookup(route->methods.at[i]);
+
+		bits |= (uint32_t)1 << method;
+		if (method == HTTP_METHOD_GET)
+			bits |= (uint32_t)1 << HTTP_METHOD_HEAD;
+	}
+	return bits;
+}
+
+static int add_entry(struct router *r, uint32_t *first, const struct config_route *route)
+{
+	if (reserve((void **)&r->entries, r->entry_count, &r->entry_cap, sizeof(*r->entries)) <
+	    0)
+		return -1;
+	r->entries[r->entry_count] = (struct entry){route, method_bits(route), *first};
+	*first = r->entry_count++;
+	return 0;
+}
+
+static int add_path(struct router *r, uint32_t node, const struct config_route *route)
+{
+	struct span rest = span_slice(route->path, 1, route->path.len);
+
+	while (rest.ptr) {
+		struct span segment = span_cut(&rest, '/');
+
+		if (!rest.ptr && span_eq(segment, SPAN("**")))
+			return add_entry(r, &r->nodes[node].below, route);
+		node = is_parameter(segment) ? parameter_child(r, node)
+					     : literal_child(r, node, segment);
+		if (node == NONE)
+			return -1;
+	}
+	return add_entry(r, &r->nodes[node].exact, route);
+}
+
+static struct host_tree *host_tree_of(struct router *r, struct span host)
+{
+	bool suffix = span_starts_with(host, SPAN("*."));
+	struct span name = suffix ? span_slice(host, 1, host.len) : host;
+	struct host_tree *grown;
+	size_t cap = r->host_cap ? r->host_cap * 2 : 8;
+
+	for (size_t i = 0; i < r->host_count; i++)
+		if (r->hosts[i].suffix == suffix && span_eq(r->hosts[i].name, name))
+			return &r->hosts[i];
+	if (r->host_count == r->host_cap) {
+		grown = mem_realloc(r->hosts, cap * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		r->hosts = grown;
+		r->host_cap = cap;
+	}
+	r->hosts[r->host_count] = (struct host_tree){name, suffix, add_node(r)};
+	if (r->hosts[r->host_count].root == NONE)
+		return NULL;
+	return &r->hosts[r->host_count++];
+}
+
+static int add_route(struct router *r, const struct config_route *route)
+{
+	if (route->hosts.count == 0) {
+		if (r->any_root == NONE)
+			r->any_root = add_node(r);
+		return r->any_root == NONE ? -1 : add_path(r, r->any_root, route);
+	}
+	for (size_t i = 0; i < route->hosts.count; i++) {
+		const struct host_tree *tree = host_tree_of(r, route->hosts.at[i]);
+
+		if (!tree || add_path(r, tree->root, route) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Longest first, so that the first suffix that fits is the most specific. */
+static int compare_hosts(const void *left, const void *right)
+{
+	const struct host_tree *a = left, *b = right;
+
+	return (a->name.len < b->name.len) - (a->name.len > b->name.len);
+}
+
+static int index_hosts(struct router *r)
+{
+	if (r->host_count)
+		qsort(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts);
+	for (size_t i = 0; i < r->host_count; i++) {
+		if (r->hosts[i].suffix)
+			r->has_suffix_hosts = true;
+		else if (map_put(&r->exact_hosts, r->hosts[i].name, &r->hosts[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct router *router_new(const struct config_route *routes, size_t count, struct err *err)
+{
+	struct router *r = mem_zalloc(1, sizeof(*r));
+	int result = r ? 0 : -1;
+
+	if (r)
+		r->any_root = NONE;
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = add_route(r, &routes[i]);
+	if (result == 0)
+		result = index_hosts(r);
+	if (result == 0)
+		return r;
+	router_free(r);
+	err_set(err, ERR_MEMORY, "no memory for the routes");
+	return NULL;
+}
+
+void router_free(struct router *r)
+{
+	if (!r)
+		return;
+	mem_free(r->nodes);
+	mem_free(r->entries);
+	mem_free(r->edges);
+	mem_free(r->hosts);
+	map_release(&r->exact_hosts);
+	mem_free(r);
+}
+
+struct search {
+	const struct router *router;
+	enum http_method method;
+	struct span method_name;
+	uint32_t allowed;
+	const struct config_route *found;
+};
+
+static bool takes_method(const struct search *s, const struct entry *entry)
+{
+	if (entry->methods == 0)
+		return true;
+	if (s->method != HTTP_METHOD_OTHER)
+		return entry->methods & (uint32_t)1 << s->method;
+	for (size_t i = 0; i < entry->route->methods.count; i++)
+		if (span_eq(entry->route->methods.at[i], s->method_name))
+			return true;
+	return false;
+}
+
+static bool pick(struct search *s, uint32_t first)
+{
+	for (uint32_t i = first; i != NONE; i = s->router->entries[i].next) {
+		const struct entry *entry = &s->router->entries[i];
+
+		if (takes_method(s, entry)) {
+			s->found = entry->route;
+			return true;
+		}
+		s->allowed |= entry->methods;
+	}
+	return false;
+}
+
+/* `rest` are the segments after this node; its ptr is NULL at the end of the path. */
+static bool walk(struct search *s, uint32_t index, struct span rest, unsigned depth)
+{
+	const struct node *node = &s->router->nodes[index];
+	struct span segment, after = rest;
+	uint32_t child;
+
+	if (!rest.ptr)
+		return pick(s, node->exact) || pick(s, node->below);
+	if (depth < DEPTH_MAX) {
+		segment = span_cut(&after, '/');
+		child = node->literal_count ? find_edge(s->router, index, segment) : NONE;
+		if (child != NONE && walk(s, child, after, depth + 1))
+			return true;
+		if (node->parameter != NONE && segment.len &&
+		    walk(s, node->parameter, after, depth + 1))
+			return true;
+	}
+	return pick(s, node->below);
+}
+
+static bool search_tree(struct search *s, uint32_t root, struct span path)
+{
+	return walk(s, root, span_slice(path, 1, path.len), 0);
+}
+
+static bool search_hosts(struct search *s, struct span host, struct span path)
+{
+	const struct router *r = s->router;
+	char lower[HOST_MAX];
+	const struct host_tree *tree;
+
+	if (host.len > sizeof(lower))
+		return false;
+	for (size_t i = 0; i < host.len; i++)
+		lower[i] = ascii_lower(host.ptr[i]);
+	host = span_of(lower, host.len);
+	tree = map_get(&r->exact_hosts, host);
+	if (tree && search_tree(s, tree->root, path))
+		return true;
+	if (!r->has_suffix_hosts)
+		return false;
+	for (size_t i = 0; i < r->host_count; i++)
+		if (r->hosts[i].suffix && host.len > r->hosts[i].name.len &&
+		    span_ends_with(host, r->hosts[i].name) &&
+		    search_tree(s, r->hosts[i].root, path))
+			return true;
+	return false;
+}
+
+enum router_result router_find(const struct router *r, struct span host, struct span path,
+			       enum http_method method, struct span method_name,
+			       const struct config_route **route, uint32_t *allowed)
+{
+	struct search s = {.router = r, .method = method, .method_name = method_name};
+	bool found = r->host_count && search_hosts(&s, host, path);
+
+	if (!found && r->any_root != NONE)
+		found = search_tree(&s, r->any_root, path);
+	*allowed = s.allowed;
+	if (!found)
+		return s.allowed ? ROUTER_NO_METHOD : ROUTER_NO_PATH;
+	*route = s.found;
+	return ROUTER_FOUND;
+}
