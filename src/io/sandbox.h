@@ -1,0 +1,55 @@
+/*
+ * sandbox.h - giving up rights for good: user, capabilities, file system, system calls. Order:
+ * sandbox_drop_root, sandbox_paths, then threads may start, then sandbox_syscalls, which covers
+ * all of them.
+ */
+#ifndef IO_SANDBOX_H
+#define IO_SANDBOX_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+/*
+ * Becomes this user and group with no supplementary groups and no capability, for good
+ * (no_new_privs too). When not root: only gives up capabilities and sets no_new_privs, and asks
+ * that uid and gid are those it has already. Before threads start. On failure the process must
+ * end: it may have given up only a part.
+ */
+int sandbox_drop_root(uid_t uid, gid_t gid, struct err *err) MUST_CHECK;
+
+enum sandbox_access {
+	SANDBOX_READ, /* read files and list folders */
+	SANDBOX_WRITE, /* also create, change and remove; no devices, no execution */
+	SANDBOX_EXECUTE, /* read and execute */
+};
+struct sandbox_path {
+	const char *path; /* file, or folder with all below it */
+	enum sandbox_access access;
+	bool optional; /* not there: no error */
+};
+
+/*
+ * Restricts the calling thread, and those it starts, to these paths by Landlock. Open descriptors
+ * keep working. *level: the version of Landlock that was applied, 0 when this kernel has none: the
+ * caller decides whether to go on, and says so in its log.
+ */
+int sandbox_paths(const struct sandbox_path *paths, size_t count, int *level,
+		  struct err *err) MUST_CHECK;
+
+enum sandbox_profile {
+	/* Sockets, files, threads, signals of its own; no new programs, no processes. */
+	SANDBOX_SERVER,
+	/* A single-threaded child that reads and writes open descriptors, and computes. */
+	SANDBOX_PARSER,
+};
+enum sandbox_denial {
+	SANDBOX_DENIAL_ERROR, /* other calls fail with EPERM */
+	SANDBOX_DENIAL_KILL, /* other calls end the process with SIGSYS */
+};
+/* Seccomp filter for all threads of the process; sets no_new_privs. */
+int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial,
+		     struct err *err) MUST_CHECK;
+
+#endif
