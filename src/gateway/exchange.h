@@ -1,0 +1,99 @@
+/*
+ * exchange.h - an exchange on its way through the phases. The phases stand in one array in
+ * pipeline.c; each is one file.
+ */
+#ifndef GATEWAY_EXCHANGE_H
+#define GATEWAY_EXCHANGE_H
+
+#include "gateway/worker.h"
+#include "http/exchange.h"
+
+enum phase_id {
+	PHASE_ADMIT,
+	PHASE_ROUTE,
+	PHASE_AUTHENTICATE,
+	PHASE_AUTHORIZE,
+	PHASE_LIMIT,
+	PHASE_FORWARD,
+	PHASE_COUNT,
+};
+
+enum phase_result {
+	PHASE_NEXT,
+	PHASE_ANSWERED, /* a response was sent, or at least begun */
+	PHASE_GONE, /* the client is not there any more */
+};
+
+#define EXCHANGE_ID_BYTES 32
+
+struct exchange {
+	struct http_exchange *x;
+	struct worker *worker;
+	struct view *view;
+	struct snapshot *snapshot; /* the view's */
+	int64_t now_ns; /* when the exchange began */
+	int64_t deadline_ms; /* of the whole exchange */
+
+	struct address client; /* behind trusted proxies */
+	bool from_trusted_proxy;
+	bool secure; /* the client's connection, or what a trusted proxy says of it */
+	struct span host; /* without port */
+	struct span path; /* normalised */
+	struct span query;
+	const struct snapshot_route *route;
+	const struct identity *identity;
+	struct identity *identity_held; /* reference to give back */
+
+	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */
+	struct span request_id;
+	struct span traceparent;
+
+	/* Fields that the answer gets whoever makes it (RateLimit, WWW-Authenticate, CORS ...). */
+	struct http_field extra[8];
+	size_t extra_count;
+
+	/* for metrics and logs */
+	enum phase_id phase; /* the one that is running, and at the end the one that answered */
+	int64_t phase_ns
+		[PHASE_COUNT]; /* when it began; 0: not reached. Only with an access log */
+	const char *reason; /* why it was refused, a stable word; NULL when forwarded */
+	const struct endpoint *endpoint;
+	unsigned attempts;
+	bool timed; /* keep phase_ns */
+};
+
+struct phase {
+	const char *name;
+	enum phase_result (*enter)(struct exchange *e);
+};
+
+enum phase_result phase_admit(struct exchange *e);
+enum phase_result phase_route(struct exchange *e);
+enum phase_result phase_authenticate(struct exchange *e);
+enum phase_result phase_authorize(struct exchange *e);
+enum phase_result phase_limit(struct exchange *e);
+enum phase_result phase_forward(struct exchange *e);
+
+/* The server's handler: runs the phases and records what became of the exchange. */
+void exchange_serve(struct http_exchange *x);
+const char *phase_name(enum phase_id id);
+
+/*
+ * Answers with application/problem+json (RFC 9457). `type` is a stable word that becomes
+ * urn:sallyport:problem:<type>; `detail` may be NULL. Returns what the phase returns.
+ */
+enum phase_result answer_problem(struct exchange *e, unsigned status, const char *type,
+				 const char *detail);
+/* A fixed answer from the configuration. */
+enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer);
+/* Adds a field to whatever will be answered; ignored when there is no room (8 are enough). */
+void exchange_add_field(struct exchange *e, struct span name, struct span value);
+
+/*
+ * The last phase of every answer: sends the head with the fields that all responses get (security
+ * defaults, request id, the route's edits, Date), without those that must not leave.
+ */
+enum io_result respond_head(struct exchange *e, const struct http_response *response, int flags,
+			    int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,107 @@
+/* admit: who is asking (behind trusted proxies), and is the request well formed at all. */
+#include "gateway/exchange.h"
+#include "parse/forwarded.h"
+
+static struct address peer_address(const struct sockaddr_storage *from)
+{
+	if (from->ss_family == AF_INET)
+		return address_from_ipv4(&((const struct sockaddr_in *)from)->sin_addr);
+	if (from->ss_family == AF_INET6)
+		return address_from_ipv6(&((const struct sockaddr_in6 *)from)->sin6_addr);
+	return address_from_ipv4("\177\0\0\1"); /* a Unix socket is local */
+}
+
+/* The client that trusted proxies vouch for (RFC 7239 section 8.1): walks the lines backwards. */
+static void walk_forwarded(struct exchange *e)
+{
+	const struct http1_head *head = &e->x->request;
+	bool rfc7239 = head->first[HTTP_FIELD_FORWARDED] != 0;
+	enum http_field_id id = rfc7239 ? HTTP_FIELD_FORWARDED : HTTP_FIELD_X_FORWARDED_FOR;
+	struct address client = e->client;
+	enum forwarded_result result = FORWARDED_MORE;
+
+	if (!head->first[id])
+		return;
+	for (size_t i = head->field_count; i-- > 0 && result == FORWARDED_MORE;) {
+		const struct http_field *field = &head->fields[i];
+
+		if (field->id != id)
+			continue;
+		result = rfc7239 ? forwarded_walk(&e->snapshot->trusted_proxies, field->value,
+						  &client)
+				 : forwarded_walk_x_forwarded_for(&e->snapshot->trusted_proxies,
+								  field->value, &client);
+	}
+	e->client = client;
+}
+
+static void trust_proxy(struct exchange *e)
+{
+	const struct config *cfg = e->snapshot->config;
+	struct span proto;
+
+	if (!e->snapshot->trusted_proxies.count ||
+	    !cidr_set_contains(&e->snapshot->trusted_proxies, &e->client))
+		return;
+	e->from_trusted_proxy = true;
+	if (cfg->forwarded.client_headers != CONFIG_FORWARDED_TRUSTED)
+		return;
+	walk_forwarded(e);
+	proto = http1_field(&e->x->request, HTTP_FIELD_X_FORWARDED_PROTO);
+	if (proto.ptr)
+		e->secure = span_eq_nocase(proto, SPAN("https"));
+}
+
+static void put_hex(char *to, uint64_t value)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 15; i >= 0; i--) {
+		to[i] = digits[value & 15];
+		value >>= 4;
+	}
+}
+
+static bool is_plain_id(struct span id)
+{
+	if (id.len == 0 || id.len > 128)
+		return false;
+	for (size_t i = 0; i < id.len; i++)
+		if (id.ptr[i] <= ' ' || id.ptr[i] > '~' || id.ptr[i] == '"' ||
+		    id.ptr[i] == '\\')
+			return false;
+	return true;
+}
+
+static void choose_request_id(struct exchange *e)
+{
+	const struct config *cfg = e->snapshot->config;
+	struct span sent = http1_field(&e->x->request, HTTP_FIELD_X_REQUEST_ID);
+
+	if (e->from_trusted_proxy && cfg->forwarded.request_id_accept && is_plain_id(sent)) {
+		e->request_id = sent;
+		return;
+	}
+	put_hex(e->id, worker_random(e->worker));
+	put_hex(e->id + 16, worker_random(e->worker));
+	e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
+}
+
+enum phase_result phase_admit(struct exchange *e)
+{
+	struct http_exchange *x = e->x;
+
+	e->client = peer_address(&x->peer->address);
+	e->secure = x->peer->ssl != NULL;
+	if (x->malformed_status) {
+		put_hex(e->id, worker_random(e->worker));
+		put_hex(e->id + 16, worker_random(e->worker));
+		e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
+		e->reason = "malformed";
+		return answer_problem(e, x->malformed_status, "malformed-request",
+				      x->malformed);
+	}
+	trust_proxy(e);
+	choose_request_id(e);
+	return PHASE_NEXT;
+}

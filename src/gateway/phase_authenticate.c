@@ -1,0 +1,129 @@
+/* authenticate: who is it? Credentials that are there must be good, whatever the route asks. */
+#include "base/mem.h"
+#include "gateway/exchange.h"
+
+/* What is known of a client certificate is worked out once a connection. */
+struct connection_data {
+	enum tls_peer peer;
+	struct arena arena;
+	struct tls_identity certificate;
+	uint64_t generation; /* of the snapshot that `identity` was made for */
+	struct identity *identity;
+};
+
+void gateway_connection_closed(struct http_server *server, struct http_peer *peer)
+{
+	struct connection_data *data = peer->data;
+
+	(void)server;
+	if (!data)
+		return;
+	identity_unref(data->identity);
+	arena_release(&data->arena);
+	mem_free(data);
+	peer->data = NULL;
+}
+
+static struct connection_data *connection_data(struct exchange *e)
+{
+	struct http_peer *peer = e->x->peer;
+	struct connection_data *data = peer->data;
+
+	if (data)
+		return data;
+	data = mem_zalloc(1, sizeof(*data));
+	if (!data)
+		return NULL;
+	arena_init(&data->arena, (size_t)64 * 1024, 1024);
+	data->peer = tls_peer_identity(peer->ssl, &data->certificate, &data->arena);
+	peer->data = data;
+	return data;
+}
+
+static bool asks_for_certificates(const struct exchange *e)
+{
+	const struct worker_listener *listener = e->x->peer->listener;
+	const struct config_listen *config;
+
+	if (!e->x->peer->ssl || listener->index >= e->snapshot->config->listen.count)
+		return false;
+	config = e->snapshot->listens[listener->index].config;
+	return config->tls && config->tls->client_auth != CONFIG_CLIENT_AUTH_NONE;
+}
+
+static enum phase_result refuse(struct exchange *e, const struct auth_outcome *outcome)
+{
+	unsigned status = auth_status_code(outcome->status);
+	struct span challenge;
+
+	e->reason = auth_reason_word(outcome->reason);
+	if (status != 503) {
+		challenge = auth_challenge(e->snapshot->authenticator, outcome, &e->x->arena);
+		exchange_add_field(e, SPAN("www-authenticate"), challenge);
+	} else {
+		exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
+	}
+	return answer_problem(e, status, status == 503 ? "unavailable" : "unauthenticated",
+			      auth_reason_text(outcome->reason));
+}
+
+/* Fills the input's certificate; 0 or the status to refuse with. */
+static unsigned add_certificate(struct exchange *e, struct auth_input *input)
+{
+	struct connection_data *data;
+
+	if (!asks_for_certificates(e))
+		return 0;
+	data = connection_data(e);
+	if (!data || data->peer == TLS_PEER_NO_MEMORY)
+		return 503;
+	if (data->peer == TLS_PEER_UNUSABLE)
+		return 400;
+	if (data->peer == TLS_PEER_VERIFIED)
+		input->certificate = &data->certificate;
+	if (data->generation == e->snapshot->generation)
+		input->certificate_identity = data->identity;
+	return 0;
+}
+
+static void remember_certificate(struct exchange *e, const struct auth_outcome *outcome)
+{
+	struct connection_data *data = e->x->peer->data;
+
+	if (!data || outcome->status != AUTH_OK ||
+	    outcome->identity->kind != IDENTITY_CERTIFICATE ||
+	    data->generation == e->snapshot->generation)
+		return;
+	identity_unref(data->identity);
+	data->identity = identity_ref(outcome->identity);
+	data->generation = e->snapshot->generation;
+}
+
+enum phase_result phase_authenticate(struct exchange *e)
+{
+	struct auth_input input = {.head = &e->x->request};
+	struct auth_outcome outcome;
+	unsigned status;
+
+	if (!access_rule_wants_identity(e->route->access))
+		return PHASE_NEXT;
+	status = add_certificate(e, &input);
+	if (status) {
+		e->reason = "certificate";
+		return answer_problem(e, status, "unusable-certificate", NULL);
+	}
+	auth_request(e->worker->auth, e->snapshot->authenticator, &input,
+		     loop_deadline_ms(10000), &outcome);
+	switch (outcome.status) {
+	case AUTH_OK:
+		remember_certificate(e, &outcome);
+		e->identity = e->identity_held = outcome.identity;
+		return PHASE_NEXT;
+	case AUTH_NONE: return PHASE_NEXT;
+	case AUTH_CANCELLED: return PHASE_GONE;
+	case AUTH_INVALID_REQUEST:
+	case AUTH_INVALID_TOKEN:
+	case AUTH_UNAVAILABLE: break;
+	}
+	return refuse(e, &outcome);
+}

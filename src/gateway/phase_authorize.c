@@ -1,0 +1,19 @@
+/* authorize: may this identity use this operation? What is not granted is refused. */
+#include "gateway/exchange.h"
+
+enum phase_result phase_authorize(struct exchange *e)
+{
+	enum access_result result =
+		access_check(e->route->access, e->worker->auth, e->identity);
+	bool unauthenticated = result == ACCESS_UNAUTHENTICATED;
+
+	if (result == ACCESS_GRANTED)
+		return PHASE_NEXT;
+	e->reason = access_result_word(result);
+	if (result != ACCESS_FORBIDDEN)
+		exchange_add_field(e, SPAN("www-authenticate"),
+				   access_challenge(e->snapshot->authenticator,
+						    e->route->access, result, &e->x->arena));
+	return answer_problem(e, unauthenticated ? 401 : 403,
+			      unauthenticated ? "unauthenticated" : "forbidden", NULL);
+}

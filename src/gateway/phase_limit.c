@@ -1,0 +1,72 @@
+/* limit: how often, per user, client, address, key, route or service; all limits must allow it. */
+#include "base/hash.h"
+#include "gateway/exchange.h"
+
+#define LIMITS_MAX 16
+
+static uint64_t address_key(const struct exchange *e)
+{
+	size_t len = 16;
+
+	/* An IPv6 client commands at least a /64. */
+	if (!address_is_ipv4(&e->client))
+		len = 8;
+	return hash_span(span_of(e->client.bytes, len));
+}
+
+static uint64_t key_of(const struct exchange *e, const struct snapshot_limit *limit)
+{
+	const struct identity *identity = e->identity;
+	uint64_t who = 0;
+
+	switch (limit->per) {
+	case CONFIG_LIMIT_PER_USER: who = identity->user_hash; break;
+	case CONFIG_LIMIT_PER_CLIENT: who = identity->client_hash; break;
+	case CONFIG_LIMIT_PER_KEY: who = identity->key_hash; break;
+	case CONFIG_LIMIT_PER_ROUTE:
+	case CONFIG_LIMIT_PER_SERVICE: return limit->seed;
+	case CONFIG_LIMIT_PER_ADDRESS: break;
+	}
+	return hash_mix(limit->seed, who ? who : address_key(e));
+}
+
+static int64_t seconds_up(int64_t ns)
+{
+	return (ns + 999999999) / 1000000000;
+}
+
+static enum phase_result refuse(struct exchange *e, const struct snapshot_limit *limit,
+				const struct limiter_result *result)
+{
+	struct arena *arena = &e->x->arena;
+	long long wait_s = (long long)seconds_up(result->retry_after_ns);
+
+	exchange_add_field(e, SPAN("retry-after"), arena_printf(arena, "%lld", wait_s));
+	exchange_add_field(e, SPAN("ratelimit-limit"),
+			   arena_printf(arena, "%llu", (unsigned long long)limit->rate.burst));
+	exchange_add_field(e, SPAN("ratelimit-remaining"), SPAN("0"));
+	exchange_add_field(e, SPAN("ratelimit-reset"), arena_printf(arena, "%lld", wait_s));
+	e->reason = "rate_limited";
+	return answer_problem(e, 429, "rate-limited", NULL);
+}
+
+enum phase_result phase_limit(struct exchange *e)
+{
+	const struct snapshot_route *route = e->route;
+	struct limiter *limiter = e->worker->shared->limiter;
+	uint64_t taken[LIMITS_MAX];
+
+	for (size_t i = 0; i < route->limit_count && i < LIMITS_MAX; i++) {
+		const struct snapshot_limit *limit = &route->limits[i];
+		struct limiter_result result;
+
+		taken[i] = key_of(e, limit);
+		result = limiter_take(limiter, taken[i], &limit->rate, e->now_ns);
+		if (result.allowed)
+			continue;
+		while (i-- > 0)
+			limiter_give_back(limiter, taken[i], &route->limits[i].rate);
+		return refuse(e, limit, &result);
+	}
+	return PHASE_NEXT;
+}

@@ -1,0 +1,171 @@
+/* route: the whitelist. What no route names is 404, or 405 where the path is known. */
+#include "gateway/exchange.h"
+#include "parse/uri.h"
+
+static enum phase_result refuse_method(struct exchange *e, uint32_t allowed)
+{
+	char *list = arena_alloc(&e->x->arena, 128);
+	size_t len = 0;
+
+	if (!list)
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	for (unsigned m = 1; m < HTTP_METHOD_COUNT; m++) {
+		struct span name = http_method_name((enum http_method)m);
+
+		if (!(allowed & 1u << m))
+			continue;
+		if (len) {
+			memcpy(list + len, ", ", 2);
+			len += 2;
+		}
+		memcpy(list + len, name.ptr, name.len);
+		len += name.len;
+	}
+	exchange_add_field(e, SPAN("allow"), span_of(list, len));
+	e->reason = "method_not_allowed";
+	return answer_problem(e, 405, "method-not-allowed", NULL);
+}
+
+static bool origin_allowed(const struct config_cors *cors, struct span origin)
+{
+	for (size_t i = 0; i < cors->origins.count; i++)
+		if (span_eq(cors->origins.at[i], SPAN("*")) ||
+		    span_eq_nocase(cors->origins.at[i], origin))
+			return true;
+	return false;
+}
+
+static struct span join(struct exchange *e, const struct config_strings *strings)
+{
+	size_t len = 0;
+	char *text;
+
+	for (size_t i = 0; i < strings->count; i++)
+		len += strings->at[i].len + 2;
+	text = arena_alloc(&e->x->arena, len);
+	if (!text)
+		return SPAN_NONE;
+	len = 0;
+	for (size_t i = 0; i < strings->count; i++) {
+		if (i) {
+			memcpy(text + len, ", ", 2);
+			len += 2;
+		}
+		memcpy(text + len, strings->at[i].ptr, strings->at[i].len);
+		len += strings->at[i].len;
+	}
+	return span_of(text, len);
+}
+
+/* Fetch standard, "CORS protocol": fields for answers to an origin that is allowed. */
+static bool add_cors(struct exchange *e, const struct config_cors *cors)
+{
+	struct span origin = http1_field(&e->x->request, HTTP_FIELD_ORIGIN);
+
+	if (!origin.ptr || !origin_allowed(cors, origin))
+		return false;
+	exchange_add_field(e, SPAN("access-control-allow-origin"), origin);
+	exchange_add_field(e, SPAN("vary"), SPAN("Origin"));
+	if (cors->credentials)
+		exchange_add_field(e, SPAN("access-control-allow-credentials"), SPAN("true"));
+	if (cors->expose.count)
+		exchange_add_field(e, SPAN("access-control-expose-headers"),
+				   join(e, &cors->expose));
+	return true;
+}
+
+static struct span find_field(const struct http1_head *head, struct span name)
+{
+	for (size_t i = 0; i < head->field_count; i++)
+		if (head->fields[i].id == HTTP_FIELD_OTHER &&
+		    span_eq_nocase(head->fields[i].name, name))
+			return head->fields[i].value;
+	return SPAN_NONE;
+}
+
+/* A preflight asks what the request that it announces may do: it is answered for that route. */
+static bool answer_preflight(struct exchange *e, struct span asked, enum phase_result *result)
+{
+	static const struct http_response response = {.status = 204, .content_length = 0};
+	const struct config_route *route;
+	uint32_t allowed;
+
+	if (router_find(e->snapshot->router, e->host, e->path, http_method_lookup(asked), asked,
+			&route, &allowed) != ROUTER_FOUND ||
+	    !route->cors || !add_cors(e, route->cors))
+		return false;
+	e->route = &e->snapshot->routes[route->index];
+	exchange_add_field(e, SPAN("access-control-allow-methods"),
+			   join(e, &route->cors->methods));
+	exchange_add_field(e, SPAN("access-control-allow-headers"),
+			   join(e, &route->cors->headers));
+	exchange_add_field(e, SPAN("access-control-max-age"),
+			   arena_printf(&e->x->arena, "%llu",
+					(unsigned long long)route->cors->max_age_ms / 1000));
+	e->reason = "preflight";
+	*result = respond_head(e, &response, HTTP_SEND_END, loop_deadline_ms(10000)) == IO_OK
+			  ? PHASE_ANSWERED
+			  : PHASE_GONE;
+	return true;
+}
+
+static enum phase_result refuse_unknown(struct exchange *e, enum router_result result,
+					uint32_t allowed)
+{
+	struct span asked;
+	enum phase_result answered;
+
+	if (e->x->request.method == HTTP_METHOD_OPTIONS) {
+		asked = find_field(&e->x->request, SPAN("access-control-request-method"));
+		if (asked.ptr && answer_preflight(e, asked, &answered))
+			return answered;
+	}
+	if (result == ROUTER_NO_METHOD)
+		return refuse_method(e, allowed);
+	e->reason = "unknown_path";
+	return answer_problem(e, 404, "not-found", NULL);
+}
+
+static enum phase_result refuse_target(struct exchange *e, enum uri_result result)
+{
+	e->reason = "bad_target";
+	return answer_problem(e, 400, "bad-target", uri_result_text(result));
+}
+
+static void apply_route(struct exchange *e, const struct config_route *route)
+{
+	e->route = &e->snapshot->routes[route->index];
+	e->x->body_limit_bytes = route->body_bytes ? route->body_bytes : UINT64_MAX;
+	if (route->timeout.total_ms)
+		e->deadline_ms = loop_deadline_ms((int64_t)route->timeout.total_ms);
+	if (route->cors)
+		add_cors(e, route->cors);
+}
+
+enum phase_result phase_route(struct exchange *e)
+{
+	const struct http1_head *head = &e->x->request;
+	const struct config_route *route;
+	enum uri_result normal;
+	enum router_result result;
+	uint32_t allowed;
+	unsigned port;
+	char *scratch;
+
+	if (head->form == HTTP1_AUTHORITY || head->form == HTTP1_ASTERISK)
+		return refuse_unknown(e, ROUTER_NO_PATH, 0);
+	scratch = arena_alloc(&e->x->arena, head->target.len);
+	if (!scratch)
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	normal = uri_normalize(head->target, scratch, head->target.len, &e->path, &e->query);
+	if (normal != URI_OK)
+		return refuse_target(e, normal);
+	if (!uri_split_authority(head->authority, &e->host, &port))
+		e->host = SPAN("");
+	result = router_find(e->snapshot->router, e->host, e->path, head->method,
+			     head->method_name, &route, &allowed);
+	if (result != ROUTER_FOUND)
+		return refuse_unknown(e, result, allowed);
+	apply_route(e, route);
+	return PHASE_NEXT;
+}

@@ -1,0 +1,139 @@
+/* respond: what every answer passes, also a refusal or a fallback. */
+#include "base/clock.h"
+#include "gateway/exchange.h"
+
+#define BIT(id) ((uint64_t)1 << (id))
+_Static_assert(HTTP_FIELD_COUNT <= 64, "field ids must fit a 64-bit set");
+
+/* The connection's own business, and what would tell about the inside. */
+#define DROP_ALWAYS                                                                            \
+	(BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_KEEP_ALIVE) |                             \
+	 BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TRANSFER_ENCODING) |                \
+	 BIT(HTTP_FIELD_UPGRADE) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_TRAILER) |  \
+	 BIT(HTTP_FIELD_X_REQUEST_ID))
+#define DROP_SERVER (BIT(HTTP_FIELD_SERVER) | BIT(HTTP_FIELD_X_POWERED_BY))
+
+struct date_cache {
+	int64_t unix_s;
+	char text[CLOCK_HTTP_SIZE];
+};
+
+static struct span date_now(void)
+{
+	static _Thread_local struct date_cache cache;
+	int64_t now = loop_unix_s();
+
+	if (cache.unix_s != now) {
+		clock_http(cache.text, now);
+		cache.unix_s = now;
+	}
+	return span_of(cache.text, CLOCK_HTTP_SIZE - 1);
+}
+
+struct out {
+	struct http_field *fields;
+	size_t count;
+	uint64_t seen; /* ids that are in */
+	uint64_t drop; /* ids that must not get in */
+};
+
+static void put(struct out *out, struct span name, struct span value, enum http_field_id id)
+{
+	out->fields[out->count++] = (struct http_field){name, value, id};
+	out->seen |= BIT(id);
+}
+
+static bool named(const struct http_field *field, struct span name, enum http_field_id id)
+{
+	if (id != HTTP_FIELD_OTHER || field->id != HTTP_FIELD_OTHER)
+		return id == field->id;
+	return span_eq_nocase(field->name, name);
+}
+
+static bool removed_by_route(const struct config_header_edit *edit,
+			     const struct http_field *field)
+{
+	for (size_t i = 0; i < edit->remove.count; i++)
+		if (named(field, edit->remove.at[i], http_field_lookup(edit->remove.at[i])))
+			return true;
+	for (size_t i = 0; i < edit->set.count; i++)
+		if (named(field, edit->set.at[i].name, http_field_lookup(edit->set.at[i].name)))
+			return true;
+	return false;
+}
+
+static void put_from_service(struct out *out, const struct http_response *response,
+			     const struct config_header_edit *edit)
+{
+	bool edits = edit && (edit->remove.count || edit->set.count);
+
+	for (size_t i = 0; i < response->field_count; i++) {
+		const struct http_field *field = &response->fields[i];
+
+		if (out->drop & BIT(field->id) || (edits && removed_by_route(edit, field)))
+			continue;
+		put(out, field->name, field->value, field->id);
+	}
+	for (size_t i = 0; edits && i < edit->set.count; i++)
+		put(out, edit->set.at[i].name, edit->set.at[i].value,
+		    http_field_lookup(edit->set.at[i].name));
+}
+
+static bool is_in(const struct out *out, struct span name, enum http_field_id id)
+{
+	if (id != HTTP_FIELD_OTHER)
+		return out->seen & BIT(id);
+	for (size_t i = 0; i < out->count; i++)
+		if (out->fields[i].id == HTTP_FIELD_OTHER &&
+		    span_eq_nocase(out->fields[i].name, name))
+			return true;
+	return false;
+}
+
+static void put_security(struct out *out, const struct exchange *e)
+{
+	const struct config_security_headers *headers = &e->snapshot->config->headers;
+
+	if (!headers->enabled)
+		return;
+	for (size_t i = 0; i < headers->fields.count; i++) {
+		const struct config_pair *pair = &headers->fields.at[i];
+		enum http_field_id id = http_field_lookup(pair->name);
+
+		if (!is_in(out, pair->name, id))
+			put(out, pair->name, pair->value, id);
+	}
+	if (e->secure && headers->hsts.len &&
+	    !(out->seen & BIT(HTTP_FIELD_STRICT_TRANSPORT_SECURITY)))
+		put(out, SPAN("strict-transport-security"), headers->hsts,
+		    HTTP_FIELD_STRICT_TRANSPORT_SECURITY);
+}
+
+enum io_result respond_head(struct exchange *e, const struct http_response *response, int flags,
+			    int64_t deadline_ms)
+{
+	const struct config *cfg = e->snapshot->config;
+	const struct config_header_edit *edit =
+		e->route ? &e->route->config->response_headers : NULL;
+	size_t room = response->field_count + e->extra_count + cfg->headers.fields.count + 4 +
+		      (edit ? edit->set.count : 0);
+	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),
+			  .drop = DROP_ALWAYS};
+	struct http_response final = *response;
+
+	if (!out.fields)
+		return IO_FAILED;
+	if (cfg->headers.remove_server)
+		out.drop |= DROP_SERVER;
+	put_from_service(&out, response, edit);
+	for (size_t i = 0; i < e->extra_count; i++)
+		if (e->extra[i].value.ptr)
+			put(&out, e->extra[i].name, e->extra[i].value, e->extra[i].id);
+	put_security(&out, e);
+	if (!(out.seen & BIT(HTTP_FIELD_DATE)))
+		put(&out, SPAN("date"), date_now(), HTTP_FIELD_DATE);
+	put(&out, cfg->forwarded.request_id_header, e->request_id, HTTP_FIELD_X_REQUEST_ID);
+	final.fields = out.fields;
+	final.field_count = out.count;
+	return http_send_head(e->x, &final, flags, deadline_ms);
+}

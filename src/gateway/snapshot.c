@@ -1,0 +1,272 @@
+#include "gateway/snapshot.h"
+
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+struct counted_snapshot {
+	struct snapshot snapshot; /* first */
+	_Atomic uint32_t refs;
+};
+
+static _Atomic uint64_t next_generation = 1;
+
+static int out_of_memory(struct err *err)
+{
+	return err_set(err, ERR_MEMORY, "no memory for the configuration");
+}
+
+static int build_trusted(struct snapshot *s, struct err *err)
+{
+	cidr_set_init(&s->trusted_proxies);
+	for (size_t i = 0; i < s->config->trusted_proxies.count; i++)
+		if (cidr_set_add(&s->trusted_proxies, &s->config->trusted_proxies.at[i]) < 0)
+			return out_of_memory(err);
+	cidr_set_build(&s->trusted_proxies);
+	return 0;
+}
+
+/* What is limited together has the same seed, also after a reload that leaves it as it is. */
+static uint64_t limit_seed(const struct config_route *route, size_t index)
+{
+	const struct config_limit *limit = &route->limits.at[index];
+	uint64_t seed = limit->per == CONFIG_LIMIT_PER_SERVICE && route->service
+				? hash_span(route->service->name)
+				: hash_mix(hash_span(route->operation), hash_span(route->path));
+
+	seed = hash_mix(seed, (uint64_t)limit->per + 1);
+	seed = hash_mix(seed, limit->rate.count);
+	seed = hash_mix(seed, limit->rate.per_ms);
+	return hash_mix(seed, limit->burst + (index << 32));
+}
+
+static int build_limits(struct snapshot_route *route, struct err *err)
+{
+	const struct config_route *config = route->config;
+	struct snapshot_limit *limits;
+
+	if (config->limits.count == 0)
+		return 0;
+	limits = mem_zalloc(config->limits.count, sizeof(*limits));
+	if (!limits)
+		return out_of_memory(err);
+	for (size_t i = 0; i < config->limits.count; i++) {
+		const struct config_limit *limit = &config->limits.at[i];
+
+		limits[i].per = limit->per;
+		limits[i].rate =
+			limiter_rate_of(limit->rate.count, limit->rate.per_ms, limit->burst);
+		limits[i].seed = limit_seed(config, i);
+	}
+	route->limits = limits;
+	route->limit_count = config->limits.count;
+	return 0;
+}
+
+static int build_routes(struct snapshot *s, struct err *err)
+{
+	size_t count = s->config->routes.count;
+
+	s->routes = mem_zalloc(count, sizeof(*s->routes));
+	if (!s->routes)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		s->routes[i].config = &s->config->routes.at[i];
+		s->routes[i].access = access_rule_new(s->routes[i].config, err);
+		if (!s->routes[i].access || build_limits(&s->routes[i], err) < 0)
+			return err_wrap(err, "%s:%u: route", s->routes[i].config->where.file,
+					s->routes[i].config->where.line);
+	}
+	s->router = router_new(s->config->routes.at, count, err);
+	return s->router ? 0 : -1;
+}
+
+static bool uses_tls(const struct config_service *service)
+{
+	for (size_t i = 0; i < service->endpoints.count; i++)
+		if (service->endpoints.at[i].scheme == CONFIG_SCHEME_HTTPS)
+			return true;
+	return false;
+}
+
+static const char *path_of(struct span path)
+{
+	return path.len ? path.ptr : NULL;
+}
+
+static enum tls_version tls_version_of(enum config_tls_version version)
+{
+	return version == CONFIG_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
+}
+
+static int build_service_tls(struct snapshot_service *service, struct err *err)
+{
+	static const struct span h2_first[] = {SPAN_INIT("h2"), SPAN_INIT("http/1.1")};
+	static const struct span h1_only[] = {SPAN_INIT("http/1.1")};
+	const struct config_upstream_tls *tls = &service->config->tls;
+	bool h2 = service->config->protocol == CONFIG_PROTOCOL_H2 ||
+		  service->config->protocol == CONFIG_PROTOCOL_AUTO;
+	struct tls_client_options options = {
+		.ca.path = path_of(tls->ca),
+		.certificate = {.chain.path = path_of(tls->certificate),
+				.key.path = path_of(tls->key)},
+		.min_version = tls_version_of(tls->min_version),
+		.alpn = h2 ? h2_first : h1_only,
+		.alpn_count = h2 ? COUNT_OF(h2_first) : COUNT_OF(h1_only),
+		.insecure = !tls->verify,
+	};
+
+	service->tls = tls_client_context_new(&options, err);
+	return service->tls ? 0 : -1;
+}
+
+static int build_services(struct snapshot *s, struct err *err)
+{
+	size_t count = s->config->services.count;
+
+	s->services = mem_zalloc(count, sizeof(*s->services));
+	if (!s->services)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		struct snapshot_service *service = &s->services[i];
+
+		service->config = &s->config->services.at[i];
+		service->pass = identity_pass_new(s->config, service->config, err);
+		if (!service->pass ||
+		    (uses_tls(service->config) && build_service_tls(service, err) < 0))
+			return err_wrap(err, "%s:%u: service %.*s", service->config->where.file,
+					service->config->where.line,
+					SPAN_ARG(service->config->name));
+		/* Files behind the same paths may have changed: pools start anew. */
+		service->tls_key = service->tls ? s->generation : 0;
+	}
+	return 0;
+}
+
+static int build_listen_tls(struct snapshot_listen *listen, struct tls_tickets *tickets,
+			    struct err *err)
+{
+	static const struct span with_h2[] = {SPAN_INIT("h2"), SPAN_INIT("http/1.1")};
+	const struct config_listen_tls *tls = listen->config->tls;
+	bool h2 = listen->config->http2;
+	struct tls_certificate *certificates =
+		mem_zalloc(tls->certificates.count, sizeof(*certificates));
+	struct tls_server_options options = {
+		.certificates = certificates,
+		.certificate_count = tls->certificates.count,
+		.min_version = tls_version_of(tls->min_version),
+		.alpn = h2 ? with_h2 : with_h2 + 1,
+		.alpn_count = h2 ? 2 : 1,
+		.client_auth = (enum tls_client_auth)tls->client_auth,
+		.client_ca.path = path_of(tls->client_ca),
+		.tickets = tls->session_tickets ? tickets : NULL,
+	};
+
+	if (!certificates)
+		return out_of_memory(err);
+	for (size_t i = 0; i < tls->certificates.count; i++) {
+		certificates[i].chain.path = path_of(tls->certificates.at[i].certificate);
+		certificates[i].key.path = path_of(tls->certificates.at[i].key);
+		certificates[i].ocsp_path = path_of(tls->certificates.at[i].ocsp);
+	}
+	listen->tls = tls_server_context_new(&options, err);
+	mem_free(certificates);
+	return listen->tls ? 0 : -1;
+}
+
+static int build_listens(struct snapshot *s, struct tls_tickets *tickets, struct err *err)
+{
+	size_t count = s->config->listen.count;
+
+	s->listens = mem_zalloc(count, sizeof(*s->listens));
+	if (!s->listens)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		s->listens[i].config = &s->config->listen.at[i];
+		if (s->listens[i].config->tls &&
+		    build_listen_tls(&s->listens[i], tickets, err) < 0)
+			return err_wrap(err, "%s:%u: listen", s->listens[i].config->where.file,
+					s->listens[i].config->where.line);
+	}
+	return 0;
+}
+
+static int build(struct snapshot *s, const struct snapshot *previous,
+		 struct tls_tickets *tickets, struct err *err)
+{
+	if (build_trusted(s, err) < 0 || build_routes(s, err) < 0 ||
+	    build_services(s, err) < 0 || build_listens(s, tickets, err) < 0)
+		return -1;
+	s->strip = identity_strip_new(s->config, err);
+	if (!s->strip)
+		return -1;
+	s->authenticator = authenticator_new(s->config, err);
+	if (!s->authenticator)
+		return -1;
+	if (previous)
+		authenticator_adopt(s->authenticator, previous->authenticator);
+	return 0;
+}
+
+struct snapshot *snapshot_new(struct config *cfg, const struct snapshot *previous,
+			      struct tls_tickets *tickets, struct err *err)
+{
+	struct counted_snapshot *counted = mem_zalloc(1, sizeof(*counted));
+
+	if (!counted) {
+		out_of_memory(err);
+		return NULL;
+	}
+	counted->refs = 1;
+	counted->snapshot.config = config_ref(cfg);
+	counted->snapshot.generation = atomic_fetch_add(&next_generation, 1);
+	if (build(&counted->snapshot, previous, tickets, err) == 0)
+		return &counted->snapshot;
+	snapshot_unref(&counted->snapshot);
+	return NULL;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+	struct counted_snapshot *counted =
+		CONTAINER_OF(snapshot, struct counted_snapshot, snapshot);
+
+	atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+	return snapshot;
+}
+
+static void release(struct snapshot *s)
+{
+	for (size_t i = 0; s->routes && i < s->config->routes.count; i++) {
+		access_rule_free(s->routes[i].access);
+		mem_free((void *)(uintptr_t)s->routes[i].limits);
+	}
+	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
+		identity_pass_free(s->services[i].pass);
+		tls_context_unref(s->services[i].tls);
+	}
+	for (size_t i = 0; s->listens && i < s->config->listen.count; i++)
+		tls_context_unref(s->listens[i].tls);
+	mem_free(s->routes);
+	mem_free(s->services);
+	mem_free(s->listens);
+	router_free(s->router);
+	identity_strip_free(s->strip);
+	authenticator_unref(s->authenticator);
+	cidr_set_release(&s->trusted_proxies);
+	config_unref(s->config);
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+	struct counted_snapshot *counted;
+
+	if (!snapshot)
+		return;
+	counted = CONTAINER_OF(snapshot, struct counted_snapshot, snapshot);
+	if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	release(snapshot);
+	mem_free(counted);
+}

@@ -1,0 +1,65 @@
+/*
+ * snapshot.h - everything derived from one configuration: immutable, reference-counted, shared by
+ * all threads. A reload builds the next one aside and swaps it in; the old one is freed when its
+ * last exchange has ended.
+ */
+#ifndef GATEWAY_SNAPSHOT_H
+#define GATEWAY_SNAPSHOT_H
+
+#include "config/config.h"
+#include "gateway/router.h"
+#include "guard/limiter.h"
+#include "identity/identity.h"
+#include "identity/pass.h"
+#include "io/tls.h"
+#include "parse/address.h"
+
+struct snapshot_limit {
+	enum config_limit_per per;
+	struct limiter_rate rate;
+	uint64_t
+		seed; /* of the limiter's keys: the same for the same limit in every snapshot */
+};
+
+struct snapshot_route {
+	const struct config_route *config;
+	struct access_rule *access;
+	const struct snapshot_limit *limits;
+	size_t limit_count;
+};
+
+struct snapshot_service {
+	const struct config_service *config;
+	struct identity_pass *pass;
+	struct tls_context *tls; /* for https endpoints; NULL when there are none */
+	uint64_t tls_key; /* differs where the TLS settings do: pools are not shared then */
+};
+
+struct snapshot_listen {
+	const struct config_listen *config;
+	struct tls_context *tls; /* NULL: plain */
+};
+
+struct snapshot {
+	struct config *config;
+	struct router *router;
+	struct authenticator *authenticator;
+	struct identity_strip *strip;
+	struct snapshot_route *routes; /* by config_route.index */
+	struct snapshot_service *services; /* by config_service.index */
+	struct snapshot_listen *listens;
+	struct cidr_set trusted_proxies;
+	uint64_t generation;
+};
+
+/*
+ * Reads certificates, keys and key sets (blocking). Takes its own reference of cfg. `previous` may
+ * be NULL; its fetched key sets are taken over. Tickets are shared by all snapshots of a process.
+ */
+struct snapshot *snapshot_new(struct config *cfg, const struct snapshot *previous,
+			      struct tls_tickets *tickets, struct err *err) MUST_CHECK;
+/* Any thread. */
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+#endif

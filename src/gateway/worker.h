@@ -1,0 +1,133 @@
+/*
+ * worker.h - a worker thread: its loop, listeners, connections, upstream pools and caches.
+ * Everything in it belongs to that thread, unless it says otherwise.
+ */
+#ifndef GATEWAY_WORKER_H
+#define GATEWAY_WORKER_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "gateway/metrics.h"
+#include "gateway/snapshot.h"
+#include "guard/limiter.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "io/dns.h"
+#include "io/listener.h"
+
+/*
+ * An endpoint as one worker sees it. Kept under the key of what it connects to, so that a reload
+ * that leaves it as it is keeps its connections.
+ */
+struct endpoint {
+	struct list node; /* in worker->endpoints */
+	uint64_t key;
+	unsigned refs; /* views */
+	struct http_pool *pool;
+	char *host; /* NUL-terminated */
+	uint16_t port;
+	bool is_name; /* to be resolved */
+	int64_t resolved_until_ms;
+	unsigned active; /* requests under way from this worker */
+	char *label; /* for logs: as configured */
+};
+
+struct view_endpoint {
+	struct endpoint *endpoint;
+	const struct config_endpoint *config;
+	int32_t current_weight; /* smooth weighted round robin */
+};
+
+struct view_service {
+	const struct snapshot_service *snapshot;
+	struct view_endpoint *endpoints;
+	size_t count;
+	/* retry budget: a window of the last second's requests and retries */
+	int64_t window_start_ms;
+	uint32_t window_requests;
+	uint32_t window_retries;
+	uint32_t rotation;
+};
+
+/* A snapshot together with this worker's endpoints for it; freed with its last exchange. */
+struct view {
+	struct snapshot *snapshot;
+	struct worker *worker;
+	unsigned refs;
+	struct view_service *services; /* by config_service.index */
+};
+
+struct view *view_new(struct worker *worker, struct snapshot *snapshot,
+		      struct err *err) MUST_CHECK;
+static inline struct view *view_ref(struct view *view)
+{
+	view->refs++;
+	return view;
+}
+void view_unref(struct view *view);
+
+/* What all workers of a process share. */
+struct gateway_shared {
+	struct limiter *limiter;
+	struct access_log *access_log; /* NULL: off */
+	struct audit_log *audit_log; /* NULL: off */
+	_Atomic uint64_t connections;
+	int64_t started_unix_s;
+};
+
+struct worker_listener {
+	struct listener listener; /* first */
+	struct worker *worker;
+	size_t index; /* in config.listen */
+};
+
+struct worker {
+	struct loop *loop;
+	struct gateway_shared *shared;
+	struct view *view; /* current */
+	struct http_server server;
+	struct auth_worker *auth;
+	struct dns *dns;
+	struct list endpoints;
+	struct worker_listener *listeners;
+	size_t listener_count;
+	struct metrics *metrics;
+	uint64_t random[2]; /* state for ids that need not be secret */
+	unsigned index;
+};
+
+/* Unique ids, not secret ones (xoroshiro128+, Blackman and Vigna 2018). */
+static inline uint64_t worker_random(struct worker *worker)
+{
+	uint64_t s0 = worker->random[0], s1 = worker->random[1];
+	uint64_t result = s0 + s1;
+
+	s1 ^= s0;
+	worker->random[0] = ((s0 << 24) | (s0 >> 40)) ^ s1 ^ (s1 << 16);
+	worker->random[1] = (s1 << 37) | (s1 >> 27);
+	return result;
+}
+
+/*
+ * Creates loop and worker in the calling thread and runs them until worker_stop and all is
+ * drained. `fds` are listening sockets by config.listen index, -1 where another worker accepts;
+ * they are taken over.
+ */
+struct worker_options {
+	unsigned index;
+	struct gateway_shared *shared;
+	struct snapshot *snapshot; /* a reference is taken */
+	const int *fds;
+	size_t fd_count;
+};
+struct worker *worker_new(const struct worker_options *options, struct err *err) MUST_CHECK;
+void worker_run(struct worker *worker);
+void worker_free(struct worker *worker);
+
+/* Any thread: uses the snapshot (a reference is taken) for new exchanges. */
+int worker_post_snapshot(struct worker *worker, struct snapshot *snapshot) MUST_CHECK;
+/* Any thread: stops accepting, lets exchanges end until the deadline, then worker_run returns. */
+int worker_post_drain(struct worker *worker, int64_t timeout_ms) MUST_CHECK;
+
+#endif
