@@ -390,41 +390,64 @@ enum io_result stream_write(struct stream *stream, const void *from, size_t size
 	return IO_OK;
 }
 
-static enum io_result plain_writev(struct stream *stream, struct iovec *iov, int count,
-				   int64_t deadline_ms)
+/* Takes what was written off the front. */
+static void advance(struct iovec **iov, int *count, size_t put)
 {
-	while (count) {
-		size_t put;
-		enum io_result result = stream_send(stream, iov, count, &put);
-
-		if (result == IO_AGAIN)
-			result = wait_for(stream, EPOLLOUT, deadline_ms);
-		if (result != IO_OK)
-			return result;
-		while (count && put >= iov->iov_len) {
-			put -= iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count) {
-			iov->iov_base = (char *)iov->iov_base + put;
-			iov->iov_len -= put;
-		}
+	while (*count && put >= (*iov)->iov_len) {
+		put -= (*iov)->iov_len;
+		++*iov;
+		--*count;
 	}
-	return IO_OK;
+	if (*count) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + put;
+		(*iov)->iov_len -= put;
+	}
+}
+
+/*
+ * The next TLS record's worth of bytes: head and body of a message then leave in one record and
+ * one system call. The copy is gone when the fiber has parked, and is made again, equal, as
+ * OpenSSL wants it for the same write.
+ */
+static struct span next_record(const struct iovec *iov, int count)
+{
+	static _Thread_local char record[SSL3_RT_MAX_PLAIN_LENGTH];
+	size_t len = 0;
+
+	if (count == 1 || iov->iov_len >= sizeof(record))
+		return span_of(iov->iov_base, iov->iov_len);
+	for (int i = 0; i < count && len < sizeof(record); i++) {
+		size_t part = iov[i].iov_len < sizeof(record) - len ? iov[i].iov_len
+								    : sizeof(record) - len;
+
+		if (part)
+			memcpy(record + len, iov[i].iov_base, part);
+		len += part;
+	}
+	return span_of(record, len);
 }
 
 enum io_result stream_writev(struct stream *stream, struct iovec *iov, int count,
 			     int64_t deadline_ms)
 {
-	if (!stream->ssl)
-		return plain_writev(stream, iov, count, deadline_ms);
-	for (int i = 0; i < count; i++) {
-		enum io_result result =
-			stream_write(stream, iov[i].iov_base, iov[i].iov_len, deadline_ms);
+	advance(&iov, &count, 0);
+	while (count) {
+		uint32_t events = EPOLLOUT;
+		enum io_result result;
+		size_t put;
 
+		if (stream->ssl) {
+			struct span record = next_record(iov, count);
+
+			result = tls_try_write(stream, record.ptr, record.len, &put, &events);
+		} else {
+			result = stream_send(stream, iov, count, &put);
+		}
+		if (result == IO_AGAIN)
+			result = wait_for(stream, events, deadline_ms);
 		if (result != IO_OK)
 			return result;
+		advance(&iov, &count, put);
 	}
 	return IO_OK;
 }

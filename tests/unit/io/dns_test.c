@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "io/dns.h"
 
 /* --- a name server of a few names, in the loop of the test --- */
@@ -381,6 +382,39 @@ static void test_bad_server_list_is_an_error(void **state)
 	assert_non_null(strstr(err.message, "not an address"));
 }
 
+static void ask_without_memory(void *arg)
+{
+	struct question *q = arg;
+
+	for (unsigned long n = 1;; n++) {
+		bool happened;
+
+		dns_flush(q->dns);
+		mem_fail_at(n);
+		ask(q);
+		happened = mem_fail_happened();
+		mem_fail_at(0);
+		if (!happened)
+			return;
+		/* Where only a socket's watch failed, the answer is late or missing. */
+		assert_int_equal(q->result, -1);
+	}
+}
+
+/* Only in builds with -Dfaults=true does anything fail here. */
+static void test_failing_allocations_are_errors(void **state)
+{
+	struct question q = {.dns = new_dns((struct dns_options){
+				     .try_ms = 30, .tries = 1, .failure_ttl_ms = 1}),
+			     .host = "two.test"};
+
+	(void)state;
+	start_fiber(ask_without_memory, &q);
+	run_fibers();
+	expect_first(&q, "192.0.2.1:443");
+	dns_free(q.dns);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -397,6 +431,7 @@ int main(void)
 		TEST(test_what_is_no_host_name_is_refused),
 		TEST(test_cache_is_bounded),
 		TEST(test_bad_server_list_is_an_error),
+		TEST(test_failing_allocations_are_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

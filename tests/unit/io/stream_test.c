@@ -469,6 +469,43 @@ static void test_part_of_a_record_is_not_readable(void **state)
 	close_pair(&pair);
 }
 
+/* --- records --- */
+
+struct message {
+	struct stream *stream;
+	enum io_result result;
+};
+
+static void write_message(void *arg)
+{
+	struct message *message = arg;
+	char head[] = "head ", body[] = "body ", tail[] = "tail";
+	struct iovec iov[] = {{head, 5}, {NULL, 0}, {body, 5}, {tail, 4}};
+
+	message->result = stream_writev(message->stream, iov, 4, loop_deadline_ms(5000));
+}
+
+static void test_parts_of_a_message_share_a_record(void **state)
+{
+	struct pair pair;
+	struct message message;
+	char block[64];
+	size_t got;
+
+	(void)state;
+	open_pair(&pair, OVER_UNIX, true);
+	message.stream = &pair.client;
+	start_fiber(write_message, &message);
+	run_fibers();
+	assert_int_equal(message.result, IO_OK);
+	settle();
+	/* A read never joins two records. */
+	assert_int_equal(stream_try_read(&pair.server, block, sizeof(block), &got), IO_OK);
+	assert_int_equal(got, 14);
+	assert_memory_equal(block, "head body tail", 14);
+	close_pair(&pair);
+}
+
 /* --- connecting --- */
 
 struct connection_attempt {
@@ -534,6 +571,7 @@ int main(void)
 		TEST(test_orderly_and_torn_ends_differ),
 		TEST(test_reset_is_seen),
 		TEST(test_part_of_a_record_is_not_readable),
+		TEST(test_parts_of_a_message_share_a_record),
 		TEST(test_connect_succeeds_or_says_why),
 	};
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
@@ -715,6 +716,50 @@ static void test_expiry_is_known(void **state)
 	tls_context_unref(context);
 }
 
+/* Only in builds with -Dfaults=true does anything fail here. */
+static void test_failing_allocations_are_errors(void **state)
+{
+	static const struct span alpn[] = {SPAN_INIT("h2")};
+	const struct tls_certificate certificates[] = {in_memory(&first), in_memory(&second)};
+	struct tls_tickets *tickets = tls_tickets_new(0, NULL);
+	const struct tls_server_options server = {
+		.certificates = certificates,
+		.certificate_count = 2,
+		.alpn = alpn,
+		.alpn_count = 1,
+		.client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+		.client_ca = {.pem = span_cstr(ca.certificate_pem)},
+		.tickets = tickets,
+	};
+	const struct tls_client_options client_options = {
+		.ca = {.pem = span_cstr(ca.certificate_pem)},
+		.certificate = in_memory(&client),
+		.alpn = alpn,
+		.alpn_count = 1,
+	};
+
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		for (unsigned long n = 1;; n++) {
+			struct err err = {.code = ERR_NONE};
+			struct tls_context *context;
+			bool happened;
+
+			mem_fail_at(n);
+			context = side == 0 ? tls_server_context_new(&server, &err)
+					    : tls_client_context_new(&client_options, &err);
+			happened = mem_fail_happened();
+			mem_fail_at(0);
+			assert_true(happened ? !context && err.code == ERR_MEMORY
+					     : context != NULL);
+			tls_context_unref(context);
+			if (!happened)
+				break;
+		}
+	}
+	tls_tickets_unref(tickets);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, loop_setup, loop_teardown)
@@ -736,6 +781,7 @@ int main(void)
 		TEST(test_ocsp_response_is_stapled_while_it_is_valid),
 		TEST(test_context_outlives_its_owner),
 		TEST(test_expiry_is_known),
+		TEST(test_failing_allocations_are_errors),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, free_all);
