@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/span.h"
+#include "parse/address.h"
 
 #define CONFIG_LIST(type)                                                                      \
 	struct {                                                                               \
@@ -43,12 +44,6 @@ struct config_strings {
 struct config_pair {
 	struct span name;
 	struct span value;
-};
-
-/* An IPv6 network, or an IPv4 one mapped into ::ffff:0:0/96 (prefix_bits is then 96 more). */
-struct config_cidr {
-	uint8_t address[16];
-	uint8_t prefix_bits;
 };
 
 /* What a client or server can be reached at: "host:port", "[v6]:port" or "unix:/path". */
@@ -572,7 +567,7 @@ struct config {
 	struct span group; /* empty: the user's */
 	bool sandbox;
 	struct config_limits limits;
-	CONFIG_LIST(struct config_cidr) trusted_proxies;
+	CONFIG_LIST(struct cidr) trusted_proxies;
 	struct config_forwarded_headers forwarded;
 	struct config_admin admin;
 	struct config_log log;
@@ -651,7 +646,6 @@ void config_problems_print(const struct config_problems *problems, struct buf *o
 /* NULL when there is none of that name. */
 const struct config_service *config_service_find(const struct config *cfg, struct span name);
 const struct config_role *config_role_find(const struct config *cfg, struct span name);
-bool config_cidr_contains(const struct config_cidr *cidr, const uint8_t address[16]);
 /* "RS256"; NULL for what is not exactly one bit of enum config_jws. */
 const char *config_jws_name(unsigned algorithm);
 

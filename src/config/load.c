@@ -225,13 +225,3 @@ const struct config_role *config_role_find(const struct config *cfg, struct span
 			return &cfg->identity.roles.at[i];
 	return NULL;
 }
-
-bool config_cidr_contains(const struct config_cidr *cidr, const uint8_t address[16])
-{
-	size_t bytes = cidr->prefix_bits / 8;
-	unsigned mask = 0xff00u >> (cidr->prefix_bits % 8) & 0xff;
-
-	if (memcmp(cidr->address, address, bytes) != 0)
-		return false;
-	return bytes == 16 || ((cidr->address[bytes] ^ address[bytes]) & mask) == 0;
-}

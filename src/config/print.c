@@ -85,29 +85,15 @@ static void print_counts(struct printer *p, const struct any_list *list)
 	buf_append_byte(p->out, ']');
 }
 
-/* As one network in text; a mapped IPv4 one as IPv4. */
-static void append_network(struct buf *out, const struct config_cidr *network)
-{
-	const uint8_t *a = network->address;
-
-	if (network->prefix_bits >= 96 && memcmp(a, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0) {
-		buf_printf(out, "%u.%u.%u.%u/%u", a[12], a[13], a[14], a[15],
-			   network->prefix_bits - 96u);
-		return;
-	}
-	for (size_t i = 0; i < 16; i += 2)
-		buf_printf(out, "%s%x", i > 0 ? ":" : "", (unsigned)a[i] << 8 | a[i + 1]);
-	buf_printf(out, "/%u", network->prefix_bits);
-}
-
 static void print_networks(struct printer *p, const struct any_list *list)
 {
-	const struct config_cidr *networks = list->at;
+	const struct cidr *networks = list->at;
+	char text[ADDRESS_TEXT_SIZE];
 
 	buf_append_byte(p->out, '[');
 	for (size_t i = 0; i < list->count; i++) {
 		buf_append_cstr(p->out, i > 0 ? ",\"" : "\"");
-		append_network(p->out, &networks[i]);
+		buf_append_bytes(p->out, text, cidr_format(&networks[i], text));
 		buf_append_byte(p->out, '"');
 	}
 	buf_append_byte(p->out, ']');

@@ -442,12 +442,12 @@ static void read_networks(struct reader *reader, const struct tree_node *node,
 	static const char what[] = "a network such as 10.0.0.0/8 or fd00::/8";
 	struct tree_node *const *items;
 	size_t count = elements(node, &items);
-	struct config_cidr *networks = reader_array(reader, struct config_cidr, count);
+	struct cidr *networks = reader_array(reader, struct cidr, count);
 
 	for (size_t i = 0; networks && i < count; i++) {
 		const struct tree_node *item = element(node, items, i);
 
-		if (is_scalar(reader, item, what) && !value_network(item->text, &networks[i]))
+		if (is_scalar(reader, item, what) && !cidr_parse(item->text, &networks[i]))
 			unexpected(reader, item, what, true);
 	}
 	*list = (struct any_list){networks, networks ? count : 0};

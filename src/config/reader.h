@@ -62,7 +62,7 @@ struct span reader_text(struct reader *reader, const struct tree_node *node) MUS
 /* The file name resolved against the folder of the file that the node is in. */
 struct span reader_resolve(struct reader *reader, const struct tree_node *node,
 			   struct span path) MUST_CHECK;
-/* A copy with every '\0'-free byte lowered. */
+/* A copy with ASCII letters in lower case; ptr NULL when out of memory. */
 struct span reader_lower(struct reader *reader, struct span text) MUST_CHECK;
 /* Adds the secret to what is released with the configuration. False when out of memory. */
 bool reader_own_secret(struct reader *reader, struct secret *secret) MUST_CHECK;

@@ -125,15 +125,11 @@ static const struct schema_key admin_keys[] = {
 
 static bool is_loopback(const struct config_address *address)
 {
-	struct config_cidr network;
+	struct address ip;
 
 	if (address->unix_path.len > 0 || span_eq(address->host, SPAN("localhost")))
 		return true;
-	if (!value_network(address->host, &network))
-		return false;
-	if (memcmp(network.address, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f", 13) == 0)
-		return true;
-	return memcmp(network.address, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16) == 0;
+	return address_parse(address->host, &ip) && address_is_loopback(&ip);
 }
 
 static void admin_finish(struct reader *reader, const struct tree_node *node, void *object)

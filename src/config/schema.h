@@ -28,7 +28,7 @@ enum schema_type { /* and the type of the field at `offset` */
 		   SCHEMA_OUTPUT, /* struct span: a file that may come into being */
 		   SCHEMA_SECRET, /* struct secret: the text itself, or "file:" and where it is */
 		   SCHEMA_ADDRESS, /* struct config_address */
-		   SCHEMA_NETWORKS, /* CONFIG_LIST(struct config_cidr) */
+		   SCHEMA_NETWORKS, /* CONFIG_LIST(struct cidr) */
 		   SCHEMA_CLAIM, /* struct config_strings: path into a token */
 		   SCHEMA_PAIRS, /* CONFIG_LIST(struct config_pair): header fields by name */
 		   SCHEMA_OBJECT, /* the struct of `object`, in place */

@@ -1,6 +1,6 @@
 #include "config/value.h"
 
-#include <arpa/inet.h>
+#include "parse/address.h"
 
 static bool is_digit(char c)
 {
@@ -96,41 +96,13 @@ static bool is_host_name(struct span text)
 	return true;
 }
 
-static bool parse_ip(struct span text, uint8_t address[16], bool *v4)
-{
-	char room[INET6_ADDRSTRLEN + 1];
-	struct in_addr four;
-
-	if (text.len == 0 || text.len >= sizeof(room))
-		return false;
-	memcpy(room, text.ptr, text.len);
-	room[text.len] = '\0';
-	*v4 = inet_pton(AF_INET, room, &four) == 1;
-	if (*v4) {
-		memset(address, 0, 10);
-		address[10] = address[11] = 0xff;
-		memcpy(address + 12, &four, 4);
-		return true;
-	}
-	return inet_pton(AF_INET6, room, address) == 1;
-}
-
-bool value_is_ip(struct span text)
-{
-	uint8_t address[16];
-	bool v4;
-
-	return parse_ip(text, address, &v4);
-}
-
 /* A name or IPv4 address; IPv6 only where brackets were. */
 static bool is_host(struct span text, bool bracketed)
 {
-	uint8_t address[16];
-	bool v4;
+	struct address address;
 
 	if (bracketed)
-		return parse_ip(text, address, &v4) && !v4;
+		return span_find_byte(text, ':') < text.len && address_parse(text, &address);
 	if (text.len > 0 && is_digit(text.ptr[text.len - 1]) && all_of(text, ".") &&
 	    span_find_byte(text, '.') < text.len) {
 		struct span last = text;
@@ -141,7 +113,7 @@ static bool is_host(struct span text, bool bracketed)
 		for (size_t i = 0; i < last.len; i++)
 			if (!is_digit(last.ptr[i]))
 				return is_host_name(text);
-		return parse_ip(text, address, &v4);
+		return address_parse(text, &address);
 	}
 	return is_host_name(text);
 }
@@ -221,27 +193,6 @@ bool value_endpoint(struct span text, enum config_scheme *scheme, struct span *h
 	return false;
 }
 
-bool value_network(struct span text, struct config_cidr *network)
-{
-	size_t slash = span_find_byte(text, '/');
-	uint64_t bits = 128;
-	bool v4;
-
-	if (!parse_ip(span_slice(text, 0, slash), network->address, &v4))
-		return false;
-	if (slash < text.len) {
-		if (!span_to_u64(span_slice(text, slash + 1, text.len), &bits) ||
-		    bits > (v4 ? 32 : 128))
-			return false;
-		bits += v4 ? 96 : 0;
-	}
-	for (size_t i = bits; i < 128; i++)
-		if (network->address[i / 8] & (0x80 >> (i % 8)))
-			return false;
-	network->prefix_bits = (uint8_t)bits;
-	return true;
-}
-
 static bool is_route_host(struct span text)
 {
 	if (span_starts_with(text, SPAN("*.")))
@@ -285,16 +236,31 @@ static bool is_origin(struct span text)
 	return span_eq(text, SPAN("*")) || (rest.ptr && is_authority(rest));
 }
 
-/* One segment of a path, or part of one: RFC 3986 pchar, escapes only in their normal form. */
+static int hex_value(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/*
+ * One segment of a path as it is after normalisation (RFC 3986 section 6.2.2): pchar, escapes in
+ * upper case and only of what needs one. Anything else would never match a request.
+ */
 static bool is_segment(struct span text)
 {
-	static const char hex[] = "0123456789ABCDEF";
-
 	for (size_t i = 0; i < text.len; i++) {
+		int high, low, byte;
+
 		if (text.ptr[i] != '%')
 			continue;
-		if (text.len - i < 3 || !strchr(hex, text.ptr[i + 1]) ||
-		    !strchr(hex, text.ptr[i + 2]))
+		if (text.len - i < 3)
+			return false;
+		high = hex_value(text.ptr[i + 1]);
+		low = hex_value(text.ptr[i + 2]);
+		byte = high * 16 + low;
+		if (high < 0 || low < 0 || byte < 0x20 || byte == 0x7f ||
+		    is_alnum((char)byte) || (byte < 0x80 && strchr("-._~/\\", byte)))
 			return false;
 	}
 	return all_of(text, "-._~!$&'()*+,;=:@%") && !span_eq(text, SPAN(".")) &&

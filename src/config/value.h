@@ -24,13 +24,9 @@ extern const struct schema_format format_content; /* of a fixed body: anything b
 bool value_bool(struct span text, bool *value);
 /* "host:port" or "[v6]:port"; spans point into the text. */
 bool value_host_port(struct span text, struct span *host, uint16_t *port);
-/* An address, or network with "/bits" whose host bits must be zero. */
-bool value_network(struct span text, struct config_cidr *network);
 /* scheme://host[:port][/]; spans point into the text. */
 bool value_endpoint(struct span text, enum config_scheme *scheme, struct span *host,
 		    uint16_t *port, struct span *authority);
-/* Is this an IPv4 or IPv6 address in text? */
-bool value_is_ip(struct span text);
 /* 64 hexadecimal digits. */
 bool value_sha256(struct span text, uint8_t digest[32]);
 /* "2027-01-31" (its first second) or "2027-01-31T12:00:00Z". */

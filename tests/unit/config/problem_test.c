@@ -219,6 +219,12 @@ static void routes_are_checked(void **state)
 		{LISTEN "routes: [{path: /a/../b, respond: 200}]\n",
 		 AT("2:17") "routes[0].path: expected a path such as /orders, /orders/{id} or "
 			    "/orders/**, not '/a/../b'\n"},
+		{LISTEN "routes: [{path: /a%2fb, respond: 200}]\n",
+		 AT("2:17") "routes[0].path: expected a path such as /orders, /orders/{id} or "
+			    "/orders/**, not '/a%2fb'\n"},
+		{LISTEN "routes: [{path: /a%41, respond: 200}]\n",
+		 AT("2:17") "routes[0].path: expected a path such as /orders, /orders/{id} or "
+			    "/orders/**, not '/a%41'\n"},
 		{LISTEN "routes:\n  - {path: \"/{a}\", respond: 200, auth: none}\n"
 			"  - {path: \"/{b}\", respond: 200, auth: none}\n",
 		 AT("4:5") "routes[1]: another route has this path and method already "
