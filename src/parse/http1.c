@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "parse/http1_internal.h"
+#include "parse/http_field_name.h"
 #include "parse/http_scan.h"
 #include "parse/uri.h"
 
@@ -37,6 +38,19 @@ bool http1_head_complete(struct span input, size_t *resume)
 	return false;
 }
 
+/* In pieces that become plain stores; the whole would become a slow string instruction. */
+static inline void clear_first(uint16_t first[HTTP_FIELD_COUNT])
+{
+	enum { PIECE = 16 };
+	size_t i = 0;
+
+	for (; i + PIECE <= HTTP_FIELD_COUNT; i += PIECE) {
+		memset(first + i, 0, PIECE * sizeof(*first));
+		__asm__ volatile("" : : : "memory"); /* or they would be joined again */
+	}
+	memset(first + i, 0, (HTTP_FIELD_COUNT - i) * sizeof(*first));
+}
+
 static void head_clear(struct http1_head *head)
 {
 	head->method = HTTP_METHOD_OTHER;
@@ -49,7 +63,7 @@ static void head_clear(struct http1_head *head)
 	head->reason = SPAN_NONE;
 	head->minor_version = 0;
 	head->field_count = 0;
-	memset(head->first, 0, sizeof(head->first));
+	clear_first(head->first);
 	head->framing = HTTP1_NO_BODY;
 	head->content_length = 0;
 	head->keep_alive = false;
@@ -230,7 +244,7 @@ static bool parse_length(struct span value, uint64_t *length)
  * Connection options (RFC 9110 section 7.6.1), over all Connection fields. An option that names a
  * field which no hop may drop is an attempt to have the next hop lose it.
  */
-static enum http1_result check_connection(struct http1_head *head, bool request)
+static NOINLINE enum http1_result connection_options(struct http1_head *head, bool request)
 {
 	bool close = false, keep = false, upgrade = false;
 
@@ -260,6 +274,31 @@ static enum http1_result check_connection(struct http1_head *head, bool request)
 	head->keep_alive = !close && (keep || head->minor_version == 1);
 	head->upgrade = upgrade && head->first[HTTP_FIELD_UPGRADE] && head->minor_version == 1;
 	return HTTP1_DONE;
+}
+
+/* The usual: no Connection field, or one with one of two values. */
+static inline enum http1_result check_connection(struct http1_head *head,
+						 const struct http1_fields *fields)
+{
+	unsigned first = head->first[HTTP_FIELD_CONNECTION];
+	struct span value;
+
+	head->keep_alive = head->minor_version == 1;
+	if (first == 0)
+		return HTTP1_DONE;
+	value = head->fields[first - 1].value;
+	/* Of the bytes that a value may have, only letters and '-' fold to these. */
+	if (!(fields->repeated & BIT(HTTP_FIELD_CONNECTION))) {
+		if (value.len == 10 && http_token_is(value.ptr, "keep-alive", 10)) {
+			head->keep_alive = true;
+			return HTTP1_DONE;
+		}
+		if (value.len == 5 && http_token_is(value.ptr, "close", 5)) {
+			head->keep_alive = false;
+			return HTTP1_DONE;
+		}
+	}
+	return connection_options(head, fields->request);
 }
 
 /*
@@ -314,7 +353,8 @@ static enum http1_result check_expect(struct http1_head *head)
 	return HTTP1_DONE;
 }
 
-static enum http1_result check_request(struct http1_head *head)
+static enum http1_result check_request(struct http1_head *head,
+				       const struct http1_fields *fields)
 {
 	struct span authority = SPAN_NONE;
 	enum http1_result result = check_target(head, &authority);
@@ -330,12 +370,9 @@ static enum http1_result check_request(struct http1_head *head)
 		if (result != HTTP1_DONE)
 			return result;
 	}
-	head->keep_alive = head->minor_version == 1;
-	if (head->first[HTTP_FIELD_CONNECTION]) {
-		result = check_connection(head, true);
-		if (result != HTTP1_DONE)
-			return result;
-	}
+	result = check_connection(head, fields);
+	if (UNLIKELY(result != HTTP1_DONE))
+		return result;
 	return head->first[HTTP_FIELD_EXPECT] ? check_expect(head) : HTTP1_DONE;
 }
 
@@ -389,7 +426,7 @@ enum http1_result http1_parse_request(struct http1_head *head, struct span input
 	if (UNLIKELY(result != HTTP1_DONE))
 		return result;
 	*consumed = (size_t)(at - input.ptr);
-	return check_request(head);
+	return check_request(head, &fields);
 }
 
 static bool is_digit(char c)
@@ -479,12 +516,9 @@ enum http1_result http1_parse_response(struct http1_head *head, struct span inpu
 	if (result != HTTP1_DONE)
 		return result;
 	*consumed = (size_t)(at - input.ptr);
-	head->keep_alive = head->minor_version == 1;
-	if (head->first[HTTP_FIELD_CONNECTION]) {
-		result = check_connection(head, false);
-		if (result != HTTP1_DONE)
-			return result;
-	}
+	result = check_connection(head, &fields);
+	if (result != HTTP1_DONE)
+		return result;
 	return check_response_body(head, to_head, to_connect);
 }
 

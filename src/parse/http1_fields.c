@@ -147,6 +147,8 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 			f->first[id] = (uint16_t)f->count;
 		else if (f->single >> id & 1)
 			return repeated(id);
+		else
+			f->repeated |= BIT(id);
 	}
 	return HTTP1_DONE;
 }
@@ -176,5 +178,6 @@ enum http1_result http1_parse_fields(struct http1_fields *f, const char *start, 
 			break;
 	}
 	f->count = fields.count;
+	f->repeated = fields.repeated;
 	return result;
 }

@@ -12,6 +12,7 @@ struct http1_fields {
 	size_t count;
 	uint16_t *first; /* as in struct http1_head, or NULL */
 	uint64_t single; /* a bit for each field id that may come once */
+	uint64_t repeated; /* a bit for each known field id that came again */
 	bool request; /* look-alikes of every known field are refused, not only of framing fields */
 };
 

@@ -63,6 +63,12 @@ static inline uint64_t http_scan_mask(http_scan_block hits)
 #endif
 }
 
+/* The index of the first byte that is set in a mask other than 0. */
+static inline size_t http_scan_first(uint64_t mask)
+{
+	return (size_t)__builtin_ctzll(mask) / HTTP_SCAN_MASK_BITS;
+}
+
 #define HTTP_SCAN_ALL(byte) ((http_scan_block){0} + (uint8_t)(byte))
 #define HTTP_SCAN_NOT_PLAIN_NAME(b)                                                            \
 	((http_scan_block)(((b) | HTTP_SCAN_ALL(0x20)) - HTTP_SCAN_ALL('a') >=                 \
@@ -83,7 +89,7 @@ static inline uint64_t http_scan_mask(http_scan_block hits)
 			uint64_t mask = http_scan_mask(hits_of(block));                        \
                                                                                                \
 			if (mask)                                                              \
-				return (at) + (__builtin_ctzll(mask) / HTTP_SCAN_MASK_BITS);   \
+				return (at) + http_scan_first(mask);                           \
 			(at) += 16;                                                            \
 		}                                                                              \
 		if ((at) != (end) && (end) - (start) >= 16) {                                  \
@@ -92,8 +98,7 @@ static inline uint64_t http_scan_mask(http_scan_block hits)
 			uint64_t mask = http_scan_mask(hits_of(block)) >>                      \
 					(before * HTTP_SCAN_MASK_BITS);                        \
                                                                                                \
-			return mask ? (at) + (__builtin_ctzll(mask) / HTTP_SCAN_MASK_BITS)     \
-				    : (end);                                                   \
+			return mask ? (at) + http_scan_first(mask) : (end);                    \
 		}                                                                              \
 	} while (0)
 #else
