@@ -28,7 +28,7 @@ int stream_init(struct stream *stream, int fd, watch_function *on_event, struct 
 {
 	stream->ssl = NULL;
 	stream->tls_starved = false;
-	stream->tls_error[0] = '\0';
+	stream->tls_error = "";
 	return watch_add(&stream->watch, fd, on_event, err);
 }
 
@@ -162,6 +162,8 @@ enum io_result stream_connect(struct stream *stream, const struct sockaddr *addr
 
 	stream->watch.fd = -1;
 	stream->ssl = NULL;
+	stream->tls_starved = false;
+	stream->tls_error = "";
 	if (fd < 0) {
 		err_set_errno(err, errno, "socket");
 		return IO_FAILED;
@@ -220,11 +222,8 @@ static void note_tls_error(struct stream *stream)
 	long verified = SSL_get_verify_result(stream->ssl);
 
 	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
-		snprintf(stream->tls_error, sizeof(stream->tls_error), "%s: %s", reason,
-			 X509_verify_cert_error_string(verified));
-	else
-		snprintf(stream->tls_error, sizeof(stream->tls_error), "%s",
-			 reason ? reason : "");
+		reason = X509_verify_cert_error_string(verified);
+	stream->tls_error = reason ? reason : "";
 	ERR_clear_error();
 }
 

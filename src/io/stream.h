@@ -28,7 +28,8 @@ struct stream {
 	struct watch watch;
 	SSL *ssl; /* NULL: plain */
 	bool tls_starved; /* TLS has asked for bytes that have not come yet */
-	char tls_error[96]; /* why the last TLS call failed, one line; empty when unknown */
+	/* Why the last TLS call failed, e.g. "certificate has expired"; "" when unknown. Static. */
+	const char *tls_error;
 };
 
 /* Takes over a connected, non-blocking descriptor. On failure the descriptor stays the caller's. */

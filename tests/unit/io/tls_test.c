@@ -261,7 +261,7 @@ static void test_unknown_ca_is_refused_unless_insecure(void **state)
 		.ca = {.pem = span_cstr(other_ca.certificate_pem)}});
 	meet(&m);
 	assert_int_equal(m.client_result, IO_FAILED);
-	assert_non_null(strstr(m.client_err.message, "verify failed"));
+	assert_non_null(strstr(m.client_err.message, "certificate"));
 	part(&m);
 	tls_context_unref(m.client);
 	m.client = new_client(&(struct tls_client_options){.insecure = true});
