@@ -288,31 +288,65 @@ static int on_status(SSL *ssl, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/*
- * The session id context keeps a session made under one policy about client certificates from
- * being resumed under another: listeners share ticket keys.
- */
-static int set_client_auth(SSL_CTX *ssl, const struct tls_server_options *options,
-			   struct err *err)
+static int set_client_auth(SSL_CTX *ssl, struct tls_context *context,
+			   const struct tls_server_options *options, struct err *err)
 {
-	unsigned char id[SSL_MAX_SID_CTX_LENGTH] = {0};
 	int mode = SSL_VERIFY_NONE;
 
-	_Static_assert(sizeof(id) >= 32, "a SHA-256 digest fits");
 	if (options->client_auth != TLS_CLIENT_AUTH_NONE) {
 		if (!tls_pem_given(&options->client_ca))
 			return err_set(err, ERR_INVALID,
 				       "client authentication needs a bundle of CAs");
-		if (tls_trust_load(ssl, &options->client_ca, true, id, err) < 0)
+		if (tls_trust_load(ssl, &options->client_ca, true, context->trust_digest, err) <
+		    0)
 			return -1;
 		mode = SSL_VERIFY_PEER;
 	}
 	if (options->client_auth == TLS_CLIENT_AUTH_REQUIRED)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ssl, mode, NULL);
-	id[0] ^= (unsigned char)options->client_auth;
-	if (SSL_CTX_set_session_id_context(ssl, id, sizeof(id)) != 1)
-		return tls_err(err, ERR_INTERNAL, "TLS", "session id context");
+	return 0;
+}
+
+static int digest_policy(const struct tls_context *context, enum tls_client_auth client_auth,
+			 unsigned char id[32])
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	unsigned char mode = (unsigned char)client_auth;
+	int done;
+
+	done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+	       EVP_DigestUpdate(digest, &mode, 1) == 1 &&
+	       EVP_DigestUpdate(digest, context->trust_digest, 32) == 1;
+	for (const struct tls_slot *slot = context->slots; slot && done; slot = slot->next) {
+		const char *name = slot->names;
+
+		while (*name)
+			name += strlen(name) + 1;
+		done = EVP_DigestUpdate(digest, slot->names,
+					(size_t)(name - slot->names) + 1) == 1;
+	}
+	done = done && EVP_DigestFinal_ex(digest, id, NULL) == 1;
+	EVP_MD_CTX_free(digest);
+	return done ? 0 : -1;
+}
+
+/*
+ * Listeners share ticket keys. The session id context keeps a session made under one policy about
+ * client certificates, or for other names, from being resumed under another; a reload that changes
+ * neither keeps sessions.
+ */
+static int set_session_id(const struct tls_context *context, enum tls_client_auth client_auth,
+			  struct err *err)
+{
+	unsigned char id[32];
+
+	_Static_assert(sizeof(id) <= SSL_MAX_SID_CTX_LENGTH, "a SHA-256 digest fits");
+	if (digest_policy(context, client_auth, id) < 0)
+		return tls_err(err, ERR_MEMORY, "TLS", "session id context");
+	for (const struct tls_slot *slot = context->slots; slot; slot = slot->next)
+		if (SSL_CTX_set_session_id_context(slot->ssl, id, sizeof(id)) != 1)
+			return tls_err(err, ERR_INTERNAL, "TLS", "session id context");
 	return 0;
 }
 
@@ -341,7 +375,8 @@ static struct tls_slot *new_server_slot(struct tls_context *context,
 
 	if (!ssl)
 		return NULL;
-	if (set_client_auth(ssl, options, err) < 0 || set_resumption(ssl, context, err) < 0) {
+	if (set_client_auth(ssl, context, options, err) < 0 ||
+	    set_resumption(ssl, context, err) < 0) {
 		SSL_CTX_free(ssl);
 		return NULL;
 	}
@@ -459,7 +494,7 @@ static int build_server(struct tls_context *context, const struct tls_server_opt
 	for (size_t i = 0; i < options->certificate_count; i++)
 		if (add_certificate(context, options, &options->certificates[i], err) < 0)
 			return -1;
-	return 0;
+	return set_session_id(context, options->client_auth, err);
 }
 
 struct tls_context *tls_server_context_new(const struct tls_server_options *options,

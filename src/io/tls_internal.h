@@ -37,6 +37,7 @@ struct tls_context {
 	unsigned char *alpn; /* wire format: length byte, name */
 	size_t alpn_len;
 	int64_t expires_s;
+	unsigned char trust_digest[32]; /* of the client CAs; zero without */
 };
 
 /* A leaf with its chain and key, read and checked against each other. */

@@ -535,6 +535,41 @@ static void test_session_does_not_cross_client_policies(void **state)
 	tls_session_slot_unref(m.slot);
 }
 
+static struct tls_context *server_of(const struct test_certificate *from,
+				     struct tls_tickets *tickets)
+{
+	const struct tls_certificate certificate = in_memory(from);
+
+	return new_server(&(struct tls_server_options){
+		.certificates = &certificate, .certificate_count = 1, .tickets = tickets});
+}
+
+/* Nor may a listener for other names be entered with it. */
+static void test_session_does_not_cross_names(void **state)
+{
+	struct tls_tickets *tickets = tls_tickets_new(0, NULL);
+	struct meeting m = {.client =
+				    new_client(&(struct tls_client_options){.insecure = true}),
+			    .slot = tls_session_slot_new()};
+
+	(void)state;
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		m.max_version = version;
+		m.server = server_of(&first, tickets);
+		expect_certificate(&m, "any.test", "first");
+		expect_certificate(&m, "any.test", "first");
+		assert_true(m.resumed);
+		tls_context_unref(m.server);
+		m.server = server_of(&second, tickets);
+		expect_certificate(&m, "any.test", "second");
+		assert_false(m.resumed);
+		tls_context_unref(m.server);
+	}
+	tls_context_unref(m.client);
+	tls_tickets_unref(tickets);
+	tls_session_slot_unref(m.slot);
+}
+
 static void test_hostile_names_are_unusable(void **state)
 {
 	struct test_certificate odd;
@@ -776,6 +811,7 @@ int main(void)
 		TEST(test_client_certificate_gives_an_identity),
 		TEST(test_client_authentication_modes),
 		TEST(test_session_does_not_cross_client_policies),
+		TEST(test_session_does_not_cross_names),
 		TEST(test_hostile_names_are_unusable),
 		TEST(test_bad_files_are_named),
 		TEST(test_ocsp_response_is_stapled_while_it_is_valid),
