@@ -46,7 +46,12 @@ void *mem_alloc(size_t size)
 
 void *mem_zalloc(size_t count, size_t size)
 {
-	return must_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
+	size_t total;
+
+	/* calloc checks too, but a sanitizer's ends the process. */
+	if (must_fail() || __builtin_mul_overflow(count, size, &total))
+		return NULL;
+	return calloc(1, total ? total : 1);
 }
 
 void *mem_realloc(void *ptr, size_t size)
