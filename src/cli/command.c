@@ -1,0 +1,68 @@
+#include "cli/command.h"
+
+#include "base/span.h"
+
+#define COMMANDS_MAX 32
+
+const struct command *const commands[] = {
+	&cmd_check, &cmd_schema, &cmd_help, &cmd_version, &cmd_man, &cmd_completion, NULL,
+};
+
+/* How many arguments the name takes when argv starts with it, else 0. */
+static int words_matched(const struct command *command, int argc, const char *const *argv)
+{
+	struct span rest = span_cstr(command->name);
+	int words = 0;
+
+	while (rest.ptr) {
+		struct span word = span_cut(&rest, ' ');
+
+		if (words >= argc || !span_eq(word, span_cstr(argv[words])))
+			return 0;
+		words++;
+	}
+	return words;
+}
+
+static const struct command *unknown(int argc, const char *const *argv, struct err *err)
+{
+	const char *names[COMMANDS_MAX + 1] = {NULL};
+	char given[130];
+	const char *nearest;
+
+	for (size_t i = 0; i < COMMANDS_MAX && commands[i]; i++) {
+		struct span rest = span_cstr(commands[i]->name);
+		struct span first = span_cut(&rest, ' ');
+
+		names[i] = commands[i]->name;
+		if (rest.ptr && span_eq(first, span_cstr(argv[0]))) {
+			(void)err_set(err, ERR_INVALID,
+				      "\"%s\" needs one more word, as in \"%s\"", argv[0],
+				      commands[i]->name);
+			return NULL;
+		}
+	}
+	nearest = options_nearest(argv[0], names);
+	if (!nearest && argc > 1) {
+		snprintf(given, sizeof(given), "%.64s %.64s", argv[0], argv[1]);
+		nearest = options_nearest(given, names);
+	}
+	if (nearest)
+		(void)err_set(err, ERR_INVALID,
+			      "unknown command \"%.64s\"; did you mean \"%s\"?", argv[0],
+			      nearest);
+	else
+		(void)err_set(err, ERR_INVALID, "unknown command \"%.64s\"", argv[0]);
+	return NULL;
+}
+
+const struct command *command_find(int argc, const char *const *argv, int *words,
+				   struct err *err)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		*words = words_matched(commands[i], argc, argv);
+		if (*words > 0)
+			return commands[i];
+	}
+	return unknown(argc, argv, err);
+}
