@@ -27,8 +27,9 @@ static struct span problem_body(struct exchange *e, unsigned status, const char 
 	return copy;
 }
 
-static enum phase_result send(struct exchange *e, unsigned status,
-			      const struct http_field *fields, size_t count, struct span body)
+static enum phase_result send_answer(struct exchange *e, unsigned status,
+				     const struct http_field *fields, size_t count,
+				     struct span body)
 {
 	struct http_response response = {.status = status,
 					 .fields = fields,
@@ -56,7 +57,8 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
 
 	if (!e->reason)
 		e->reason = type;
-	return send(e, status, fields, COUNT_OF(fields), problem_body(e, status, type, detail));
+	return send_answer(e, status, fields, COUNT_OF(fields),
+			   problem_body(e, status, type, detail));
 }
 
 enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer)
@@ -74,5 +76,5 @@ enum phase_result answer_fixed(struct exchange *e, const struct config_answer *a
 		fields[count++] = (struct http_field){
 			answer->headers.at[i].name, answer->headers.at[i].value,
 			http_field_lookup(answer->headers.at[i].name)};
-	return send(e, answer->status, fields, count, answer->body);
+	return send_answer(e, answer->status, fields, count, answer->body);
 }

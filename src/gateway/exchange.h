@@ -76,6 +76,10 @@ enum phase_result phase_forward(struct exchange *e);
 
 /* The server's handler: runs the phases and records what became of the exchange. */
 void exchange_serve(struct http_exchange *x);
+/* The server's on_close: frees what authenticate keeps with a connection. */
+void gateway_connection_closed(struct http_server *server, struct http_peer *peer);
+/* A Unix socket's peer counts as 127.0.0.1. */
+struct address exchange_peer_address(const struct sockaddr_storage *from);
 const char *phase_name(enum phase_id id);
 
 /*

@@ -1,8 +1,10 @@
 /* admit: who is asking (behind trusted proxies), and is the request well formed at all. */
+#include <netinet/in.h>
+
 #include "gateway/exchange.h"
 #include "parse/forwarded.h"
 
-static struct address peer_address(const struct sockaddr_storage *from)
+struct address exchange_peer_address(const struct sockaddr_storage *from)
 {
 	if (from->ss_family == AF_INET)
 		return address_from_ipv4(&((const struct sockaddr_in *)from)->sin_addr);
@@ -91,7 +93,7 @@ enum phase_result phase_admit(struct exchange *e)
 {
 	struct http_exchange *x = e->x;
 
-	e->client = peer_address(&x->peer->address);
+	e->client = exchange_peer_address(&x->peer->address);
 	e->secure = x->peer->ssl != NULL;
 	if (x->malformed_status) {
 		put_hex(e->id, worker_random(e->worker));

@@ -56,6 +56,7 @@ struct view {
 	struct worker *worker;
 	unsigned refs;
 	struct view_service *services; /* by config_service.index */
+	struct route_metrics **route_metrics; /* by config_route.index */
 };
 
 struct view *view_new(struct worker *worker, struct snapshot *snapshot,
@@ -67,12 +68,15 @@ static inline struct view *view_ref(struct view *view)
 }
 void view_unref(struct view *view);
 
+#define GATEWAY_ADDRESS_COUNTERS 65536
+
 /* What all workers of a process share. */
 struct gateway_shared {
 	struct limiter *limiter;
 	struct access_log *access_log; /* NULL: off */
 	struct audit_log *audit_log; /* NULL: off */
 	_Atomic uint64_t connections;
+	_Atomic uint32_t address_counters[2][GATEWAY_ADDRESS_COUNTERS];
 	int64_t started_unix_s;
 };
 
@@ -95,6 +99,8 @@ struct worker {
 	struct metrics *metrics;
 	uint64_t random[2]; /* state for ids that need not be secret */
 	unsigned index;
+	struct timer drain_timer;
+	int64_t drain_until_ms;
 };
 
 /* Unique ids, not secret ones (xoroshiro128+, Blackman and Vigna 2018). */
@@ -110,8 +116,7 @@ static inline uint64_t worker_random(struct worker *worker)
 }
 
 /*
- * Creates loop and worker in the calling thread and runs them until worker_stop and all is
- * drained. `fds` are listening sockets by config.listen index, -1 where another worker accepts;
+ * Creates loop and worker in the calling thread; worker_run returns when it has been drained. `fds` are listening sockets by config.listen index, -1 where another worker accepts;
  * they are taken over.
  */
 struct worker_options {

@@ -40,7 +40,5 @@ struct http_exchange *http_exchange_new(struct http_connection *c,
 void http_exchange_free(struct http_exchange *x);
 /* Runs the server's handler and completes or tears down what it left. */
 void http_exchange_run(struct http_exchange *x);
-/* Frees the calling thread's pooled exchanges. */
-void http_exchange_pool_release(void);
 
 #endif

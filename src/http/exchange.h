@@ -27,6 +27,7 @@ struct http_peer {
 	SSL *ssl; /* NULL: plain */
 	void *data; /* the handler's, for the life of the connection; see http_server.on_close */
 	uint64_t id; /* of the connection, unique in the process */
+	uint64_t tag; /* what was given to http_server_accept */
 	const void *listener; /* what was given to http_server_accept */
 };
 

@@ -1,6 +1,7 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -60,31 +61,48 @@ static void refuse(struct http_connection *c, const char *reason)
  * The header is looked at before it is taken out of the socket, so that what follows it is read by
  * TLS or HTTP as if it had not been there.
  */
-static enum proxy_result peek_proxy_header(struct http_connection *c,
-					   struct proxy_header *header, size_t *consumed)
+static enum proxy_protocol_result
+peek_proxy_header(struct http_connection *c, struct proxy_protocol *header, size_t *consumed)
 {
-	char bytes[PROXY_HEADER_MAX];
+	char bytes[PROXY_PROTOCOL_MAX_BYTES];
 	ssize_t n = recv(c->stream.watch.fd, bytes, sizeof(bytes), MSG_PEEK);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return PROXY_MORE;
+		return PROXY_PROTOCOL_MORE;
 	if (n <= 0)
-		return PROXY_BAD;
-	return proxy_parse(span_of(bytes, (size_t)n), header, consumed);
+		return PROXY_PROTOCOL_BAD;
+	return proxy_protocol_parse(header, span_of(bytes, (size_t)n), consumed);
+}
+
+static struct sockaddr_storage socket_address(const struct address *from, uint16_t port)
+{
+	struct sockaddr_storage to = {.ss_family = AF_INET6};
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
+
+	if (address_is_ipv4(from)) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, from->bytes + 12, 4);
+	} else {
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, from->bytes, 16);
+	}
+	return to;
 }
 
 static bool read_proxy_header(struct http_connection *c, int64_t deadline_ms)
 {
-	struct proxy_header header;
-	char bytes[PROXY_HEADER_MAX];
+	struct proxy_protocol header;
+	char bytes[PROXY_PROTOCOL_MAX_BYTES];
 	size_t consumed;
 
 	for (;;) {
-		enum proxy_result parsed = peek_proxy_header(c, &header, &consumed);
+		enum proxy_protocol_result parsed = peek_proxy_header(c, &header, &consumed);
 
-		if (parsed == PROXY_DONE)
+		if (parsed == PROXY_PROTOCOL_DONE)
 			break;
-		if (parsed == PROXY_BAD) {
+		if (parsed == PROXY_PROTOCOL_BAD) {
 			refuse(c, "malformed PROXY protocol header");
 			return false;
 		}
@@ -95,9 +113,9 @@ static bool read_proxy_header(struct http_connection *c, int64_t deadline_ms)
 	if (recv(c->stream.watch.fd, bytes, consumed, 0) != (ssize_t)consumed)
 		return false;
 	c->stream.watch.ready |= EPOLLIN;
-	if (!header.local) {
-		proxy_address_to_sockaddr(&header.source, &c->peer.address);
-		proxy_address_to_sockaddr(&header.destination, &c->peer.local);
+	if (header.has_addresses) {
+		c->peer.address = socket_address(&header.source, header.source_port);
+		c->peer.local = socket_address(&header.destination, header.destination_port);
 	}
 	return true;
 }
@@ -206,18 +224,24 @@ static struct http_connection *connection_new(struct http_server *server, int fd
 
 void http_server_accept(struct http_server *server, int fd,
 			const struct sockaddr_storage *address, SSL_CTX *tls, int flags,
-			const void *listener)
+			const void *listener, uint64_t tag)
 {
 	struct http_connection *c = connection_new(server, fd, tls);
 	socklen_t len = sizeof(c->peer.local);
 
 	if (!c) {
+		struct http_peer unopened = {
+			.address = *address, .listener = listener, .tag = tag};
+
 		close(fd);
+		if (server->on_close)
+			server->on_close(server, &unopened);
 		return;
 	}
 	c->flags = flags;
 	c->peer.address = *address;
 	c->peer.listener = listener;
+	c->peer.tag = tag;
 	if (getsockname(fd, (struct sockaddr *)&c->peer.local, &len) < 0)
 		c->peer.local.ss_family = AF_UNSPEC;
 	list_push_back(&server->connections, &c->node);

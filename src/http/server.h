@@ -55,12 +55,12 @@ struct http_server {
 void http_server_init(struct http_server *server, void (*handler)(struct http_exchange *x));
 
 /*
- * Takes over an accepted, non-blocking descriptor; closes it on failure. tls NULL: plain. The
- * context is referenced by the connection (SSL_new does that).
+ * Takes over an accepted, non-blocking descriptor; closes it on failure. listener and tag are put
+ * into the peer. tls NULL: plain. The context is referenced by the connection.
  */
 void http_server_accept(struct http_server *server, int fd,
 			const struct sockaddr_storage *address, SSL_CTX *tls, int flags,
-			const void *listener);
+			const void *listener, uint64_t tag);
 
 /*
  * Lets running exchanges finish, closes idle connections, answers no further request on any. When
@@ -68,5 +68,8 @@ void http_server_accept(struct http_server *server, int fd,
  */
 void http_server_drain(struct http_server *server);
 void http_server_close_all(struct http_server *server);
+
+/* Frees the calling thread's pooled exchanges; at the end of a thread. */
+void http_exchange_pool_release(void);
 
 #endif

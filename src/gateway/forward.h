@@ -1,0 +1,44 @@
+/* forward.h - the parts of the phase `forward`. Private to src/gateway. */
+#ifndef GATEWAY_FORWARD_H
+#define GATEWAY_FORWARD_H
+
+#include "gateway/exchange.h"
+
+/*
+ * The request head for the service: the client's fields without what is hop-by-hop, untrusted or
+ * its credentials, with identity, forwarding, trace and the route's edits. 0, or -1 with *err.
+ */
+int forward_build_request(struct exchange *e, const struct view_service *service,
+			  struct http_request_head *head, struct err *err) MUST_CHECK;
+
+/* Chooses an endpoint by the service's balance, not one of `tried` (bits) while others are left. */
+struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
+				   uint64_t tried);
+
+/*
+ * A call to the endpoint: resolves its name if need be, and reuses or opens a connection. `fresh`
+ * asks for a new one.
+ */
+struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint, bool fresh,
+				int64_t deadline_ms, enum io_result *result,
+				struct err *err) MUST_CHECK;
+
+/*
+ * Passes the client's body on to the service in a fiber of its own, so that a response (or the
+ * other direction of a tunnel) can flow meanwhile.
+ */
+struct pump {
+	struct exchange *e;
+	struct http_call *call;
+	int64_t idle_ms;
+	struct fiber *fiber; /* NULL: not running */
+	struct fiber *waiter; /* parked in pump_stop */
+	bool client_failed;
+	enum io_result result; /* IO_EOF: all was passed on */
+};
+/* -1: no memory for a fiber. */
+int pump_start(struct pump *pump) MUST_CHECK;
+/* Waits for the end of a running pump, after cancelling it if asked to. */
+void pump_stop(struct pump *pump, bool cancel);
+
+#endif

@@ -1,0 +1,222 @@
+#include "gateway/forward.h"
+#include "parse/traceparent.h"
+
+#define BIT(id) ((uint64_t)1 << (id))
+
+/* Of the connection, or set anew by us whatever the client says. */
+#define DROP_ALWAYS                                                                            \
+	(BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_KEEP_ALIVE) |      \
+	 BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TRANSFER_ENCODING) |                \
+	 BIT(HTTP_FIELD_UPGRADE) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_EXPECT) |   \
+	 BIT(HTTP_FIELD_HTTP2_SETTINGS) | BIT(HTTP_FIELD_TE) | BIT(HTTP_FIELD_TRAILER) |       \
+	 BIT(HTTP_FIELD_PROXY_AUTHORIZATION) | BIT(HTTP_FIELD_PROXY_AUTHENTICATE) |            \
+	 BIT(HTTP_FIELD_FORWARDED) | BIT(HTTP_FIELD_X_FORWARDED_FOR) |                         \
+	 BIT(HTTP_FIELD_X_FORWARDED_HOST) | BIT(HTTP_FIELD_X_FORWARDED_PORT) |                 \
+	 BIT(HTTP_FIELD_X_FORWARDED_PROTO) | BIT(HTTP_FIELD_X_REAL_IP) |                       \
+	 BIT(HTTP_FIELD_X_REQUEST_ID) | BIT(HTTP_FIELD_TRACEPARENT) |                          \
+	 BIT(HTTP_FIELD_TRACESTATE))
+
+/* Fields that forward adds itself, at most. */
+#define ADDED_MAX (IDENTITY_PASS_FIELDS_MAX + 12)
+
+struct list_out {
+	struct http_field *fields;
+	size_t count;
+};
+
+static void put(struct list_out *out, struct span name, struct span value)
+{
+	out->fields[out->count++] = (struct http_field){name, value, HTTP_FIELD_OTHER};
+}
+
+static bool edited(const struct config_header_edit *edit, struct span name)
+{
+	for (size_t i = 0; i < edit->remove.count; i++)
+		if (span_eq_nocase(edit->remove.at[i], name))
+			return true;
+	for (size_t i = 0; i < edit->set.count; i++)
+		if (span_eq_nocase(edit->set.at[i].name, name))
+			return true;
+	return false;
+}
+
+/* Connection names further fields that end here (RFC 9110 section 7.6.1). */
+static bool is_plain_connection(struct span value)
+{
+	return !value.ptr || span_eq_nocase(value, SPAN("keep-alive")) ||
+	       span_eq_nocase(value, SPAN("close")) || span_eq_nocase(value, SPAN("upgrade"));
+}
+
+static void put_client_fields(struct exchange *e, const struct view_service *service,
+			      struct list_out *out)
+{
+	const struct http1_head *head = &e->x->request;
+	const struct config_header_edit *edit = &e->route->config->request_headers;
+	const struct identity_pass *pass = service->snapshot->pass;
+	struct span connection = http1_field(head, HTTP_FIELD_CONNECTION);
+	bool plain = is_plain_connection(connection);
+	bool edits = edit->remove.count || edit->set.count;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+
+		if (DROP_ALWAYS & BIT(field->id) ||
+		    identity_strip_has(e->snapshot->strip, field) ||
+		    identity_pass_drops(pass, field))
+			continue;
+		if ((!plain && http_list_has(connection, field->name)) ||
+		    (edits && edited(edit, field->name)))
+			continue;
+		out->fields[out->count++] = *field;
+	}
+	for (size_t i = 0; i < edit->set.count; i++)
+		put(out, edit->set.at[i].name, edit->set.at[i].value);
+}
+
+static int out_of_memory(struct err *err)
+{
+	return err_set(err, ERR_MEMORY, "no memory for the request");
+}
+
+/* The chain of addresses: what a trusted proxy sent, and who sent it to us. */
+static int put_forwarded(struct exchange *e, struct list_out *out, struct err *err)
+{
+	const struct config_forwarded_headers *forwarded = &e->snapshot->config->forwarded;
+	struct arena *arena = &e->x->arena;
+	struct span proto = e->secure ? SPAN("https") : SPAN("http");
+	char text[ADDRESS_TEXT_SIZE];
+	struct span client = span_of(text, address_format(&e->client, text));
+
+	client = arena_dup(arena, client);
+	if (!client.ptr)
+		return out_of_memory(err);
+	if (forwarded->send & CONFIG_FORWARDED_SEND_X) {
+		put(out, SPAN("x-forwarded-for"), client);
+		put(out, SPAN("x-forwarded-proto"), proto);
+		put(out, SPAN("x-forwarded-host"), e->x->request.authority);
+	}
+	if (forwarded->send & CONFIG_FORWARDED_SEND_RFC7239) {
+		bool v4 = address_is_ipv4(&e->client);
+		struct span value =
+			arena_printf(arena, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s",
+				     v4 ? "" : "\"[", SPAN_ARG(client), v4 ? "" : "]\"",
+				     SPAN_ARG(e->x->request.authority), SPAN_ARG(proto));
+
+		if (!value.ptr)
+			return out_of_memory(err);
+		put(out, SPAN("forwarded"), value);
+	}
+	if (forwarded->via.len) {
+		struct span via = arena_printf(arena, "%s %.*s",
+					       e->x->version == 20   ? "2.0"
+					       : e->x->version == 10 ? "1.0"
+								     : "1.1",
+					       SPAN_ARG(forwarded->via));
+
+		if (!via.ptr)
+			return out_of_memory(err);
+		put(out, SPAN("via"), via);
+	}
+	put(out, forwarded->request_id_header, e->request_id);
+	return 0;
+}
+
+/* W3C Trace Context: the client's trace goes on, or one starts here. */
+static int put_trace(struct exchange *e, struct list_out *out, struct err *err)
+{
+	const struct http1_head *head = &e->x->request;
+	struct span sent = http1_field(head, HTTP_FIELD_TRACEPARENT);
+	struct span state = http1_field(head, HTTP_FIELD_TRACESTATE);
+	struct traceparent trace;
+	uint64_t random[3] = {worker_random(e->worker), worker_random(e->worker),
+			      worker_random(e->worker)};
+	char *text = arena_alloc(&e->x->arena, TRACEPARENT_LEN);
+
+	if (!text)
+		return out_of_memory(err);
+	if (sent.ptr && traceparent_parse(sent, &trace)) {
+		traceparent_continue(&trace, (const unsigned char *)random);
+		if (state.ptr && tracestate_is_valid(state))
+			put(out, SPAN("tracestate"), state);
+	} else {
+		traceparent_start(&trace, (const unsigned char *)random, false);
+	}
+	traceparent_format(&trace, text);
+	e->traceparent = span_of(text, TRACEPARENT_LEN);
+	put(out, SPAN("traceparent"), e->traceparent);
+	return 0;
+}
+
+static int put_identity(struct exchange *e, const struct view_service *service,
+			struct list_out *out, struct err *err)
+{
+	size_t count = 0;
+
+	if (identity_pass_fields(service->snapshot->pass, e->worker->auth, e->identity,
+				 &e->x->arena, out->fields + out->count, &count, err) < 0)
+		return -1;
+	out->count += count;
+	return 0;
+}
+
+/* strip_prefix and add_prefix of the route. */
+static struct span rewrite_path(struct exchange *e)
+{
+	const struct config_route *route = e->route->config;
+	struct span path = e->path;
+
+	if (!route->strip_prefix.len && !route->add_prefix.len)
+		return path;
+	if (route->strip_prefix.len && span_starts_with(path, route->strip_prefix))
+		path = span_slice(path, route->strip_prefix.len, path.len);
+	return arena_printf(&e->x->arena, "%.*s%s%.*s", SPAN_ARG(route->add_prefix),
+			    path.len && path.ptr[0] == '/' ? "" : "/", SPAN_ARG(path));
+}
+
+static void set_framing(const struct http_exchange *x, struct http_request_head *head)
+{
+	switch (x->request.framing) {
+	case HTTP1_NO_BODY: head->no_body = true; break;
+	case HTTP1_LENGTH: head->content_length = (int64_t)x->request.content_length; break;
+	case HTTP1_CHUNKED:
+	case HTTP1_UNTIL_CLOSE: head->content_length = -1; break;
+	}
+}
+
+int forward_build_request(struct exchange *e, const struct view_service *service,
+			  struct http_request_head *head, struct err *err)
+{
+	struct http_exchange *x = e->x;
+	const struct config_route *route = e->route->config;
+	const struct config_service *config = service->snapshot->config;
+	size_t room = x->request.field_count + route->request_headers.set.count + ADDED_MAX;
+	struct list_out out = {
+		.fields = arena_alloc(&x->arena, room * sizeof(struct http_field))};
+
+	if (!out.fields)
+		return out_of_memory(err);
+	put_client_fields(e, service, &out);
+	if (put_identity(e, service, &out, err) < 0 || put_forwarded(e, &out, err) < 0 ||
+	    put_trace(e, &out, err) < 0)
+		return -1;
+	if (http_list_has(http1_field(&x->request, HTTP_FIELD_TE), SPAN("trailers")))
+		put(&out, SPAN("te"), SPAN("trailers"));
+	*head = (struct http_request_head){
+		.method = x->request.method_name,
+		.scheme = e->secure ? SPAN("https") : SPAN("http"),
+		.authority = config->host.len ? config->host : x->request.authority,
+		.path = rewrite_path(e),
+		.query = e->query,
+		.fields = out.fields,
+		.field_count = out.count,
+	};
+	if (!head->path.ptr)
+		return out_of_memory(err);
+	if (!head->authority.len)
+		head->authority = config->endpoints.at[0].authority;
+	set_framing(x, head);
+	if (route->websocket && x->request.upgrade &&
+	    span_eq_nocase(x->protocol, SPAN("websocket")))
+		head->upgrade = x->protocol;
+	return 0;
+}

@@ -1,0 +1,65 @@
+/*
+ * metrics.h - counters of one worker. Only the worker writes; any thread may read: every number is
+ * an atomic that is never shared for writing, so counting costs a plain add.
+ */
+#ifndef GATEWAY_METRICS_H
+#define GATEWAY_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct exchange;
+
+typedef _Atomic uint64_t counter;
+
+static inline void counter_add(counter *c, uint64_t n)
+{
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const counter *c)
+{
+	return atomic_load_explicit((counter *)(uintptr_t)c, memory_order_relaxed);
+}
+
+#define METRICS_BUCKETS 14
+#define METRICS_CLASSES 6 /* 1xx to 5xx, and "gone" for exchanges without an answer */
+#define METRICS_PHASES 8
+
+/* Of one operation; kept from one snapshot to the next by name. */
+struct route_metrics {
+	struct route_metrics *next;
+	char *operation;
+	counter requests[METRICS_CLASSES];
+	counter buckets[METRICS_BUCKETS + 1];
+	counter duration_us;
+	counter received_bytes;
+	counter sent_bytes;
+};
+
+struct metrics {
+	struct route_metrics *_Atomic routes;
+	struct route_metrics unrouted; /* refused before a route was found */
+	counter connections_accepted;
+	counter connections_refused; /* over a limit, or without a PROXY header */
+	counter handshake_failures;
+	counter refused[METRICS_PHASES]; /* by the phase that answered */
+	counter upstream_attempts;
+	counter upstream_retries;
+	_Atomic int64_t connections_open;
+};
+
+struct metrics *metrics_new(struct err *err) MUST_CHECK;
+void metrics_free(struct metrics *metrics);
+/* The operation's counters, made if need be; NULL when out of memory. The worker's thread. */
+struct route_metrics *metrics_route(struct metrics *metrics, struct span operation);
+/* An exchange has ended. */
+void metrics_record(struct metrics *metrics, const struct exchange *e, int64_t end_ns);
+/* Prometheus text format 0.0.4 of all workers together. */
+void metrics_print(struct metrics *const *all, size_t count, struct buf *out);
+
+#endif

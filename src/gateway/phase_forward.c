@@ -1,0 +1,455 @@
+/* forward: choose an endpoint, pass the request on, and the response back. */
+#include "gateway/forward.h"
+
+/* A request body up to this size is read before it is sent: it can then be sent again. */
+#define REPLAY_MAX ((uint64_t)16 * 1024)
+
+struct forward {
+	struct exchange *e;
+	struct view_service *service;
+	const struct config_service *config;
+	const struct config_timeout *timeout;
+	struct http_request_head head;
+	struct http_call *call;
+	struct endpoint *endpoint;
+	struct span body; /* when it was read beforehand */
+	bool replayable;
+	uint64_t tried;
+	struct pump pump;
+	struct err err;
+};
+
+enum attempt_result {
+	ATTEMPT_DONE, /* a final response head is there */
+	ATTEMPT_RETRY, /* may be tried again */
+	ATTEMPT_FAILED, /* answer with an error */
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t step_deadline_ms(const struct forward *f, uint64_t step_ms)
+{
+	return earlier(f->e->deadline_ms,
+		       step_ms ? loop_deadline_ms((int64_t)step_ms) : FIBER_FOREVER);
+}
+
+/* --- the request's body --- */
+
+static enum phase_result refuse_body(struct exchange *e, enum io_result result)
+{
+	if (e->x->client_gone || result == IO_CLOSED || result == IO_CANCELLED)
+		return PHASE_GONE;
+	if (e->x->body_too_large)
+		return answer_problem(e, 413, "body-too-large", NULL);
+	if (result == IO_TIMEOUT)
+		return answer_problem(e, 408, "body-too-slow", NULL);
+	return answer_problem(e, 400, "malformed-body", NULL);
+}
+
+/* One piece is enough for a body that came with its head; otherwise pieces are put together. */
+static enum io_result read_small_body(struct forward *f)
+{
+	struct http_exchange *x = f->e->x;
+	uint64_t length = x->request.content_length;
+	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+	enum io_result result = http_read_body(x, &f->body, deadline_ms);
+	char *whole;
+	size_t len;
+
+	if (result != IO_OK || f->body.len == length)
+		return result;
+	whole = arena_alloc(&x->arena, length);
+	if (!whole)
+		return IO_FAILED;
+	for (len = 0;; result = http_read_body(x, &f->body, deadline_ms)) {
+		if (result != IO_OK)
+			return result;
+		memcpy(whole + len, f->body.ptr, f->body.len);
+		len += f->body.len;
+		if (len == length)
+			break;
+	}
+	f->body = span_of(whole, len);
+	return IO_OK;
+}
+
+static enum io_result prepare_body(struct forward *f)
+{
+	const struct http1_head *request = &f->e->x->request;
+
+	f->replayable = true;
+	if (f->head.no_body || (f->head.content_length == 0))
+		return IO_OK;
+	if (request->framing == HTTP1_LENGTH && request->content_length <= REPLAY_MAX)
+		return read_small_body(f);
+	f->replayable = false;
+	return IO_OK;
+}
+
+/* --- one attempt --- */
+
+static enum io_result send_request(struct forward *f)
+{
+	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+	enum io_result result;
+
+	if (f->head.upgrade.len)
+		return http_call_send_head(f->call, &f->head, HTTP_SEND_NOW, deadline_ms);
+	if (f->replayable && !f->body.len)
+		return http_call_send_head(f->call, &f->head, HTTP_SEND_END, deadline_ms);
+	result = http_call_send_head(
+		f->call, &f->head, f->replayable ? HTTP_SEND_MORE : HTTP_SEND_NOW, deadline_ms);
+	if (result != IO_OK)
+		return result;
+	if (f->replayable)
+		return http_call_send_body(f->call, f->body, HTTP_SEND_END, deadline_ms);
+	f->pump = (struct pump){
+		.e = f->e, .call = f->call, .idle_ms = (int64_t)f->timeout->idle_ms};
+	return pump_start(&f->pump) < 0 ? IO_FAILED : IO_OK;
+}
+
+/* Reads heads until the final one; early hints are passed on, 100 was ours to send. */
+static enum io_result read_final_head(struct forward *f)
+{
+	for (;;) {
+		const struct http1_head *response = &f->call->response;
+		enum io_result result = http_call_read_head(
+			f->call, step_deadline_ms(f, f->timeout->request_ms));
+
+		if (result != IO_OK || response->status >= 200 || response->status == 101)
+			return result;
+		if (response->status == 103) {
+			struct http_response hints = {.status = 103,
+						      .fields = response->fields,
+						      .field_count = response->field_count,
+						      .content_length = -1};
+
+			result = http_send_head(f->e->x, &hints, HTTP_SEND_NOW,
+						loop_deadline_ms(1000));
+			if (result != IO_OK)
+				return result;
+		}
+	}
+}
+
+static void end_call(struct forward *f)
+{
+	if (!f->call)
+		return;
+	pump_stop(&f->pump, true);
+	http_call_release(f->call);
+	f->call = NULL;
+	f->endpoint->active--;
+}
+
+static bool is_idempotent(const struct forward *f)
+{
+	return http_method_is_idempotent(f->e->x->request.method);
+}
+
+static void roll_window(struct view_service *service)
+{
+	int64_t now_ms = loop_now_ms();
+
+	if (now_ms - service->window_start_ms < 1000)
+		return;
+	service->window_start_ms = now_ms;
+	service->window_requests = 0;
+	service->window_retries = 0;
+}
+
+/* Retries stay a share of the requests, so that they cannot multiply an outage. */
+static bool take_retry(struct forward *f, unsigned on)
+{
+	const struct config_retry *retry = &f->config->retry;
+	struct view_service *service = f->service;
+
+	if (!(retry->on & on) || f->e->attempts > retry->attempts || !f->replayable)
+		return false;
+	if (on != CONFIG_RETRY_ON_CONNECT && !is_idempotent(f))
+		return false;
+	if (service->window_retries >=
+	    retry->budget_min +
+		    service->window_requests * (uint64_t)retry->budget_percent / 100)
+		return false;
+	service->window_retries++;
+	return true;
+}
+
+static unsigned retry_class(unsigned status)
+{
+	unsigned on = status >= 500 && status <= 599 ? CONFIG_RETRY_ON_5XX : 0;
+
+	if (status == 502)
+		on |= CONFIG_RETRY_ON_502;
+	if (status == 503)
+		on |= CONFIG_RETRY_ON_503;
+	if (status == 504)
+		on |= CONFIG_RETRY_ON_504;
+	return on;
+}
+
+static enum attempt_result attempt(struct forward *f, bool fresh)
+{
+	struct exchange *e = f->e;
+	struct view_endpoint *picked = balance_pick(e, f->service, f->tried);
+	size_t index = (size_t)(picked - f->service->endpoints);
+	enum io_result result;
+	unsigned on;
+
+	e->attempts++;
+	f->tried |= index < 64 ? (uint64_t)1 << index : 0;
+	f->endpoint = picked->endpoint;
+	e->endpoint = f->endpoint;
+	f->call = endpoint_open(e->worker, f->endpoint, fresh,
+				step_deadline_ms(f, f->timeout->connect_ms), &result, &f->err);
+	if (!f->call) {
+		e->reason = result == IO_TIMEOUT ? "connect_timeout" : "connect_failed";
+		return result != IO_CANCELLED && take_retry(f, CONFIG_RETRY_ON_CONNECT)
+			       ? ATTEMPT_RETRY
+			       : ATTEMPT_FAILED;
+	}
+	f->endpoint->active++;
+	result = send_request(f);
+	/* A service may answer and close before it has read everything: look for its answer. */
+	if (result == IO_OK || result == IO_CLOSED)
+		result = read_final_head(f);
+	if (result == IO_OK) {
+		on = retry_class(f->call->response.status);
+		return on && take_retry(f, on) ? ATTEMPT_RETRY : ATTEMPT_DONE;
+	}
+	if (result == IO_CANCELLED)
+		return ATTEMPT_FAILED;
+	e->reason = result == IO_TIMEOUT ? "response_timeout"
+		    : f->call->failure	 ? "bad_response"
+					 : "connection_lost";
+	if (result == IO_CLOSED && f->call->reused && !f->call->response_started &&
+	    f->replayable && is_idempotent(f)) {
+		/* The service closed an idle connection as we used it: not its fault, nor ours. */
+		e->attempts--;
+		f->tried &= ~((uint64_t)1 << index % 64);
+		end_call(f);
+		return attempt(f, true);
+	}
+	if (f->call->response_started)
+		return ATTEMPT_FAILED;
+	return take_retry(f, result == IO_TIMEOUT ? CONFIG_RETRY_ON_TIMEOUT
+						  : CONFIG_RETRY_ON_RESET)
+		       ? ATTEMPT_RETRY
+		       : ATTEMPT_FAILED;
+}
+
+/* Half to all of the doubled wait, so that clients that failed together do not return together. */
+static enum fiber_wake back_off(struct forward *f)
+{
+	const struct config_retry *retry = &f->config->retry;
+	uint64_t wait_ms = retry->backoff_ms;
+
+	for (unsigned i = 1; i < f->e->attempts && wait_ms < retry->max_backoff_ms; i++)
+		wait_ms *= 2;
+	if (wait_ms > retry->max_backoff_ms)
+		wait_ms = retry->max_backoff_ms;
+	if (wait_ms == 0)
+		return FIBER_EVENT;
+	wait_ms -= worker_random(f->e->worker) % (wait_ms / 2 + 1);
+	return fiber_sleep_ms((int64_t)wait_ms);
+}
+
+static enum phase_result answer_failure(struct forward *f)
+{
+	struct exchange *e = f->e;
+	bool timed_out = e->reason && (span_ends_with(span_cstr(e->reason), SPAN("timeout")));
+
+	/* The client's own body was the trouble, or the client is gone. */
+	if (f->pump.client_failed) {
+		enum io_result result = f->pump.result;
+
+		end_call(f);
+		fiber_uncancel();
+		e->reason = "client_body";
+		return refuse_body(e, result);
+	}
+	end_call(f);
+	if (e->x->client_gone || fiber_is_cancelled()) {
+		e->reason = "client_gone";
+		return PHASE_GONE;
+	}
+	return answer_problem(e, timed_out ? 504 : 502,
+			      timed_out ? "upstream-timeout" : "upstream-failed", NULL);
+}
+
+/* --- the response --- */
+
+static int64_t response_length(const struct http1_head *response)
+{
+	struct span field;
+	uint64_t length;
+
+	if (response->framing == HTTP1_LENGTH)
+		return (int64_t)response->content_length;
+	if (response->framing != HTTP1_NO_BODY)
+		return -1;
+	/* To HEAD, and 304: the length that a GET would have had. */
+	field = http1_field(response, HTTP_FIELD_CONTENT_LENGTH);
+	if (field.ptr && span_to_u64(field, &length) && length <= INT64_MAX)
+		return (int64_t)length;
+	return -1;
+}
+
+/* Fields that the service's Connection names stay with the service. */
+static size_t drop_named_fields(const struct http1_head *response)
+{
+	struct span connection = http1_field(response, HTTP_FIELD_CONNECTION);
+	size_t kept = 0;
+
+	if (!connection.ptr || span_eq_nocase(connection, SPAN("keep-alive")) ||
+	    span_eq_nocase(connection, SPAN("close")))
+		return response->field_count;
+	for (size_t i = 0; i < response->field_count; i++)
+		if (!http_list_has(connection, response->fields[i].name))
+			response->fields[kept++] = response->fields[i];
+	return kept;
+}
+
+static enum phase_result give_up_response(struct forward *f, enum io_result result)
+{
+	struct exchange *e = f->e;
+
+	if (result == IO_CANCELLED && f->pump.client_failed)
+		e->reason = "client_body";
+	else if (e->x->client_gone || result == IO_CANCELLED)
+		e->reason = "client_gone";
+	else
+		e->reason = result == IO_TIMEOUT ? "body_timeout" : "truncated";
+	http_abort(e->x);
+	return e->x->client_gone ? PHASE_GONE : PHASE_ANSWERED;
+}
+
+static enum phase_result relay_body(struct forward *f)
+{
+	struct http_exchange *x = f->e->x;
+	struct http_call *call = f->call;
+	enum io_result result;
+	struct span piece;
+	int flags;
+
+	while (!x->ended) {
+		result = http_call_read_body(call, &piece,
+					     step_deadline_ms(f, f->timeout->idle_ms));
+		if (result == IO_EOF && call->trailer_count)
+			result = http_send_trailers(x, call->trailers, call->trailer_count,
+						    step_deadline_ms(f, f->timeout->idle_ms));
+		else if (result == IO_EOF)
+			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
+						step_deadline_ms(f, f->timeout->idle_ms));
+		else if (result == IO_OK) {
+			flags = call->body_ended   ? HTTP_SEND_END
+				: call->more_ready ? HTTP_SEND_MORE
+						   : HTTP_SEND_NOW;
+			result = http_send_body(x, piece, flags,
+						step_deadline_ms(f, f->timeout->idle_ms));
+			if (result != IO_OK)
+				x->client_gone = true;
+		}
+		if (result != IO_OK)
+			return give_up_response(f, result);
+	}
+	return PHASE_ANSWERED;
+}
+
+/* After 101 bytes flow both ways until both sides have ended, or nothing has moved for long. */
+static enum phase_result relay_tunnel(struct forward *f)
+{
+	struct http_exchange *x = f->e->x;
+	enum io_result result = IO_OK;
+	struct span piece;
+
+	f->pump = (struct pump){
+		.e = f->e, .call = f->call, .idle_ms = (int64_t)f->timeout->idle_ms};
+	if (pump_start(&f->pump) < 0)
+		return give_up_response(f, IO_FAILED);
+	while (result == IO_OK) {
+		result = http_call_read_body(f->call, &piece,
+					     step_deadline_ms(f, f->timeout->idle_ms));
+		if (result == IO_OK)
+			result = http_send_body(x, piece, HTTP_SEND_NOW,
+						step_deadline_ms(f, f->timeout->idle_ms));
+	}
+	if (result == IO_EOF)
+		http_send_body(x, SPAN_NONE, HTTP_SEND_END, loop_deadline_ms(1000));
+	pump_stop(&f->pump, result != IO_EOF);
+	x->ended = true;
+	return PHASE_ANSWERED;
+}
+
+static enum phase_result relay_response(struct forward *f)
+{
+	struct exchange *e = f->e;
+	const struct http1_head *from = &f->call->response;
+	struct http_response response = {.status = from->status,
+					 .fields = from->fields,
+					 .field_count = drop_named_fields(from),
+					 .content_length = response_length(from)};
+	int flags = HTTP_SEND_NOW;
+	enum io_result result;
+
+	e->reason = NULL;
+	if (from->status == 101 && !f->head.upgrade.len)
+		return answer_failure(f);
+	if (f->call->tunnel)
+		flags = HTTP_SEND_NOW;
+	else if (f->call->body_ended)
+		flags = HTTP_SEND_END;
+	else if (f->call->more_ready)
+		flags = HTTP_SEND_MORE;
+	result = respond_head(e, &response, flags, step_deadline_ms(f, f->timeout->idle_ms));
+	if (result != IO_OK) {
+		e->x->client_gone = true;
+		return give_up_response(f, result);
+	}
+	return f->call->tunnel ? relay_tunnel(f) : relay_body(f);
+}
+
+static enum phase_result forward(struct forward *f)
+{
+	struct exchange *e = f->e;
+	enum attempt_result attempted;
+	enum io_result body;
+	enum phase_result result;
+
+	if (forward_build_request(e, f->service, &f->head, &f->err) < 0)
+		return answer_problem(e, 503, "unavailable", NULL);
+	body = prepare_body(f);
+	if (body != IO_OK)
+		return refuse_body(e, body);
+	roll_window(f->service);
+	f->service->window_requests++;
+	while ((attempted = attempt(f, false)) == ATTEMPT_RETRY) {
+		end_call(f);
+		if (back_off(f) == FIBER_CANCELLED)
+			return answer_failure(f);
+	}
+	if (attempted == ATTEMPT_FAILED)
+		return answer_failure(f);
+	result = relay_response(f);
+	end_call(f);
+	return result;
+}
+
+enum phase_result phase_forward(struct exchange *e)
+{
+	const struct config_route *route = e->route->config;
+	struct forward f = {.e = e, .timeout = &route->timeout};
+
+	if (e->x->request.framing == HTTP1_LENGTH &&
+	    e->x->request.content_length > e->x->body_limit_bytes)
+		return answer_problem(e, 413, "body-too-large", NULL);
+	if (route->respond)
+		return answer_fixed(e, route->respond);
+	f.service = &e->view->services[route->service->index];
+	f.config = route->service;
+	return forward(&f);
+}

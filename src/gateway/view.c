@@ -1,0 +1,221 @@
+#include "base/hash.h"
+#include "base/mem.h"
+#include "gateway/forward.h"
+#include "gateway/worker.h"
+#include "io/net_address.h"
+
+static int out_of_memory(struct err *err)
+{
+	return err_set(err, ERR_MEMORY, "no memory for a worker's services");
+}
+
+static void endpoint_unref(struct endpoint *endpoint)
+{
+	if (!endpoint || --endpoint->refs)
+		return;
+	list_remove(&endpoint->node);
+	if (endpoint->pool)
+		http_pool_close(endpoint->pool);
+	mem_free(endpoint->host);
+	mem_free(endpoint->label);
+	mem_free(endpoint);
+}
+
+static enum http_protocol protocol_of(const struct config_service *service,
+				      const struct config_endpoint *endpoint)
+{
+	if (endpoint->scheme == CONFIG_SCHEME_H2C || service->protocol == CONFIG_PROTOCOL_H2C)
+		return HTTP_PROTOCOL_H2C;
+	if (endpoint->scheme == CONFIG_SCHEME_HTTPS &&
+	    (service->protocol == CONFIG_PROTOCOL_H2 ||
+	     service->protocol == CONFIG_PROTOCOL_AUTO))
+		return HTTP_PROTOCOL_H2;
+	return HTTP_PROTOCOL_H1;
+}
+
+static uint64_t endpoint_key(const struct snapshot_service *service,
+			     const struct config_endpoint *endpoint)
+{
+	uint64_t key = hash_mix(hash_span(service->config->name), hash_span(endpoint->url));
+
+	key = hash_mix(key, service->tls_key);
+	key = hash_mix(key, service->config->pool.size);
+	key = hash_mix(key, (uint64_t)protocol_of(service->config, endpoint));
+	return hash_mix(key, service->config->pool.idle_timeout_ms);
+}
+
+static int open_pool(struct endpoint *endpoint, const struct snapshot_service *service,
+		     const struct config_endpoint *config, struct err *err)
+{
+	const struct config_service *sc = service->config;
+	bool https = config->scheme == CONFIG_SCHEME_HTTPS;
+	struct net_address address = {.len = 0};
+	struct http_pool_options options = {
+		.protocol = protocol_of(sc, config),
+		.tls = https ? tls_context_ssl(service->tls) : NULL,
+		.server_name =
+			sc->tls.server_name.len ? sc->tls.server_name.ptr : endpoint->host,
+		.connections_max = sc->pool.size,
+		.idle_max = sc->pool.size ? sc->pool.size : 1024,
+		.idle_timeout_ms = (int64_t)sc->pool.idle_timeout_ms,
+		.head = {.line_bytes = 8192, .head_bytes = 65536, .field_count = 128},
+		.h2_streams = 100,
+	};
+
+	if (config->address.unix_path.len) {
+		if (net_address_parse(&address, config->address.text, err) < 0)
+			return -1;
+	} else {
+		endpoint->is_name = !net_address_from_literal(&address, config->address.host,
+							      config->address.port);
+	}
+	options.address = address.storage;
+	options.address_len = address.len;
+	endpoint->pool = http_pool_new(&options, err);
+	return endpoint->pool ? 0 : -1;
+}
+
+static struct endpoint *endpoint_new(struct worker *worker,
+				     const struct snapshot_service *service,
+				     const struct config_endpoint *config, struct err *err)
+{
+	struct endpoint *endpoint = mem_zalloc(1, sizeof(*endpoint));
+
+	if (!endpoint) {
+		out_of_memory(err);
+		return NULL;
+	}
+	endpoint->refs = 1;
+	endpoint->key = endpoint_key(service, config);
+	endpoint->port = config->address.port;
+	list_push_back(&worker->endpoints, &endpoint->node);
+	endpoint->host = mem_strdup(config->address.host);
+	endpoint->label = mem_strdup(config->url);
+	if (!endpoint->host || !endpoint->label) {
+		out_of_memory(err);
+		endpoint_unref(endpoint);
+		return NULL;
+	}
+	if (open_pool(endpoint, service, config, err) == 0)
+		return endpoint;
+	endpoint_unref(endpoint);
+	return NULL;
+}
+
+static struct endpoint *endpoint_get(struct worker *worker,
+				     const struct snapshot_service *service,
+				     const struct config_endpoint *config, struct err *err)
+{
+	uint64_t key = endpoint_key(service, config);
+
+	list_for_each (node, &worker->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		if (endpoint->key == key) {
+			endpoint->refs++;
+			return endpoint;
+		}
+	}
+	return endpoint_new(worker, service, config, err);
+}
+
+static int build_service(struct view *view, struct view_service *service,
+			 const struct snapshot_service *snapshot, struct err *err)
+{
+	size_t count = snapshot->config->endpoints.count;
+
+	service->snapshot = snapshot;
+	service->endpoints = mem_zalloc(count, sizeof(*service->endpoints));
+	if (!service->endpoints)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		struct view_endpoint *to = &service->endpoints[i];
+
+		to->config = &snapshot->config->endpoints.at[i];
+		to->endpoint = endpoint_get(view->worker, snapshot, to->config, err);
+		if (!to->endpoint)
+			return -1;
+		service->count++;
+	}
+	return 0;
+}
+
+static int build(struct view *view, struct err *err)
+{
+	const struct config *cfg = view->snapshot->config;
+
+	view->services = mem_zalloc(cfg->services.count, sizeof(*view->services));
+	view->route_metrics = mem_zalloc(cfg->routes.count, sizeof(*view->route_metrics));
+	if (!view->services || !view->route_metrics)
+		return out_of_memory(err);
+	for (size_t i = 0; i < cfg->services.count; i++)
+		if (build_service(view, &view->services[i], &view->snapshot->services[i], err) <
+		    0)
+			return -1;
+	for (size_t i = 0; i < cfg->routes.count; i++) {
+		view->route_metrics[i] =
+			metrics_route(view->worker->metrics, cfg->routes.at[i].operation);
+		if (!view->route_metrics[i])
+			return out_of_memory(err);
+	}
+	return 0;
+}
+
+struct view *view_new(struct worker *worker, struct snapshot *snapshot, struct err *err)
+{
+	struct view *view = mem_zalloc(1, sizeof(*view));
+
+	if (!view) {
+		out_of_memory(err);
+		return NULL;
+	}
+	view->refs = 1;
+	view->worker = worker;
+	view->snapshot = snapshot_ref(snapshot);
+	if (build(view, err) == 0)
+		return view;
+	view_unref(view);
+	return NULL;
+}
+
+void view_unref(struct view *view)
+{
+	if (!view || --view->refs)
+		return;
+	for (size_t i = 0; view->services && i < view->snapshot->config->services.count; i++) {
+		for (size_t j = 0; j < view->services[i].count; j++)
+			endpoint_unref(view->services[i].endpoints[j].endpoint);
+		mem_free(view->services[i].endpoints);
+	}
+	mem_free(view->services);
+	mem_free(view->route_metrics);
+	snapshot_unref(view->snapshot);
+	mem_free(view);
+}
+
+/* Names are asked for again when their answer's time is over; the resolver keeps a cache. */
+static enum io_result resolve(struct worker *worker, struct endpoint *endpoint,
+			      int64_t deadline_ms, struct err *err)
+{
+	struct dns_result result;
+	const struct net_address *address;
+
+	if (!endpoint->is_name || loop_now_ms() < endpoint->resolved_until_ms)
+		return IO_OK;
+	if (dns_resolve(worker->dns, span_cstr(endpoint->host), endpoint->port, deadline_ms,
+			&result, err) < 0)
+		return fiber_is_cancelled() ? IO_CANCELLED : IO_FAILED;
+	address = &result.addresses[worker_random(worker) % result.count];
+	http_pool_set_address(endpoint->pool, &address->storage, address->len);
+	endpoint->resolved_until_ms = result.expires_ms;
+	return IO_OK;
+}
+
+struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint, bool fresh,
+				int64_t deadline_ms, enum io_result *result, struct err *err)
+{
+	*result = resolve(worker, endpoint, deadline_ms, err);
+	if (*result != IO_OK)
+		return NULL;
+	return http_call_open(endpoint->pool, fresh, deadline_ms, result, err);
+}
