@@ -212,7 +212,7 @@ static void on_backoff(struct timer *timer)
 /* An adopted socket may come from systemd or an older release: check and complete it. */
 static int prepare(int fd, struct err *err)
 {
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
 	socklen_t own_len = sizeof(own);
 	int listening = 0, type = 0;
 	socklen_t len = sizeof(int);
