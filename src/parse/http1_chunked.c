@@ -127,9 +127,7 @@ enum http1_result http1_chunked_next(struct http1_chunked *c, struct span input,
 
 	*data = SPAN_NONE;
 	*consumed = 0;
-	while (at < input.len && c->state != CHUNKED_DATA) {
-		if (c->state == CHUNKED_ENDED)
-			return HTTP1_DONE;
+	while (at < input.len && c->state != CHUNKED_DATA && c->state != CHUNKED_ENDED) {
 		if (c->state == CHUNKED_SIZE_FIRST)
 			c->line_bytes = 0;
 		if (c->state == CHUNKED_FAILED || ++c->line_bytes > SIZE_LINE_MAX_BYTES)
