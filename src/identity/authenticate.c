@@ -1,0 +1,382 @@
+/* The phase authenticate: which credentials a request brings, and what they are worth. */
+#include "base/mem.h"
+#include "identity/worker.h"
+
+/* How long a refusal is remembered. */
+#define REFUSAL_MS 5000
+/* No token is longer; what is has no business in a header. */
+#define TOKEN_BYTES_MAX ((size_t)16 * 1024)
+#define API_KEY_BYTES_MAX ((size_t)4 * 1024)
+
+static void refuse(struct auth_outcome *outcome, enum auth_status status,
+		   enum auth_reason reason)
+{
+	*outcome = (struct auth_outcome){.status = status, .reason = reason};
+}
+
+static void succeed(struct auth_outcome *outcome, struct identity *identity, bool cached)
+{
+	*outcome = (struct auth_outcome){
+		.status = AUTH_OK, .identity = identity, .cached = cached};
+}
+
+/* --- bearer tokens --- */
+
+/* RFC 6750 section 2.1: b64token. */
+static bool is_b64token(struct span token)
+{
+	size_t i = 0;
+
+	while (i < token.len) {
+		char c = token.ptr[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' ||
+		      c == '+' || c == '/'))
+			break;
+		i++;
+	}
+	if (!i)
+		return false;
+	while (i < token.len && token.ptr[i] == '=')
+		i++;
+	return i == token.len;
+}
+
+/* RFC 8705 section 3: the same token is good for one client and not for another. */
+static bool is_bound_elsewhere(const struct identity_private *p,
+			       const struct tls_identity *certificate)
+{
+	return p->bound && (!certificate ||
+			    memcmp(p->thumbprint, certificate->thumbprint, SHA256_BYTES) != 0);
+}
+
+/* Takes over the identity's reference. */
+static void accept_token(struct auth_outcome *outcome, struct identity *identity, bool cached,
+			 const struct tls_identity *certificate)
+{
+	if (!is_bound_elsewhere(identity->priv, certificate)) {
+		succeed(outcome, identity, cached);
+		return;
+	}
+	identity_unref(identity);
+	refuse(outcome, AUTH_INVALID_TOKEN, AUTH_REASON_NOT_BOUND);
+	outcome->cached = cached;
+}
+
+static bool has_two_dots(struct span token)
+{
+	unsigned dots = 0;
+
+	for (size_t i = 0; i < token.len; i++)
+		dots += token.ptr[i] == '.';
+	return dots == 2;
+}
+
+static void remember(struct auth_worker *worker, const struct authenticator *a,
+		     const uint8_t digest[SHA256_BYTES], uint64_t generation,
+		     const struct verdict *verdict, int64_t max_age_ms)
+{
+	struct token_now now = auth_worker_now(worker);
+	struct identity_private *p = verdict->identity;
+	int64_t usual_ms = (int64_t)a->config->identity.token_cache_max_age_ms;
+	struct token_entry entry = {
+		.generation = generation,
+		.identity = p ? &p->public : NULL,
+		.until_unix_s = p ? p->public.expires_unix_s : INT64_MAX,
+		.status = verdict->status,
+		.reason = verdict->reason,
+	};
+
+	if (max_age_ms > usual_ms)
+		max_age_ms = usual_ms;
+	if (!p && max_age_ms > REFUSAL_MS)
+		max_age_ms = REFUSAL_MS;
+	entry.until_ms = now.ms + max_age_ms;
+	memcpy(entry.digest, digest, SHA256_BYTES);
+	token_cache_put(&worker->tokens, &entry, now);
+}
+
+static void verify(struct auth_worker *worker, struct authenticator *a, struct span token,
+		   const uint8_t digest[SHA256_BYTES], const struct tls_identity *certificate,
+		   int64_t deadline_ms, struct auth_outcome *outcome)
+{
+	struct provider *asked = a->introspecting;
+	/* Read before anything is verified: keys that change meanwhile make the entry stale. */
+	uint64_t generation = authenticator_generation(a);
+	int64_t max_age_ms = INT64_MAX;
+	struct verdict verdict;
+
+	worker->stats.misses++;
+	if (!is_b64token(token)) {
+		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_MALFORMED);
+		return;
+	}
+	if (has_two_dots(token)) {
+		verdict = jwt_verify(worker, a, token, deadline_ms);
+	} else if (asked) {
+		verdict = introspect(worker, a, asked, token, digest, deadline_ms);
+		max_age_ms = (int64_t)asked->config->introspection->cache_ttl_ms;
+	} else {
+		verdict = verdict_refused(AUTH_REASON_NOT_A_JWT, false);
+	}
+	if (verdict.keep)
+		remember(worker, a, digest, generation, &verdict, max_age_ms);
+	if (verdict.status == AUTH_OK)
+		accept_token(outcome, &verdict.identity->public, false, certificate);
+	else
+		refuse(outcome, verdict.status, verdict.reason);
+}
+
+void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct span token,
+		 const struct tls_identity *certificate, int64_t deadline_ms,
+		 struct auth_outcome *outcome)
+{
+	uint8_t digest[SHA256_BYTES];
+	struct token_entry *entry;
+
+	if (!token.len || token.len > TOKEN_BYTES_MAX) {
+		refuse(outcome, AUTH_INVALID_REQUEST,
+		       token.len ? AUTH_REASON_TOO_LONG : AUTH_REASON_MALFORMED);
+		return;
+	}
+	if (!auth_worker_sha256(worker, token, digest)) {
+		refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
+		return;
+	}
+	entry = token_cache_find(&worker->tokens, digest, authenticator_generation(a),
+				 auth_worker_now(worker));
+	if (!entry) {
+		verify(worker, a, token, digest, certificate, deadline_ms, outcome);
+		return;
+	}
+	worker->stats.hits++;
+	if (entry->identity) {
+		accept_token(outcome, identity_ref(entry->identity), true, certificate);
+	} else {
+		refuse(outcome, entry->status, entry->reason);
+		outcome->cached = true;
+	}
+}
+
+/* --- API keys --- */
+
+void auth_api_key(struct auth_worker *worker, struct authenticator *a, struct span key,
+		  struct auth_outcome *outcome)
+{
+	uint8_t digest[SHA256_BYTES];
+	struct identity_private *p;
+
+	if (!key.len || key.len > API_KEY_BYTES_MAX) {
+		refuse(outcome, AUTH_INVALID_REQUEST,
+		       key.len ? AUTH_REASON_TOO_LONG : AUTH_REASON_MALFORMED);
+		return;
+	}
+	if (!auth_worker_sha256(worker, key, digest)) {
+		refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
+		return;
+	}
+	/*
+	 * The map compares bytes only where its keyed 64-bit hash of the digest is the same: how
+	 * long it takes says nothing about the keys that it holds.
+	 */
+	p = map_get(&a->by_api_key, span_of(digest, SHA256_BYTES));
+	if (!p)
+		refuse(outcome, AUTH_INVALID_TOKEN, AUTH_REASON_UNKNOWN_API_KEY);
+	else if (worker->now_unix_s() >= p->public.expires_unix_s)
+		refuse(outcome, AUTH_INVALID_TOKEN, AUTH_REASON_EXPIRED);
+	else
+		succeed(outcome, &p->public, true);
+}
+
+/* --- client certificates --- */
+
+/* SPIFFE ID section 2.2: no empty, "." or ".." segments, no percent-encoding. */
+static bool is_plain_spiffe_path(struct span path)
+{
+	if (span_find_byte(path, '%') < path.len)
+		return false;
+	while (path.ptr) {
+		struct span segment = span_cut(&path, '/');
+
+		if (!segment.len || span_eq(segment, SPAN(".")) || span_eq(segment, SPAN("..")))
+			return false;
+	}
+	return true;
+}
+
+static bool spiffe_matches(struct span pattern, struct span id)
+{
+	struct span prefix = pattern;
+
+	if (!span_ends_with(pattern, SPAN("/*")))
+		return span_eq(pattern, id);
+	prefix.len--;
+	return id.len > prefix.len && span_starts_with(id, prefix) &&
+	       is_plain_spiffe_path(span_slice(id, prefix.len, id.len));
+}
+
+/* X.509-SVID section 2: exactly one URI name; a certificate with more is none. */
+static struct span spiffe_id(const struct tls_identity *certificate)
+{
+	if (certificate->uri_count != 1 ||
+	    !span_starts_with(certificate->uris[0], SPAN("spiffe://")))
+		return SPAN_NONE;
+	return certificate->uris[0];
+}
+
+/* The name by which the mapping takes the certificate; ptr NULL: it does not. */
+static struct span matched_name(const struct config_client_identity *mapping,
+				const struct tls_identity *certificate)
+{
+	struct span id = spiffe_id(certificate);
+
+	if (mapping->spiffe.len)
+		return id.ptr && spiffe_matches(mapping->spiffe, id) ? id : SPAN_NONE;
+	if (mapping->subject.len)
+		return span_eq(mapping->subject, certificate->subject) ? certificate->subject
+								       : SPAN_NONE;
+	for (size_t i = 0; i < certificate->dns_name_count; i++) {
+		if (mapping->dns.len && span_eq_nocase(mapping->dns, certificate->dns_names[i]))
+			return certificate->dns_names[i];
+	}
+	return SPAN_NONE;
+}
+
+static void accept_certificate(const struct authenticator *a,
+			       const struct config_client_identity *mapping, struct span name,
+			       const struct tls_identity *certificate,
+			       struct auth_outcome *outcome)
+{
+	struct identity_private *p = identity_begin();
+	struct span identity = mapping->identity.len ? mapping->identity : name;
+	const struct identity_draft draft = {
+		.kind = IDENTITY_CERTIFICATE,
+		.subject = identity,
+		.client = identity,
+		.provider = SPAN(""),
+		.issuer = SPAN(""),
+		.scopes = mapping->scopes,
+		.roles = mapping->roles,
+		.expires_unix_s = certificate->not_after_s,
+	};
+
+	if (p && identity_finish(p, &draft, a->roles) == 0) {
+		succeed(outcome, &p->public, false);
+		return;
+	}
+	identity_discard(p);
+	refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
+}
+
+void auth_certificate(struct auth_worker *worker, struct authenticator *a,
+		      const struct tls_identity *certificate, struct auth_outcome *outcome)
+{
+	const struct config_identity *config = &a->config->identity;
+
+	if (worker->now_unix_s() > certificate->not_after_s) {
+		refuse(outcome, AUTH_INVALID_TOKEN, AUTH_REASON_EXPIRED);
+		return;
+	}
+	for (size_t i = 0; i < config->client_certificates.count; i++) {
+		const struct config_client_identity *mapping =
+			&config->client_certificates.at[i];
+		struct span name = matched_name(mapping, certificate);
+
+		if (!name.ptr)
+			continue;
+		accept_certificate(a, mapping, name, certificate, outcome);
+		return;
+	}
+	refuse(outcome, AUTH_INVALID_TOKEN, AUTH_REASON_UNKNOWN_CERTIFICATE);
+}
+
+/* --- requests --- */
+
+enum found { FOUND_NONE, FOUND_ONE, FOUND_MANY };
+
+static enum found find_authorization(const struct http1_head *head, struct span *value)
+{
+	size_t first = head->first[HTTP_FIELD_AUTHORIZATION];
+
+	if (!first)
+		return FOUND_NONE;
+	*value = head->fields[first - 1].value;
+	for (size_t i = first; i < head->field_count; i++) {
+		if (head->fields[i].id == HTTP_FIELD_AUTHORIZATION)
+			return FOUND_MANY;
+	}
+	return FOUND_ONE;
+}
+
+static enum found find_api_key(const struct authenticator *a, const struct http1_head *head,
+			       struct span *value)
+{
+	const struct config_api_keys *config = a->config->identity.api_keys;
+	enum found found = FOUND_NONE;
+
+	if (!config)
+		return FOUND_NONE;
+	for (size_t i = 0; i < head->field_count; i++) {
+		if (!span_eq_nocase(head->fields[i].name, config->header))
+			continue;
+		if (found != FOUND_NONE)
+			return FOUND_MANY;
+		found = FOUND_ONE;
+		*value = head->fields[i].value;
+	}
+	return found;
+}
+
+/* RFC 9110 section 11.4: the scheme compares without case; one space or more follows. */
+static bool is_bearer(struct span value, struct span *token)
+{
+	if (!span_eq_nocase(span_slice(value, 0, 6), SPAN("Bearer")))
+		return false;
+	if (value.len > 6 && value.ptr[6] != ' ')
+		return false;
+	*token = span_slice(value, 6, value.len);
+	while (token->len && *token->ptr == ' ')
+		*token = span_slice(*token, 1, token->len);
+	return true;
+}
+
+static void use_certificate(struct auth_worker *worker, struct authenticator *a,
+			    const struct auth_input *input, struct auth_outcome *outcome)
+{
+	struct identity *known = input->certificate_identity;
+
+	if (known && worker->now_unix_s() <= known->expires_unix_s)
+		succeed(outcome, identity_ref(known), true);
+	else
+		auth_certificate(worker, a, input->certificate, outcome);
+}
+
+void auth_request(struct auth_worker *worker, struct authenticator *a,
+		  const struct auth_input *input, int64_t deadline_ms,
+		  struct auth_outcome *outcome)
+{
+	struct span authorization = SPAN_NONE;
+	struct span token = SPAN_NONE;
+	struct span key = SPAN_NONE;
+	enum found authorizations = find_authorization(input->head, &authorization);
+	enum found keys = find_api_key(a, input->head, &key);
+	bool bearer = authorizations != FOUND_NONE && is_bearer(authorization, &token);
+
+	if (authorizations == FOUND_MANY || keys == FOUND_MANY)
+		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_REPEATED);
+	else if (bearer && keys != FOUND_NONE)
+		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_MIXED);
+	else if (bearer)
+		auth_bearer(worker, a, token, input->certificate, deadline_ms, outcome);
+	else if (keys != FOUND_NONE)
+		auth_api_key(worker, a, key, outcome);
+	else if (input->certificate && a->config->identity.client_certificates.count)
+		use_certificate(worker, a, input, outcome);
+	else
+		*outcome = (struct auth_outcome){
+			.status = AUTH_NONE,
+			.reason = AUTH_REASON_NO_CREDENTIALS,
+			.identity = identity_anonymous(),
+		};
+}

@@ -1,0 +1,90 @@
+#include "identity/worker.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "base/mem.h"
+
+struct auth_worker *auth_worker_new(const struct auth_worker_options *options, struct err *err)
+{
+	struct auth_worker *worker = mem_zalloc(1, sizeof(*worker));
+
+	if (!worker)
+		goto fail;
+	list_init(&worker->introspectors);
+	list_init(&worker->introspections);
+	worker->dns = options->dns;
+	worker->now_unix_s = options->now_unix_s ? options->now_unix_s : loop_unix_s;
+	ERR_clear_error();
+	worker->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	worker->digest = EVP_MD_CTX_new();
+	worker->patterns = pattern_state_new(NULL);
+	pass_cache_init(&worker->passed, options->cache_entries);
+	if (token_cache_init(&worker->tokens, options->cache_entries) == 0 && worker->sha256 &&
+	    worker->digest && worker->patterns)
+		return worker;
+fail:
+	auth_worker_free(worker);
+	err_set(err, ERR_MEMORY, "no memory for a worker's tokens");
+	return NULL;
+}
+
+void auth_worker_free(struct auth_worker *worker)
+{
+	if (!worker)
+		return;
+	auth_worker_flush(worker);
+	token_cache_release(&worker->tokens);
+	pass_cache_release(&worker->passed);
+	pattern_state_free(worker->patterns);
+	EVP_MD_CTX_free(worker->digest);
+	EVP_MD_free(worker->sha256);
+	mem_free(worker);
+}
+
+void auth_worker_flush(struct auth_worker *worker)
+{
+	token_cache_flush(&worker->tokens);
+	pass_cache_flush(&worker->passed);
+	key_view_release(&worker->keys);
+	introspect_flush(worker);
+}
+
+void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker_stats *stats)
+{
+	*stats = worker->stats;
+	stats->entries = worker->tokens.live;
+}
+
+bool auth_worker_sha256(struct auth_worker *worker, struct span text,
+			uint8_t digest[SHA256_BYTES])
+{
+	return EVP_DigestInit_ex2(worker->digest, worker->sha256, NULL) == 1 &&
+	       EVP_DigestUpdate(worker->digest, text.ptr, text.len) == 1 &&
+	       EVP_DigestFinal_ex(worker->digest, digest, NULL) == 1;
+}
+
+bool auth_worker_match(struct auth_worker *worker, const struct pattern *pattern,
+		       struct span text)
+{
+	return pattern_match(pattern, worker->patterns, text) == PATTERN_MATCH;
+}
+
+struct span auth_worker_passed_get(struct auth_worker *worker, uint64_t identity_serial,
+				   uint64_t signer_serial, int64_t now_unix_s)
+{
+	return pass_cache_get(&worker->passed, identity_serial, signer_serial, now_unix_s);
+}
+
+void auth_worker_passed_put(struct auth_worker *worker, uint64_t identity_serial,
+			    uint64_t signer_serial, struct span token,
+			    int64_t fresh_until_unix_s)
+{
+	pass_cache_put(&worker->passed, identity_serial, signer_serial, token,
+		       fresh_until_unix_s);
+}
+
+int64_t auth_worker_now_unix_s(const struct auth_worker *worker)
+{
+	return worker->now_unix_s();
+}
