@@ -107,15 +107,17 @@ static int put_forwarded(struct exchange *e, struct list_out *out, struct err *e
 		put(out, SPAN("forwarded"), value);
 	}
 	if (forwarded->via.len) {
-		struct span via = arena_printf(arena, "%s %.*s",
-					       e->x->version == 20   ? "2.0"
-					       : e->x->version == 10 ? "1.0"
-								     : "1.1",
-					       SPAN_ARG(forwarded->via));
+		char *via = arena_alloc(arena, forwarded->via.len + 4);
 
-		if (!via.ptr)
+		if (!via)
 			return out_of_memory(err);
-		put(out, SPAN("via"), via);
+		memcpy(via,
+		       e->x->version == 20   ? "2.0 "
+		       : e->x->version == 10 ? "1.0 "
+					     : "1.1 ",
+		       4);
+		memcpy(via + 4, forwarded->via.ptr, forwarded->via.len);
+		put(out, SPAN("via"), span_of(via, forwarded->via.len + 4));
 	}
 	put(out, forwarded->request_id_header, e->request_id);
 	return 0;

@@ -96,12 +96,11 @@ static void put_security(struct out *out, const struct exchange *e)
 
 	if (!headers->enabled)
 		return;
-	for (size_t i = 0; i < headers->fields.count; i++) {
-		const struct config_pair *pair = &headers->fields.at[i];
-		enum http_field_id id = http_field_lookup(pair->name);
+	for (size_t i = 0; i < e->snapshot->security_field_count; i++) {
+		const struct http_field *field = &e->snapshot->security_fields[i];
 
-		if (!is_in(out, pair->name, id))
-			put(out, pair->name, pair->value, id);
+		if (!is_in(out, field->name, field->id))
+			out->fields[out->count++] = *field;
 	}
 	if (e->secure && headers->hsts.len &&
 	    !(out->seen & BIT(HTTP_FIELD_STRICT_TRANSPORT_SECURITY)))

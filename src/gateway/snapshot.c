@@ -192,6 +192,25 @@ static int build_listens(struct snapshot *s, struct tls_tickets *tickets, struct
 	return 0;
 }
 
+static int build_security_fields(struct snapshot *s, struct err *err)
+{
+	const struct config_security_headers *headers = &s->config->headers;
+
+	if (!headers->enabled || !headers->fields.count)
+		return 0;
+	s->security_fields = mem_zalloc(headers->fields.count, sizeof(*s->security_fields));
+	if (!s->security_fields)
+		return out_of_memory(err);
+	s->security_field_count = headers->fields.count;
+	for (size_t i = 0; i < headers->fields.count; i++) {
+		const struct config_pair *pair = &headers->fields.at[i];
+
+		s->security_fields[i] = (struct http_field){pair->name, pair->value,
+							    http_field_lookup(pair->name)};
+	}
+	return 0;
+}
+
 static int build(struct snapshot *s, const struct snapshot *previous,
 		 struct tls_tickets *tickets, struct err *err)
 {
@@ -251,6 +270,7 @@ static void release(struct snapshot *s)
 	mem_free(s->routes);
 	mem_free(s->services);
 	mem_free(s->listens);
+	mem_free(s->security_fields);
 	router_free(s->router);
 	identity_strip_free(s->strip);
 	authenticator_unref(s->authenticator);

@@ -49,6 +49,9 @@ struct snapshot {
 	struct snapshot_service *services; /* by config_service.index */
 	struct snapshot_listen *listens;
 	struct cidr_set trusted_proxies;
+	/* config.headers with the ids of the names looked up. */
+	struct http_field *security_fields;
+	size_t security_field_count;
 	uint64_t generation;
 };
 
