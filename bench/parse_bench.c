@@ -2,7 +2,9 @@
  * parse_bench.c - nanoseconds a call of the parsers on the hot path. Prints a line a case: the
  * best of several rounds, which is what the code costs when nothing disturbs it.
  */
-#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "base/compiler.h"
 #include "parse/http1.h"

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -108,11 +109,11 @@ static void a_request_is_taken_apart(void **state)
 static void every_prefix_asks_for_more(void **state)
 {
 	static const char *const texts[] = {
-		"GET /a/b?c=d HTTP/1.1\r\nHost: example.com:8080\r\nAccept: */*\r\n"
-		"X_Custom.Name: a value with \xc3\xa9 \t\r\nConnection: keep-alive, "
-		"upgrade\r\n\r\n",
-		"POST http://example.com/x HTTP/1.1\r\nhost: example.com\r\n"
-		"Content-Length: 12\r\nExpect: 100-continue\r\n\r\n",
+		("GET /a/b?c=d HTTP/1.1\r\nHost: example.com:8080\r\nAccept: */*\r\n"
+		 "X_Custom.Name: a value with \xc3\xa9 \t\r\n"
+		 "Connection: keep-alive, upgrade\r\n\r\n"),
+		("POST http://example.com/x HTTP/1.1\r\nhost: example.com\r\n"
+		 "Content-Length: 12\r\nExpect: 100-continue\r\n\r\n"),
 		"OPTIONS * HTTP/1.0\r\n\r\n",
 		"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n",
 	};
