@@ -1,4 +1,5 @@
 #include "http/pool.h"
+#include "http/h2_client.h"
 
 #include <openssl/ssl.h>
 
@@ -40,6 +41,7 @@ void http_pool_close(struct http_pool *pool)
 	pool->closed = true;
 	pool->active_count++;
 	h1_client_close_idle(pool);
+	h2_client_close_all(pool);
 	while (!list_empty(&pool->waiters))
 		http_pool_notify(pool);
 	pool->active_count--;
@@ -127,18 +129,28 @@ static enum io_result connect_stream(struct http_pool *pool, struct stream *stre
 	return result;
 }
 
+static struct http_call *no_memory(enum io_result *result, struct err *err)
+{
+	err_set(err, ERR_MEMORY, "no memory for a connection");
+	*result = IO_FAILED;
+	return NULL;
+}
+
 static struct http_call *open_h1(struct http_pool *pool, int64_t deadline_ms,
 				 enum io_result *result, struct err *err)
 {
 	struct h1_client *client = h1_client_new(pool);
 
-	if (!client) {
-		err_set(err, ERR_MEMORY, "no memory for a connection");
-		*result = IO_FAILED;
-		return NULL;
-	}
+	if (!client)
+		return no_memory(result, err);
 	pool->connection_count++;
 	*result = connect_stream(pool, h1_client_stream(client), deadline_ms, err);
+	if (*result == IO_OK && span_eq(stream_alpn(h1_client_stream(client)), SPAN("h2"))) {
+		/* It did not offer HTTP/2 when we last asked; the next call will use it. */
+		pool->options.protocol = HTTP_PROTOCOL_H2;
+		*result = IO_FAILED;
+		err_set(err, ERR_UNAVAILABLE, "the service has changed its protocol");
+	}
 	if (*result == IO_OK)
 		return h1_client_begin(client, false);
 	h1_client_discard(client);
@@ -154,33 +166,90 @@ static struct http_call *reuse_h1(struct http_pool *pool)
 
 static bool may_connect(const struct http_pool *pool)
 {
-	return !pool->options.connections_max ||
-	       pool->connection_count < pool->options.connections_max;
+	return !pool->connecting && (!pool->options.connections_max ||
+				     pool->connection_count < pool->options.connections_max);
+}
+
+static bool is_multiplexed(const struct http_pool *pool)
+{
+	return pool->options.protocol != HTTP_PROTOCOL_H1;
+}
+
+/* Connects and starts; IO_AGAIN: the service speaks HTTP/1.1 only, which the pool now knows. */
+static enum io_result connect_h2(struct http_pool *pool, struct h2_client *client,
+				 int64_t deadline_ms, struct err *err)
+{
+	struct stream *stream = h2_client_stream(client);
+	enum io_result result = connect_stream(pool, stream, deadline_ms, err);
+
+	if (result != IO_OK)
+		return result;
+	if (pool->options.tls && !span_eq(stream_alpn(stream), SPAN("h2"))) {
+		pool->options.protocol = HTTP_PROTOCOL_H1;
+		return IO_AGAIN;
+	}
+	return h2_client_start(client, err) < 0 ? IO_FAILED : IO_OK;
+}
+
+/* One connection carries many calls: those that come meanwhile wait for it. */
+static enum io_result open_h2(struct http_pool *pool, int64_t deadline_ms, struct err *err)
+{
+	struct h2_client *client = h2_client_new(pool);
+	enum io_result result;
+
+	if (!client) {
+		err_set(err, ERR_MEMORY, "no memory for a connection");
+		return IO_FAILED;
+	}
+	pool->connection_count++;
+	pool->connecting = true;
+	result = connect_h2(pool, client, deadline_ms, err);
+	pool->connecting = false;
+	if (result != IO_OK)
+		h2_client_discard(client);
+	while (!list_empty(&pool->waiters))
+		http_pool_notify(pool);
+	return result == IO_AGAIN ? IO_OK : result;
+}
+
+static struct http_call *reuse(struct http_pool *pool, bool fresh)
+{
+	if (is_multiplexed(pool))
+		return h2_client_open(pool);
+	return fresh ? NULL : reuse_h1(pool);
+}
+
+static enum io_result wait_or_fail(struct http_pool *pool, int64_t deadline_ms, struct err *err)
+{
+	enum io_result result = wait_for_connection(pool, deadline_ms);
+
+	if (result != IO_OK)
+		err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CANCELLED,
+			"waiting for a free connection: %s", io_result_text(result));
+	return result;
 }
 
 struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
 				 enum io_result *result, struct err *err)
 {
-	struct http_call *call;
+	struct http_call *call = NULL;
 
-	for (;;) {
+	*result = IO_OK;
+	while (*result == IO_OK) {
 		if (pool->closed) {
 			err_set(err, ERR_CLOSED, "the connection pool is closed");
 			*result = IO_CLOSED;
 			return NULL;
 		}
-		call = fresh ? NULL : reuse_h1(pool);
-		if (call) {
-			*result = IO_OK;
+		call = reuse(pool, fresh);
+		if (call)
 			return call;
-		}
-		if (may_connect(pool))
+		if (!may_connect(pool))
+			*result = wait_or_fail(pool, deadline_ms, err);
+		else if (is_multiplexed(pool))
+			*result = open_h2(pool, deadline_ms, err);
+		else
 			return open_h1(pool, deadline_ms, result, err);
-		*result = wait_for_connection(pool, deadline_ms);
-		if (*result != IO_OK) {
-			err_set(err, *result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CANCELLED,
-				"waiting for a free connection: %s", io_result_text(*result));
-			return NULL;
-		}
 	}
+	return NULL;
 }
