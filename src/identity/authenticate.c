@@ -75,11 +75,11 @@ static bool has_two_dots(struct span token)
 
 static void remember(struct auth_worker *worker, const struct authenticator *a,
 		     const uint8_t digest[SHA256_BYTES], uint64_t generation,
-		     const struct verdict *verdict, int64_t max_age_ms)
+		     const struct verdict *verdict)
 {
 	struct token_now now = auth_worker_now(worker);
 	struct identity_private *p = verdict->identity;
-	int64_t usual_ms = (int64_t)a->config->identity.token_cache_max_age_ms;
+	int64_t max_age_ms = (int64_t)a->config->identity.token_cache_max_age_ms;
 	struct token_entry entry = {
 		.generation = generation,
 		.identity = p ? &p->public : NULL,
@@ -88,8 +88,8 @@ static void remember(struct auth_worker *worker, const struct authenticator *a,
 		.reason = verdict->reason,
 	};
 
-	if (max_age_ms > usual_ms)
-		max_age_ms = usual_ms;
+	if (verdict->max_age_ms && max_age_ms > verdict->max_age_ms)
+		max_age_ms = verdict->max_age_ms;
 	if (!p && max_age_ms > REFUSAL_MS)
 		max_age_ms = REFUSAL_MS;
 	entry.until_ms = now.ms + max_age_ms;
@@ -101,10 +101,8 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 		   const uint8_t digest[SHA256_BYTES], const struct tls_identity *certificate,
 		   int64_t deadline_ms, struct auth_outcome *outcome)
 {
-	struct provider *asked = a->introspecting;
 	/* Read before anything is verified: keys that change meanwhile make the entry stale. */
 	uint64_t generation = authenticator_generation(a);
-	int64_t max_age_ms = INT64_MAX;
 	struct verdict verdict;
 
 	worker->stats.misses++;
@@ -113,15 +111,14 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 		return;
 	}
 	if (has_two_dots(token)) {
-		verdict = jwt_verify(worker, a, token, deadline_ms);
-	} else if (asked) {
-		verdict = introspect(worker, a, asked, token, digest, deadline_ms);
-		max_age_ms = (int64_t)asked->config->introspection->cache_ttl_ms;
+		verdict = jwt_verify(worker, a, token, digest, deadline_ms);
+	} else if (a->introspecting) {
+		verdict = introspect(worker, a, a->introspecting, token, digest, deadline_ms);
 	} else {
 		verdict = verdict_refused(AUTH_REASON_NOT_A_JWT, false);
 	}
 	if (verdict.keep)
-		remember(worker, a, digest, generation, &verdict, max_age_ms);
+		remember(worker, a, digest, generation, &verdict);
 	if (verdict.status == AUTH_OK)
 		accept_token(outcome, &verdict.identity->public, false, certificate);
 	else

@@ -54,6 +54,12 @@ static inline size_t authenticator_provider_count(const struct authenticator *au
 	return authenticator->config->identity.providers.count;
 }
 
+/* Signatures of its tokens are verified here; otherwise it is asked about them. */
+static inline bool provider_has_keys(const struct provider *provider)
+{
+	return provider->config->jwks_file.len || provider->config->jwks_url.len;
+}
+
 static inline uint64_t authenticator_generation(struct authenticator *authenticator)
 {
 	return atomic_load_explicit(&authenticator->generation, memory_order_acquire);

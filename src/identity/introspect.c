@@ -305,6 +305,9 @@ struct verdict introspect(struct auth_worker *worker, struct authenticator *a,
 	list_init(&q.followers);
 	list_push_back(&worker->introspections, &q.node);
 	verdict = ask_and_read(worker, a, provider, token, deadline_ms);
+	verdict.max_age_ms = (int64_t)provider->config->introspection->cache_ttl_ms;
+	if (!verdict.max_age_ms)
+		verdict.keep = false;
 	list_remove(&q.node);
 	tell_followers(&q, &verdict);
 	return verdict;

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include "base/mem.h"
+#include "identity/jws.h"
 
 struct auth_worker *auth_worker_new(const struct auth_worker_options *options, struct err *err)
 {
@@ -18,10 +19,11 @@ struct auth_worker *auth_worker_new(const struct auth_worker_options *options, s
 	ERR_clear_error();
 	worker->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	worker->digest = EVP_MD_CTX_new();
+	worker->jws = jws_context_new();
 	worker->patterns = pattern_state_new(NULL);
 	pass_cache_init(&worker->passed, options->cache_entries);
 	if (token_cache_init(&worker->tokens, options->cache_entries) == 0 && worker->sha256 &&
-	    worker->digest && worker->patterns)
+	    worker->digest && worker->jws && worker->patterns)
 		return worker;
 fail:
 	auth_worker_free(worker);
@@ -37,6 +39,7 @@ void auth_worker_free(struct auth_worker *worker)
 	token_cache_release(&worker->tokens);
 	pass_cache_release(&worker->passed);
 	pattern_state_free(worker->patterns);
+	jws_context_free(worker->jws);
 	EVP_MD_CTX_free(worker->digest);
 	EVP_MD_free(worker->sha256);
 	mem_free(worker);

@@ -13,6 +13,7 @@ struct auth_worker {
 	struct token_cache tokens;
 	struct pass_cache passed;
 	struct key_view keys;
+	struct jws_context *jws;
 	struct pattern_state *patterns;
 	EVP_MD *sha256; /* fetched once: that costs more than a hash */
 	EVP_MD_CTX *digest;
@@ -37,7 +38,8 @@ struct verdict {
 	enum auth_status status;
 	enum auth_reason reason;
 	struct identity_private *identity; /* with AUTH_OK */
-	bool keep; /* worth remembering */
+	bool keep; /* worth remembering, */
+	int64_t max_age_ms; /* but not longer than this; 0: as usual */
 };
 
 static inline struct verdict verdict_refused(enum auth_reason reason, bool keep)
@@ -57,7 +59,8 @@ static inline struct verdict verdict_cancelled(void)
 
 /* jwt.c: a token with two dots, from its own keys. */
 struct verdict jwt_verify(struct auth_worker *worker, struct authenticator *authenticator,
-			  struct span token, int64_t deadline_ms);
+			  struct span token, const uint8_t digest[SHA256_BYTES],
+			  int64_t deadline_ms);
 
 /* introspect.c: asks the provider; parks. */
 struct verdict introspect(struct auth_worker *worker, struct authenticator *authenticator,
