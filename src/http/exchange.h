@@ -102,6 +102,7 @@ struct http_exchange {
 
 	int64_t start_ns; /* when its first byte was looked at (clock_ns) */
 	void *data; /* the handler's */
+	void *state; /* the connection's */
 };
 
 /*

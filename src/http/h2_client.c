@@ -1,0 +1,855 @@
+/* HTTP/2 connections to services (RFC 9113, RFC 8441). */
+#include "http/h2_client.h"
+
+#include "base/mem.h"
+#include "http/h2_head.h"
+#include "http/h2_wire.h"
+
+#define ARENA_CAP_BYTES ((size_t)1024 * 1024)
+#define ARENA_CHUNK_BYTES ((size_t)4096)
+/* Interim responses to one request; more is an attack or a bug. */
+#define INTERIM_MAX 16
+#define FIELDS_MAX 256
+#define FREE_CALLS_MAX 32
+/* Until the service's SETTINGS have come; what RFC 9113 section 6.5.2 has it allow at least. */
+#define STREAMS_AT_FIRST 100
+#define WINDOW_BYTES 262144
+#define CONNECTION_WINDOW_BYTES (8 * WINDOW_BYTES)
+/* Frames of a field block, and frames without use a service may send in the interval. */
+#define CONTINUATIONS_MAX 8
+#define CONTROL_FRAMES_MAX 2000
+#define CONTROL_INTERVAL_MS 10000
+/* A connection without any sign of life for so long gets no further calls. */
+#define SUSPICIOUS_MS 1000
+
+struct h2_call;
+
+struct h2_client {
+	struct stream stream;
+	struct http_pool *pool;
+	struct h2_wire wire;
+	struct list node; /* in pool->multiplexed, or by itself when retired */
+	struct list calls; /* h2_call.node */
+	size_t call_count;
+	struct timer idle_timer;
+	struct h2_head head; /* the header block under way */
+	struct h2_call *head_of;
+	struct h2_call *free_calls;
+	size_t free_count;
+	uint64_t served;
+	bool greeted; /* the service's SETTINGS have come */
+	bool retired; /* takes no further calls, ends with its last */
+	bool lost;
+	int64_t interval_start_ms;
+	uint32_t control_frames;
+	uint32_t continuations;
+	uint64_t data_frames_before;
+};
+
+/* A response head that has come and has not been read yet. */
+struct response_text {
+	struct response_text *next;
+	struct span text;
+};
+
+struct h2_call {
+	struct http_call call; /* first */
+	struct h2_stream st;
+	struct h2_client *client;
+	struct list node;
+	struct arena arena;
+	struct response_text *heads; /* oldest first */
+	struct response_text **heads_tail;
+	unsigned interim_count;
+	bool final_head_seen; /* what follows are trailers */
+	bool sent; /* the stream exists */
+	bool request_ended;
+	bool to_head;
+	bool to_connect;
+	uint64_t body_left; /* of the request, when length_known */
+	bool length_known;
+	int64_t start_ms;
+	struct h2_call *next_free;
+	struct http_field fields[]; /* options.head.field_count */
+};
+
+static const struct http_call_ops h2_ops;
+
+static struct h2_call *call_of(struct http_call *call)
+{
+	return CONTAINER_OF(call, struct h2_call, call);
+}
+
+static struct h2_client *client_of(struct h2_wire *wire)
+{
+	return CONTAINER_OF(wire, struct h2_client, wire);
+}
+
+/* --- ends --- */
+
+static void call_free_memory(struct h2_call *c)
+{
+	arena_release(&c->arena);
+	mem_free(c);
+}
+
+static void client_free(struct h2_client *client)
+{
+	struct http_pool *pool = client->pool;
+
+	timer_clear(&client->idle_timer);
+	list_remove(&client->node);
+	h2_head_release(&client->head);
+	h2_wire_release(&client->wire);
+	stream_close(&client->stream);
+	while (client->free_calls) {
+		struct h2_call *next = client->free_calls->next_free;
+
+		call_free_memory(client->free_calls);
+		client->free_calls = next;
+	}
+	mem_free(client);
+	http_pool_connection_gone(pool);
+}
+
+/* No further calls; the pool will open another connection. */
+static void retire(struct h2_client *client)
+{
+	if (client->retired)
+		return;
+	client->retired = true;
+	list_remove(&client->node);
+	http_pool_notify(client->pool);
+}
+
+/* The connection is over: calls under way hear of it, and the last one to end frees it. */
+static void lose(struct h2_client *client)
+{
+	if (client->lost)
+		return;
+	client->lost = true;
+	retire(client);
+	if (client->wire.broken)
+		h2_wire_say_goodbye(&client->wire, 0);
+	h2_head_release(&client->head);
+	client->head_of = NULL;
+	h2_wire_release(&client->wire);
+	stream_shutdown(&client->stream);
+	stream_close(&client->stream);
+	timer_clear(&client->idle_timer);
+	list_for_each (node, &client->calls)
+		h2_stream_close(&list_entry(node, struct h2_call, node)->st, NGHTTP2_CANCEL);
+	if (!client->call_count)
+		client_free(client);
+}
+
+static void update(struct h2_wire *wire)
+{
+	lose(client_of(wire));
+}
+
+static void say_goodbye_and_lose(struct h2_client *client)
+{
+	h2_wire_break(&client->wire, NGHTTP2_NO_ERROR);
+	lose(client);
+}
+
+static void on_idle_timeout(struct timer *timer)
+{
+	say_goodbye_and_lose(CONTAINER_OF(timer, struct h2_client, idle_timer));
+}
+
+void h2_client_close_all(struct http_pool *pool)
+{
+	list_for_each (node, &pool->multiplexed) {
+		struct h2_client *client = list_entry(node, struct h2_client, node);
+
+		if (client->call_count)
+			retire(client);
+		else
+			say_goodbye_and_lose(client);
+	}
+}
+
+/* --- what comes from the service --- */
+
+static int calm(struct h2_client *client)
+{
+	h2_wire_break(&client->wire, NGHTTP2_ENHANCE_YOUR_CALM);
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int count_control_frame(struct h2_client *client)
+{
+	int64_t now_ms = loop_now_ms();
+
+	if (now_ms - client->interval_start_ms >= CONTROL_INTERVAL_MS) {
+		client->interval_start_ms = now_ms;
+		client->control_frames = 0;
+		client->data_frames_before = client->wire.data_frames_sent;
+	}
+	return ++client->control_frames >
+			       CONTROL_FRAMES_MAX + 2 * (client->wire.data_frames_sent -
+							 client->data_frames_before)
+		       ? calm(client)
+		       : 0;
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+
+	(void)session;
+	switch (hd->type) {
+	case NGHTTP2_HEADERS: client->continuations = 0; return 0;
+	case NGHTTP2_CONTINUATION:
+		return ++client->continuations > CONTINUATIONS_MAX ? calm(client) : 0;
+	case NGHTTP2_RST_STREAM: return 0; /* at most one a call */
+	case NGHTTP2_DATA:
+		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
+			return count_control_frame(client);
+		return 0;
+	default: return count_control_frame(client);
+	}
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
+			    void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+	struct h2_call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+	h2_head_release(&client->head);
+	client->head_of = NULL;
+	if (!c)
+		return 0;
+	c->call.response_started = true;
+	client->head_of = c;
+	h2_head_begin(&client->head, c->final_head_seen ? H2_HEAD_TRAILERS : H2_HEAD_RESPONSE,
+		      &c->arena, &client->pool->options.head);
+	return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+
+	(void)session;
+	(void)frame;
+	(void)flags;
+	if (client->head_of)
+		h2_head_add(&client->head, name, value);
+	return 0;
+}
+
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+			     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+			     void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+
+	(void)session;
+	(void)frame;
+	(void)name;
+	(void)value;
+	(void)flags;
+	if (client->head_of)
+		h2_head_add_invalid(&client->head);
+	return 0;
+}
+
+/* The response cannot be used; what was wrong is what the next call returns. */
+static void refuse_response(struct h2_call *c, const char *why)
+{
+	c->call.failure = why;
+	h2_stream_reset(&c->st, NGHTTP2_PROTOCOL_ERROR);
+	if (c->st.reader)
+		fiber_wake(c->st.reader);
+}
+
+static bool is_interim(struct span text)
+{
+	return text.len > 9 && text.ptr[9] == '1';
+}
+
+static void end_head(struct h2_call *c)
+{
+	struct span text = h2_head_response_text(&c->client->head);
+	struct response_text *head = text.ptr ? arena_alloc(&c->arena, sizeof(*head)) : NULL;
+
+	if (!head) {
+		refuse_response(c, c->client->head.error == HTTP1_DONE
+					   ? "no memory for the response's header fields"
+					   : http1_result_text(c->client->head.error));
+		return;
+	}
+	if (!is_interim(text)) {
+		c->final_head_seen = true;
+	} else if (++c->interim_count > INTERIM_MAX) {
+		refuse_response(c, "too many interim responses");
+		return;
+	}
+	*head = (struct response_text){.text = text};
+	*c->heads_tail = head;
+	c->heads_tail = &head->next;
+	if (c->st.reader)
+		fiber_wake(c->st.reader);
+}
+
+static void end_trailers(struct h2_call *c)
+{
+	struct http_field *fields = NULL;
+	size_t count = 0;
+	enum http1_result result = h2_head_trailers(&c->client->head, &fields, &count);
+
+	if (result != HTTP1_DONE) {
+		refuse_response(c, http1_result_text(result));
+		return;
+	}
+	c->call.trailers = fields;
+	c->call.trailer_count = count;
+}
+
+static void end_stream(struct h2_call *c)
+{
+	c->st.remote_ended = true;
+	if (c->st.reader)
+		fiber_wake(c->st.reader);
+}
+
+static void on_settings(struct h2_client *client)
+{
+	client->greeted = true;
+	/* Whoever waits to know if an extended CONNECT is possible. */
+	list_for_each (node, &client->calls) {
+		struct h2_call *c = list_entry(node, struct h2_call, node);
+
+		if (!c->sent && c->st.writer)
+			fiber_wake(c->st.writer);
+	}
+	if (!client->retired)
+		http_pool_notify(client->pool);
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+	struct h2_call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+	switch (frame->hd.type) {
+	case NGHTTP2_SETTINGS:
+		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+			on_settings(client);
+		return 0;
+	case NGHTTP2_GOAWAY: retire(client); return 0;
+	case NGHTTP2_HEADERS:
+	case NGHTTP2_DATA: break;
+	default: return 0;
+	}
+	if (!c)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS && client->head_of == c) {
+		client->head_of = NULL;
+		if (c->final_head_seen)
+			end_trailers(c);
+		else
+			end_head(c);
+	}
+	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+		end_stream(c);
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code,
+			   void *user_data)
+{
+	struct h2_client *client = client_of(user_data);
+	struct h2_call *c = nghttp2_session_get_stream_user_data(session, id);
+
+	if (!c)
+		return 0;
+	if (client->head_of == c)
+		client->head_of = NULL;
+	h2_stream_close(&c->st, error_code);
+	return 0;
+}
+
+/* --- the request --- */
+
+static const char *const not_offered = "the service does not offer extended CONNECT";
+
+/* Extended CONNECT may only be sent when the service has said so (RFC 8441 section 3). */
+static enum io_result await_connect_protocol(struct h2_call *c, int64_t deadline_ms)
+{
+	struct h2_wire *wire = c->st.wire;
+	enum io_result result = IO_OK;
+
+	while (result == IO_OK && !c->client->greeted && !wire->broken)
+		result = h2_stream_park(&c->st.writer, deadline_ms);
+	if (result != IO_OK)
+		return result;
+	if (wire->broken)
+		return IO_CLOSED;
+	if (nghttp2_session_get_remote_settings(wire->session,
+						NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1)
+		return IO_OK;
+	c->call.failure = not_offered;
+	return IO_FAILED;
+}
+
+static struct span join_target(struct h2_call *c, const struct http_request_head *head)
+{
+	char *to;
+
+	if (!head->query.ptr)
+		return head->path;
+	to = arena_alloc(&c->arena, head->path.len + 1 + head->query.len);
+	if (!to)
+		return SPAN_NONE;
+	memcpy(to, head->path.ptr, head->path.len);
+	to[head->path.len] = '?';
+	if (head->query.len)
+		memcpy(to + head->path.len + 1, head->query.ptr, head->query.len);
+	return span_of(to, head->path.len + 1 + head->query.len);
+}
+
+static bool has_length(const struct http_request_head *head)
+{
+	return !head->no_body && head->content_length >= 0 && !head->upgrade.len;
+}
+
+/* Fills nv; 0: out of memory or too many. */
+static size_t put_fields(struct h2_call *c, const struct http_request_head *head,
+			 nghttp2_nv *nv)
+{
+	struct span target = join_target(c, head);
+	size_t count = 0, more;
+
+	if (!target.ptr || head->field_count > FIELDS_MAX)
+		return 0;
+	nv[count++] =
+		h2_field(SPAN(":method"), head->upgrade.len ? SPAN("CONNECT") : head->method);
+	if (head->upgrade.len)
+		nv[count++] = h2_field(SPAN(":protocol"), head->upgrade);
+	nv[count++] = h2_field(SPAN(":scheme"), head->scheme);
+	nv[count++] = h2_field(SPAN(":authority"), head->authority);
+	nv[count++] = h2_field(SPAN(":path"), target);
+	more = h2_fields(nv + count, head->fields, head->field_count, &c->arena);
+	if (more == SIZE_MAX)
+		return 0;
+	count += more;
+	if (has_length(head)) {
+		struct span length =
+			arena_printf(&c->arena, "%lld", (long long)head->content_length);
+
+		if (!length.ptr)
+			return 0;
+		nv[count++] = h2_field(SPAN("content-length"), length);
+	}
+	return count;
+}
+
+static enum io_result submit(struct h2_call *c, const struct http_request_head *head, bool end)
+{
+	struct h2_client *client = c->client;
+	nghttp2_data_provider source = h2_stream_source(&c->st);
+	nghttp2_nv nv[FIELDS_MAX + 6];
+	size_t count = put_fields(c, head, nv);
+	int32_t id;
+
+	if (!count) {
+		c->call.failure = "the request's header fields do not fit";
+		return IO_FAILED;
+	}
+	id = nghttp2_submit_request(client->wire.session, NULL, nv, count, end ? NULL : &source,
+				    c);
+	if (id < 0) {
+		if (nghttp2_is_fatal(id))
+			h2_wire_break(&client->wire, NGHTTP2_INTERNAL_ERROR);
+		retire(client); /* all stream numbers used up, or worse */
+		return IO_CLOSED;
+	}
+	c->st.id = id;
+	c->sent = true;
+	if (h2_stream_push_head(&c->st) == IO_OK)
+		return IO_OK;
+	/* It waits in nghttp2 with fields that are about to go: take it back. */
+	h2_stream_reset(&c->st, NGHTTP2_CANCEL);
+	retire(client);
+	return IO_CLOSED;
+}
+
+static enum io_result send_head(struct http_call *call, const struct http_request_head *head,
+				int flags, int64_t deadline_ms)
+{
+	struct h2_call *c = call_of(call);
+	bool end = flags & HTTP_SEND_END && !head->upgrade.len;
+	enum io_result result = IO_OK;
+
+	if (c->sent)
+		return IO_FAILED;
+	if (head->upgrade.len)
+		result = await_connect_protocol(c, deadline_ms);
+	if (result == IO_OK)
+		result = h2_stream_wait_room(&c->st, deadline_ms);
+	if (result != IO_OK)
+		return result;
+	c->to_head = span_eq(head->method, SPAN("HEAD"));
+	c->to_connect = head->upgrade.len;
+	c->length_known = has_length(head) || (head->no_body && !head->upgrade.len);
+	c->body_left = has_length(head) ? (uint64_t)head->content_length : 0;
+	if (end && c->body_left) {
+		call->failure = "the request ends short of its length";
+		return IO_FAILED;
+	}
+	result = submit(c, head, end);
+	c->request_ended = end && result == IO_OK;
+	return result;
+}
+
+static enum io_result send_body(struct http_call *call, struct span piece, int flags,
+				int64_t deadline_ms)
+{
+	struct h2_call *c = call_of(call);
+	bool end = flags & HTTP_SEND_END;
+	enum io_result result;
+
+	if (c->length_known) {
+		if (piece.len > c->body_left || (end && piece.len < c->body_left)) {
+			call->failure = "the request's body does not have its length";
+			return IO_FAILED;
+		}
+		c->body_left -= piece.len;
+	}
+	result = h2_stream_send(&c->st, piece, end, deadline_ms);
+	if (result == IO_OK && end)
+		c->request_ended = true;
+	return result;
+}
+
+static enum io_result send_trailers(struct http_call *call, const struct http_field *fields,
+				    size_t count, int64_t deadline_ms)
+{
+	struct h2_call *c = call_of(call);
+	nghttp2_nv nv[FIELDS_MAX];
+	enum io_result result;
+
+	if (count <= FIELDS_MAX)
+		count = h2_fields(nv, fields, count, &c->arena);
+	if (count > FIELDS_MAX || (c->length_known && c->body_left)) {
+		call->failure = "the request's trailers do not fit";
+		return IO_FAILED;
+	}
+	result = h2_stream_send_trailers(&c->st, nv, count, deadline_ms);
+	c->request_ended = result == IO_OK;
+	return result;
+}
+
+/* --- the response --- */
+
+static enum io_result parse_next_head(struct h2_call *c)
+{
+	struct http_call *call = &c->call;
+	struct response_text *head = c->heads;
+	enum http1_result parsed;
+
+	c->heads = head->next;
+	if (!c->heads)
+		c->heads_tail = &c->heads;
+	call->response.fields = c->fields;
+	parsed = h2_head_parse_response(head->text, &call->pool->options.head, c->to_head,
+					&call->response);
+	if (parsed == HTTP1_DONE && call->response.status == 101)
+		parsed = HTTP1_BAD_LINE; /* RFC 9113 section 8.6 */
+	if (parsed != HTTP1_DONE) {
+		refuse_response(c, http1_result_text(parsed));
+		return IO_FAILED;
+	}
+	if (call->response.status < 200)
+		return IO_OK;
+	call->tunnel = c->to_connect && call->response.status < 300;
+	if (call->response.framing == HTTP1_UNTIL_CLOSE && c->st.remote_ended &&
+	    !c->st.in_first)
+		call->response.framing = HTTP1_NO_BODY;
+	call->body_ended = c->st.remote_ended && !c->st.in_first && !call->trailers;
+	call->more_ready = h2_stream_has_more(&c->st) || c->st.remote_ended;
+	return IO_OK;
+}
+
+static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
+{
+	struct h2_call *c = call_of(call);
+
+	while (!c->heads) {
+		enum io_result result;
+
+		if (call->failure)
+			return IO_FAILED;
+		if (c->st.closed || c->st.wire->broken)
+			return IO_CLOSED;
+		result = h2_stream_park(&c->st.reader, deadline_ms);
+		if (result != IO_OK)
+			return result;
+	}
+	return parse_next_head(c);
+}
+
+static enum io_result read_body(struct http_call *call, struct span *piece, int64_t deadline_ms)
+{
+	struct h2_call *c = call_of(call);
+	enum io_result result;
+
+	if (call->failure)
+		return IO_FAILED;
+	result = h2_stream_read(&c->st, piece, deadline_ms);
+	call->more_ready = h2_stream_has_more(&c->st) || c->st.remote_ended;
+	if (call->failure)
+		return IO_FAILED;
+	if (result == IO_EOF || (result == IO_OK && c->st.remote_ended &&
+				 !h2_stream_has_more(&c->st) && !call->trailers))
+		call->body_ended = true;
+	return result;
+}
+
+/* --- calls --- */
+
+static bool must_reset(const struct h2_call *c)
+{
+	return c->sent && !c->st.closed && !(c->request_ended && c->st.remote_ended);
+}
+
+/* Nothing has come since a call began that was given up unanswered: it may be dead. */
+static bool is_suspicious(const struct h2_call *c)
+{
+	return c->sent && !c->st.remote_ended && c->client->wire.input_ms < c->start_ms &&
+	       loop_now_ms() - c->start_ms >= SUSPICIOUS_MS;
+}
+
+static void call_recycle(struct h2_call *c)
+{
+	struct h2_client *client = c->client;
+
+	if (client->lost || client->free_count >= FREE_CALLS_MAX) {
+		call_free_memory(c);
+		return;
+	}
+	arena_reset(&c->arena);
+	c->next_free = client->free_calls;
+	client->free_calls = c;
+	client->free_count++;
+}
+
+static void go_idle(struct h2_client *client)
+{
+	if (client->lost)
+		client_free(client);
+	else if (client->retired || client->pool->closed)
+		say_goodbye_and_lose(client);
+	else
+		timer_set(&client->idle_timer,
+			  loop_deadline_ms(client->pool->options.idle_timeout_ms));
+}
+
+static void release(struct http_call *call)
+{
+	struct h2_call *c = call_of(call);
+	struct h2_client *client = c->client;
+	struct http_pool *pool = call->pool;
+
+	if (must_reset(c))
+		h2_stream_reset(&c->st, c->st.remote_ended ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+	if (is_suspicious(c))
+		retire(client);
+	if (c->sent && !c->st.closed && client->wire.session)
+		(void)nghttp2_session_set_stream_user_data(client->wire.session, c->st.id,
+							   NULL);
+	if (client->head_of == c)
+		client->head_of = NULL;
+	h2_stream_release(&c->st);
+	list_remove(&c->node);
+	call_recycle(c);
+	client->call_count--;
+	if (!client->retired)
+		http_pool_notify(pool);
+	if (!client->call_count)
+		go_idle(client);
+	http_pool_call_done(pool);
+}
+
+static const struct http_call_ops h2_ops = {
+	.send_head = send_head,
+	.send_body = send_body,
+	.send_trailers = send_trailers,
+	.read_head = read_head,
+	.read_body = read_body,
+	.release = release,
+};
+
+static struct h2_call *call_new(struct h2_client *client)
+{
+	struct h2_call *c = client->free_calls;
+
+	if (c) {
+		client->free_calls = c->next_free;
+		client->free_count--;
+		return c;
+	}
+	c = mem_alloc(sizeof(*c) +
+		      client->pool->options.head.field_count * sizeof(struct http_field));
+	if (c)
+		arena_init(&c->arena, ARENA_CAP_BYTES, ARENA_CHUNK_BYTES);
+	return c;
+}
+
+static bool has_room(const struct h2_client *client)
+{
+	uint32_t max = STREAMS_AT_FIRST;
+
+	if (client->wire.broken)
+		return false;
+	if (client->greeted)
+		max = nghttp2_session_get_remote_settings(
+			client->wire.session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	if (client->pool->options.h2_streams && max > client->pool->options.h2_streams)
+		max = client->pool->options.h2_streams;
+	return client->call_count < max;
+}
+
+static struct http_call *begin(struct h2_client *client)
+{
+	struct h2_call *c = call_new(client);
+	struct arena arena;
+
+	if (!c)
+		return NULL;
+	arena = c->arena;
+	*c = (struct h2_call){
+		.call = {.ops = &h2_ops,
+			 .pool = client->pool,
+			 .reused = client->served > 0,
+			 .version = 20},
+		.client = client,
+		.arena = arena,
+		.start_ms = loop_now_ms(),
+	};
+	c->heads_tail = &c->heads;
+	h2_stream_init(&c->st, &client->wire, 0);
+	list_push_back(&client->calls, &c->node);
+	client->call_count++;
+	client->served++;
+	client->pool->active_count++;
+	timer_clear(&client->idle_timer);
+	return &c->call;
+}
+
+struct http_call *h2_client_open(struct http_pool *pool)
+{
+	list_for_each (node, &pool->multiplexed) {
+		struct h2_client *client = list_entry(node, struct h2_client, node);
+
+		if (has_room(client))
+			return begin(client);
+	}
+	return NULL;
+}
+
+/* --- the connection --- */
+
+struct h2_client *h2_client_new(struct http_pool *pool)
+{
+	struct h2_client *client = mem_zalloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->pool = pool;
+	client->stream.watch.fd = -1;
+	list_init(&client->node);
+	list_init(&client->calls);
+	timer_init(&client->idle_timer, on_idle_timeout);
+	h2_wire_init(&client->wire, &client->stream, update);
+	return client;
+}
+
+struct stream *h2_client_stream(struct h2_client *client)
+{
+	return &client->stream;
+}
+
+void h2_client_discard(struct h2_client *client)
+{
+	client_free(client);
+}
+
+static void on_event(struct watch *watch, uint32_t events)
+{
+	struct h2_client *client = CONTAINER_OF(watch, struct h2_client, stream.watch);
+
+	if (!client->lost)
+		h2_wire_event(&client->wire, events);
+}
+
+static nghttp2_session_callbacks *callbacks_new(void)
+{
+	nghttp2_session_callbacks *callbacks = h2_wire_callbacks_new();
+
+	if (!callbacks)
+		return NULL;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	return callbacks;
+}
+
+static int session_new(struct h2_client *client)
+{
+	nghttp2_session_callbacks *callbacks = callbacks_new();
+	nghttp2_option *option = h2_wire_option_new();
+	nghttp2_mem mem = h2_wire_mem;
+	int error = NGHTTP2_ERR_NOMEM;
+
+	if (callbacks && option) {
+		nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+		error = nghttp2_session_client_new3(&client->wire.session, callbacks,
+						    &client->wire, option, &mem);
+	}
+	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_option_del(option);
+	return error < 0 ? -1 : 0;
+}
+
+static int submit_settings(struct h2_client *client)
+{
+	const nghttp2_settings_entry entries[] = {
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+		 (uint32_t)client->pool->options.head.head_bytes},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+
+	if (nghttp2_submit_settings(client->wire.session, NGHTTP2_FLAG_NONE, entries,
+				    COUNT_OF(entries)) < 0)
+		return -1;
+	return nghttp2_session_set_local_window_size(client->wire.session, NGHTTP2_FLAG_NONE, 0,
+						     CONNECTION_WINDOW_BYTES) < 0
+		       ? -1
+		       : 0;
+}
+
+int h2_client_start(struct h2_client *client, struct err *err)
+{
+	if (session_new(client) < 0 || submit_settings(client) < 0)
+		return err_set(err, ERR_MEMORY, "no memory for an HTTP/2 connection");
+	client->stream.watch.on_event = on_event;
+	client->interval_start_ms = loop_now_ms();
+	list_push_front(&client->pool->multiplexed, &client->node);
+	timer_set(&client->idle_timer, loop_deadline_ms(client->pool->options.idle_timeout_ms));
+	if (stream_maybe_readable(&client->stream))
+		h2_wire_read(&client->wire);
+	h2_wire_touch(&client->wire);
+	return 0;
+}

@@ -1,0 +1,844 @@
+/* HTTP/2 connections from clients (RFC 9113, RFC 8441). */
+#include "base/mem.h"
+#include "http/block.h"
+#include "http/connection.h"
+#include "http/h2_head.h"
+#include "http/h2_wire.h"
+
+/* Between the two GOAWAY frames of an orderly end, for requests that are on their way. */
+#define DRAIN_MS 1000
+/* How long a client may go on sending after GOAWAY before the connection is closed under it. */
+#define LINGER_MS 2000
+#define LINGER_MAX ((uint64_t)1024 * 1024)
+/* Handlers of cancelled streams may need a moment to end; streams beyond that are refused. */
+#define RUNNING_PER_STREAM 2
+/* More fields than this in one response come from no service. */
+#define FIELDS_MAX 256
+
+struct h2_server {
+	struct http_connection *base;
+	struct h2_wire wire;
+	struct h2_head head; /* the header block under way */
+	struct h2_exchange *head_of; /* ... of this stream */
+	int64_t head_start_ms;
+	struct list streams; /* h2_exchange.node */
+	size_t stream_count;
+	uint64_t served;
+	int64_t idle_since_ms; /* while stream_count is 0 */
+	/* what the client has done in the interval */
+	int64_t interval_start_ms;
+	uint32_t resets;
+	uint32_t control_frames;
+	uint32_t continuations; /* of the block under way */
+	uint64_t data_frames_before; /* wire.data_frames_sent at the interval's start */
+	int64_t drain_at_ms; /* the final GOAWAY is due; 0: not draining */
+	bool greeted; /* the client's SETTINGS have come */
+	bool lost; /* exchanges have been told; freed with the last of them */
+	bool lingering; /* ... but the socket stays a little */
+	uint64_t lingered_bytes;
+};
+
+/* A stream with its exchange; outlives whichever of nghttp2's stream and the fiber ends first. */
+struct h2_exchange {
+	struct h2_stream st;
+	struct h2_server *server;
+	struct http_exchange *x; /* NULL when it has ended */
+	struct fiber *fiber; /* NULL: not started */
+	struct list node;
+	int64_t body_start_ms;
+	uint64_t body_left; /* of the response, when length_known */
+	bool length_known;
+	bool no_content; /* the request must not have any */
+	bool reset_by_us;
+};
+
+static const struct http_limits *limits_of(const struct h2_server *s)
+{
+	return &s->base->server->limits;
+}
+
+static struct h2_server *server_of(struct h2_wire *wire)
+{
+	return CONTAINER_OF(wire, struct h2_server, wire);
+}
+
+static struct h2_exchange *exchange_of(const struct http_exchange *x)
+{
+	return x->state;
+}
+
+/* --- ends --- */
+
+static void server_free(struct h2_server *s)
+{
+	h2_head_release(&s->head);
+	http_connection_free(s->base);
+	mem_free(s);
+}
+
+static void free_if_done(struct h2_server *s)
+{
+	if (s->lost && !s->lingering && !s->stream_count)
+		server_free(s);
+}
+
+static void exchange_free(struct h2_exchange *ex)
+{
+	struct h2_server *s = ex->server;
+
+	if (s->head_of == ex)
+		s->head_of = NULL;
+	h2_stream_release(&ex->st);
+	if (ex->x)
+		http_exchange_free(ex->x);
+	list_remove(&ex->node);
+	if (!--s->stream_count)
+		s->idle_since_ms = loop_now_ms();
+	mem_free(ex);
+}
+
+static void tell_gone(struct h2_exchange *ex)
+{
+	if (!ex->x || !ex->fiber || ex->x->ended || ex->reset_by_us)
+		return;
+	ex->x->client_gone = true;
+	fiber_cancel(ex->fiber);
+}
+
+/* The connection is over: every exchange hears of it, and the last one to end frees it. */
+static void lose(struct h2_server *s)
+{
+	bool linger = s->wire.broken && !s->wire.peer_gone;
+
+	if (s->lost)
+		return;
+	s->lost = true;
+	if (linger)
+		h2_wire_say_goodbye(&s->wire,
+				    nghttp2_session_get_last_proc_stream_id(s->wire.session));
+	h2_head_release(&s->head);
+	h2_wire_release(&s->wire);
+	list_for_each (node, &s->streams) {
+		struct h2_exchange *ex = list_entry(node, struct h2_exchange, node);
+
+		h2_stream_close(&ex->st, NGHTTP2_CANCEL);
+		tell_gone(ex);
+		if (!ex->fiber || !ex->x)
+			exchange_free(ex);
+	}
+	stream_shutdown(&s->base->stream);
+	s->lingering = linger && !s->wire.peer_gone;
+	if (s->lingering) {
+		timer_set(&s->base->idle_timer, loop_deadline_ms(LINGER_MS));
+		return;
+	}
+	timer_clear(&s->base->idle_timer);
+	stream_close(&s->base->stream);
+	free_if_done(s);
+}
+
+static void end_lingering(struct h2_server *s)
+{
+	s->lingering = false;
+	timer_clear(&s->base->idle_timer);
+	stream_close(&s->base->stream);
+	free_if_done(s);
+}
+
+/* Closing with unread bytes would reset the connection, and GOAWAY could be lost with it. */
+static void discard_input(struct h2_server *s)
+{
+	char *block = block_take();
+	enum io_result result = block ? IO_OK : IO_FAILED;
+	size_t got;
+
+	while (result == IO_OK && s->lingered_bytes < LINGER_MAX) {
+		result = stream_try_read(&s->base->stream, block, HTTP_BLOCK_BYTES, &got);
+		if (result == IO_OK)
+			s->lingered_bytes += got;
+	}
+	block_give(block);
+	if (result != IO_AGAIN)
+		end_lingering(s);
+}
+
+static void update(struct h2_wire *wire)
+{
+	lose(server_of(wire));
+}
+
+/* --- limits on what a client may make us do --- */
+
+static void begin_interval(struct h2_server *s)
+{
+	int64_t now_ms = loop_now_ms();
+
+	if (now_ms - s->interval_start_ms < limits_of(s)->h2_interval_ms)
+		return;
+	s->interval_start_ms = now_ms;
+	s->resets = 0;
+	s->control_frames = 0;
+	s->data_frames_before = s->wire.data_frames_sent;
+}
+
+static int calm(struct h2_server *s)
+{
+	h2_wire_break(&s->wire, NGHTTP2_ENHANCE_YOUR_CALM);
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Streams that the client has made end early, by whatever means (CVE-2023-44487, -2025-8671). */
+static int count_reset(struct h2_server *s)
+{
+	begin_interval(s);
+	return ++s->resets > limits_of(s)->h2_resets ? calm(s) : 0;
+}
+
+/* `answers`: frames of ours in the interval that such a frame may be an answer to. */
+static int count_control_frame(struct h2_server *s, uint64_t answers)
+{
+	begin_interval(s);
+	return ++s->control_frames > limits_of(s)->h2_control_frames + answers ? calm(s) : 0;
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+
+	(void)session;
+	switch (hd->type) {
+	case NGHTTP2_HEADERS:
+		s->continuations = 0;
+		s->head_start_ms = loop_now_ms();
+		return 0;
+	case NGHTTP2_CONTINUATION:
+		return ++s->continuations > limits_of(s)->h2_continuations ? calm(s) : 0;
+	case NGHTTP2_DATA:
+		/* Empty frames cost as much as others and bring nothing, but for the end. */
+		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
+			return count_control_frame(s, 0);
+		return 0;
+	case NGHTTP2_WINDOW_UPDATE:
+		begin_interval(s);
+		return count_control_frame(
+			s, 2 * (s->wire.data_frames_sent - s->data_frames_before));
+	default: return count_control_frame(s, 0);
+	}
+}
+
+/* --- requests --- */
+
+static enum io_result send_continue(struct h2_exchange *ex)
+{
+	const nghttp2_nv nv = h2_field(SPAN(":status"), SPAN("100"));
+
+	ex->x->request.expect_continue = false;
+	if (ex->x->head_sent || ex->st.closed || ex->st.wire->broken)
+		return IO_OK;
+	if (nghttp2_submit_headers(ex->st.wire->session, NGHTTP2_FLAG_NONE, ex->st.id, NULL,
+				   &nv, 1, NULL) < 0)
+		return IO_FAILED;
+	return h2_stream_push_head(&ex->st);
+}
+
+static int64_t rate_deadline_ms(const struct h2_exchange *ex)
+{
+	const struct http_limits *limits = limits_of(ex->server);
+
+	if (!limits->body_rate_bytes || ex->x->tunnel)
+		return FIBER_FOREVER;
+	return ex->body_start_ms + limits->body_grace_ms +
+	       (int64_t)(ex->x->body_received_bytes * 1000 / limits->body_rate_bytes);
+}
+
+static bool over_body_limit(struct http_exchange *x, uint64_t more)
+{
+	if (x->tunnel || (more <= x->body_limit_bytes &&
+			  x->body_received_bytes <= x->body_limit_bytes - more))
+		return false;
+	x->body_too_large = true;
+	return true;
+}
+
+static enum io_result read_body(struct http_exchange *x, struct span *piece,
+				int64_t deadline_ms)
+{
+	struct h2_exchange *ex = exchange_of(x);
+	int64_t rate_ms = rate_deadline_ms(ex);
+	enum io_result result;
+
+	if (ex->no_content) {
+		x->body_ended = true;
+		return IO_EOF;
+	}
+	if (x->request.framing == HTTP1_LENGTH &&
+	    over_body_limit(x, x->request.content_length - x->body_received_bytes))
+		return IO_FAILED;
+	if (x->request.expect_continue) {
+		result = send_continue(ex);
+		if (result != IO_OK)
+			return result;
+	}
+	result = h2_stream_read(&ex->st, piece, deadline_ms < rate_ms ? deadline_ms : rate_ms);
+	if (result == IO_OK) {
+		if (over_body_limit(x, piece->len))
+			return IO_FAILED;
+		x->body_received_bytes += piece->len;
+	}
+	if (result == IO_EOF)
+		x->body_ended = true;
+	return result;
+}
+
+static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id);
+static const struct http_exchange_ops h2_ops;
+
+static void exchange_main(void *arg)
+{
+	struct h2_exchange *ex = arg;
+	struct h2_server *s = ex->server;
+	struct http_exchange *x = ex->x;
+
+	http_exchange_run(x);
+	/* A complete answer does not need the rest of the request (section 8.1). */
+	if (!ex->st.closed && !ex->reset_by_us && !(x->ended && ex->st.remote_ended)) {
+		ex->reset_by_us = true;
+		h2_stream_reset(&ex->st, x->ended ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
+	}
+	ex->x = NULL;
+	http_exchange_free(x);
+	if (ex->st.closed) {
+		exchange_free(ex);
+		free_if_done(s);
+	}
+}
+
+static void start_draining(struct h2_server *s)
+{
+	if (s->drain_at_ms || s->lost || s->wire.broken)
+		return;
+	s->drain_at_ms = loop_deadline_ms(DRAIN_MS);
+	timer_set(&s->base->idle_timer, s->drain_at_ms);
+	if (nghttp2_submit_shutdown_notice(s->wire.session) < 0)
+		h2_wire_break(&s->wire, NGHTTP2_INTERNAL_ERROR);
+	h2_wire_touch(&s->wire);
+}
+
+static void start_exchange(struct h2_exchange *ex)
+{
+	struct h2_server *s = ex->server;
+	const struct http_limits *limits = limits_of(s);
+
+	ex->x->version = 20;
+	ex->body_start_ms = loop_now_ms();
+	ex->fiber = fiber_start(exchange_main, ex, NULL);
+	if (!ex->fiber) {
+		ex->reset_by_us = true;
+		h2_stream_reset(&ex->st, NGHTTP2_REFUSED_STREAM);
+		return;
+	}
+	s->served++;
+	if (limits->requests_per_connection && s->served >= limits->requests_per_connection)
+		start_draining(s);
+}
+
+static void end_request_head(struct h2_exchange *ex, bool end_stream)
+{
+	struct h2_server *s = ex->server;
+	struct http_exchange *x = ex->x;
+	enum http1_result result =
+		h2_head_request(&s->head, end_stream, &x->request, &x->protocol);
+
+	if (s->head.out_of_memory) {
+		x->malformed_status = 503;
+		x->malformed = "no memory for the request's header fields";
+	} else if (result != HTTP1_DONE) {
+		x->malformed_status = http1_result_status(result);
+		x->malformed = http1_result_text(result);
+	}
+	ex->no_content = !x->request.upgrade && !x->malformed_status &&
+			 x->request.framing == HTTP1_NO_BODY;
+	start_exchange(ex);
+}
+
+static void end_trailers(struct h2_exchange *ex)
+{
+	struct http_exchange *x = ex->x;
+	struct http_field *fields = NULL;
+	size_t count = 0;
+
+	if (h2_head_trailers(&ex->server->head, &fields, &count) != HTTP1_DONE) {
+		h2_stream_reset(&ex->st, NGHTTP2_PROTOCOL_ERROR);
+		return;
+	}
+	x->trailers = fields;
+	x->trailer_count = count;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
+			    void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+	int32_t id = frame->hd.stream_id;
+	struct h2_exchange *ex = nghttp2_session_get_stream_user_data(session, id);
+
+	h2_head_release(&s->head);
+	s->head_of = NULL;
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		if (s->stream_count >= (size_t)limits_of(s)->h2_streams * RUNNING_PER_STREAM)
+			return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
+							 NGHTTP2_REFUSED_STREAM) < 0
+				       ? NGHTTP2_ERR_CALLBACK_FAILURE
+				       : 0;
+		ex = exchange_new(s, id);
+		if (!ex)
+			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+		s->head_of = ex;
+		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena, &limits_of(s)->head);
+	} else if (ex && ex->x && !ex->x->tunnel) {
+		s->head_of = ex;
+		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena, &limits_of(s)->head);
+	}
+	return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+
+	(void)session;
+	(void)frame;
+	(void)flags;
+	if (s->head_of)
+		h2_head_add(&s->head, name, value);
+	return 0;
+}
+
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+			     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+			     void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+
+	(void)session;
+	(void)frame;
+	(void)name;
+	(void)value;
+	(void)flags;
+	if (s->head_of)
+		h2_head_add_invalid(&s->head);
+	return 0;
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+	struct h2_exchange *ex =
+		nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	bool end_stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_SETTINGS: s->greeted = true; return 0;
+	case NGHTTP2_HEADERS:
+	case NGHTTP2_DATA: break;
+	default: return 0;
+	}
+	if (!ex)
+		return 0;
+	if (end_stream)
+		ex->st.remote_ended = true;
+	if (frame->hd.type == NGHTTP2_HEADERS && s->head_of == ex) {
+		s->head_of = NULL;
+		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+			end_request_head(ex, end_stream);
+		else
+			end_trailers(ex);
+	} else if (frame->hd.type == NGHTTP2_DATA && ex->no_content && ex->st.in_bytes) {
+		h2_stream_reset(&ex->st, NGHTTP2_PROTOCOL_ERROR);
+	}
+	if (end_stream && ex->st.reader)
+		fiber_wake(ex->st.reader);
+	return 0;
+}
+
+/* What nghttp2 refuses by itself is run all the same, so that it is seen and logged. */
+static void report_malformed(struct h2_exchange *ex)
+{
+	ex->x->malformed_status = 400;
+	ex->x->malformed = "malformed HTTP/2 request";
+	ex->x->client_gone = true;
+	start_exchange(ex);
+	if (!ex->fiber)
+		exchange_free(ex);
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code,
+			   void *user_data)
+{
+	struct h2_server *s = server_of(user_data);
+	struct h2_exchange *ex = nghttp2_session_get_stream_user_data(session, id);
+	int result = 0;
+
+	if (!ex)
+		return count_reset(s);
+	h2_stream_close(&ex->st, error_code);
+	if (ex->x && !ex->reset_by_us && !(ex->x->ended && ex->st.remote_ended))
+		result = count_reset(s);
+	if (!ex->x) {
+		exchange_free(ex);
+	} else if (ex->fiber) {
+		tell_gone(ex);
+	} else if (ex->reset_by_us || s->wire.broken) {
+		exchange_free(ex);
+	} else {
+		if (s->head_of == ex)
+			s->head_of = NULL;
+		report_malformed(ex);
+	}
+	return result;
+}
+
+/* --- responses --- */
+
+static bool has_no_body(const struct http_exchange *x, unsigned status)
+{
+	return x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
+}
+
+/* Length of the body that will have to be sent, if it is known. */
+static void expect_body(struct h2_exchange *ex, const struct http_response *response)
+{
+	ex->length_known = response->content_length >= 0 && !ex->x->tunnel;
+	ex->body_left = ex->length_known ? (uint64_t)response->content_length : 0;
+}
+
+static size_t put_length(char to[20], uint64_t value)
+{
+	char reversed[20];
+	size_t len = 0;
+
+	do
+		reversed[len++] = (char)('0' + value % 10);
+	while (value /= 10);
+	for (size_t i = 0; i < len; i++)
+		to[i] = reversed[len - 1 - i];
+	return len;
+}
+
+static enum io_result submit_head(struct h2_exchange *ex, const struct http_response *response,
+				  unsigned status, bool interim, bool end)
+{
+	struct http_exchange *x = ex->x;
+	nghttp2_session *session = ex->st.wire->session;
+	nghttp2_data_provider source = h2_stream_source(&ex->st);
+	nghttp2_nv nv[FIELDS_MAX + 2];
+	char status_text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+			       (char)('0' + status % 10)};
+	char length_text[20];
+	size_t count;
+	int error;
+
+	if (response->field_count > FIELDS_MAX)
+		return IO_FAILED;
+	nv[0] = h2_field(SPAN(":status"), span_of(status_text, 3));
+	count = h2_fields(nv + 1, response->fields, response->field_count, &x->arena);
+	if (count == SIZE_MAX)
+		return IO_FAILED;
+	count++;
+	if (response->content_length >= 0 && !interim && status != 204 && !x->tunnel) {
+		size_t len = put_length(length_text, (uint64_t)response->content_length);
+
+		nv[count++] = h2_field(SPAN("content-length"), span_of(length_text, len));
+	}
+	if (interim)
+		error = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, ex->st.id, NULL, nv,
+					       count, NULL);
+	else
+		error = nghttp2_submit_response(session, ex->st.id, nv, count,
+						end ? NULL : &source);
+	if (error < 0)
+		return nghttp2_is_fatal(error) ? IO_FAILED : IO_CLOSED;
+	return h2_stream_push_head(&ex->st);
+}
+
+static enum io_result send_head(struct http_exchange *x, const struct http_response *response,
+				int flags, int64_t deadline_ms)
+{
+	struct h2_exchange *ex = exchange_of(x);
+	bool interim = response->status < 200 && response->status != 101;
+	unsigned status = response->status == 101 ? 200 : response->status;
+	enum io_result result = h2_stream_wait_room(&ex->st, deadline_ms);
+	bool end;
+
+	if (result != IO_OK)
+		return result;
+	if (interim)
+		return submit_head(ex, response, status, true, false);
+	x->head_sent = true;
+	x->status = status;
+	x->tunnel = x->request.upgrade && status >= 200 && status < 300;
+	expect_body(ex, response);
+	end = flags & HTTP_SEND_END;
+	if (end && ex->body_left && !has_no_body(x, status))
+		return IO_FAILED;
+	result = submit_head(ex, response, status, false, end);
+	x->ended = end && result == IO_OK;
+	return result;
+}
+
+static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
+				int64_t deadline_ms)
+{
+	struct h2_exchange *ex = exchange_of(x);
+	bool end = flags & HTTP_SEND_END;
+	enum io_result result;
+
+	if (has_no_body(x, x->status)) {
+		piece.len = 0;
+	} else if (ex->length_known) {
+		if (piece.len > ex->body_left || (end && piece.len < ex->body_left))
+			return IO_FAILED;
+		ex->body_left -= piece.len;
+	}
+	result = h2_stream_send(&ex->st, piece, end, deadline_ms);
+	if (result != IO_OK)
+		return result;
+	x->body_sent_bytes += piece.len;
+	x->ended = end;
+	return IO_OK;
+}
+
+static enum io_result send_trailers(struct http_exchange *x, const struct http_field *fields,
+				    size_t count, int64_t deadline_ms)
+{
+	struct h2_exchange *ex = exchange_of(x);
+	nghttp2_nv nv[FIELDS_MAX];
+	enum io_result result;
+
+	if (count > FIELDS_MAX ||
+	    (ex->length_known && ex->body_left && !has_no_body(x, x->status)))
+		return IO_FAILED;
+	count = h2_fields(nv, fields, count, &x->arena);
+	if (count == SIZE_MAX)
+		return IO_FAILED;
+	result = h2_stream_send_trailers(&ex->st, nv, count, deadline_ms);
+	x->ended = result == IO_OK;
+	return result;
+}
+
+static void abort_exchange(struct http_exchange *x)
+{
+	struct h2_exchange *ex = exchange_of(x);
+
+	x->aborted = true;
+	if (ex->reset_by_us)
+		return;
+	ex->reset_by_us = true;
+	h2_stream_reset(&ex->st, NGHTTP2_INTERNAL_ERROR);
+}
+
+static const struct http_exchange_ops h2_ops = {
+	.read_body = read_body,
+	.send_head = send_head,
+	.send_body = send_body,
+	.send_trailers = send_trailers,
+	.abort = abort_exchange,
+};
+
+static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
+{
+	struct h2_exchange *ex = mem_zalloc(1, sizeof(*ex));
+
+	if (!ex)
+		return NULL;
+	ex->x = http_exchange_new(s->base, &h2_ops);
+	if (!ex->x || nghttp2_session_set_stream_user_data(s->wire.session, id, ex) < 0) {
+		if (ex->x)
+			http_exchange_free(ex->x);
+		mem_free(ex);
+		return NULL;
+	}
+	ex->x->state = ex;
+	ex->server = s;
+	h2_stream_init(&ex->st, &s->wire, id);
+	list_push_back(&s->streams, &ex->node);
+	s->stream_count++;
+	return ex;
+}
+
+/* --- the connection --- */
+
+static void on_event(struct watch *watch, uint32_t events)
+{
+	struct http_connection *c = CONTAINER_OF(watch, struct http_connection, stream.watch);
+	struct h2_server *s = c->state;
+
+	if (!s->lost)
+		h2_wire_event(&s->wire, events);
+	else if (s->lingering && events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		discard_input(s);
+}
+
+static void finish_draining(struct h2_server *s)
+{
+	int32_t last = nghttp2_session_get_last_proc_stream_id(s->wire.session);
+
+	s->drain_at_ms = FIBER_FOREVER;
+	if (nghttp2_submit_goaway(s->wire.session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR,
+				  NULL, 0) < 0)
+		h2_wire_break(&s->wire, NGHTTP2_INTERNAL_ERROR);
+	h2_wire_touch(&s->wire);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The next time at which one of the limits in time may have passed. */
+static int64_t next_check_ms(const struct h2_server *s)
+{
+	const struct http_limits *limits = limits_of(s);
+	int64_t wait_ms = earlier(earlier(limits->head_timeout_ms, limits->idle_timeout_ms),
+				  limits->write_timeout_ms);
+	int64_t at_ms = loop_deadline_ms(wait_ms > 1 ? wait_ms : 1);
+
+	return s->drain_at_ms ? earlier(at_ms, s->drain_at_ms) : at_ms;
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct http_connection *c = CONTAINER_OF(timer, struct http_connection, idle_timer);
+	struct h2_server *s = c->state;
+	const struct http_limits *limits = limits_of(s);
+	int64_t now_ms = loop_now_ms();
+
+	if (s->lost) {
+		end_lingering(s);
+		return;
+	}
+	if (s->wire.out_first && now_ms - s->wire.progress_ms >= limits->write_timeout_ms) {
+		s->wire.peer_gone = true;
+		h2_wire_break(&s->wire, NGHTTP2_NO_ERROR);
+	} else if ((s->head_of || !s->greeted) &&
+		   now_ms - s->head_start_ms >= limits->head_timeout_ms) {
+		h2_wire_break(&s->wire, NGHTTP2_ENHANCE_YOUR_CALM);
+	} else if (!s->stream_count && now_ms - s->idle_since_ms >= limits->idle_timeout_ms) {
+		h2_wire_break(&s->wire, NGHTTP2_NO_ERROR);
+	} else if (s->drain_at_ms && now_ms >= s->drain_at_ms) {
+		finish_draining(s);
+	}
+	timer_set(timer, next_check_ms(s));
+}
+
+static void drain(struct http_connection *c)
+{
+	start_draining(c->state);
+}
+
+static void destroy(struct http_connection *c)
+{
+	struct h2_server *s = c->state;
+
+	if (s->lingering) {
+		end_lingering(s);
+		return;
+	}
+	s->wire.peer_gone = true;
+	lose(s);
+}
+
+static nghttp2_session_callbacks *callbacks_new(void)
+{
+	nghttp2_session_callbacks *callbacks = h2_wire_callbacks_new();
+
+	if (!callbacks)
+		return NULL;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	return callbacks;
+}
+
+static int session_new(struct h2_server *s)
+{
+	const struct http_limits *limits = limits_of(s);
+	nghttp2_session_callbacks *callbacks = callbacks_new();
+	nghttp2_option *option = h2_wire_option_new();
+	nghttp2_mem mem = h2_wire_mem;
+	int error = NGHTTP2_ERR_NOMEM;
+
+	if (callbacks && option) {
+		/* A second line behind our own counts, which come first and answer better. */
+		nghttp2_option_set_max_continuations(option, limits->h2_continuations);
+		nghttp2_option_set_stream_reset_rate_limit(option,
+							   2 * (uint64_t)limits->h2_resets,
+							   2 * (uint64_t)limits->h2_resets);
+		error = nghttp2_session_server_new3(&s->wire.session, callbacks, &s->wire,
+						    option, &mem);
+	}
+	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_option_del(option);
+	return error < 0 ? -1 : 0;
+}
+
+static int submit_settings(struct h2_server *s)
+{
+	const struct http_limits *limits = limits_of(s);
+	const nghttp2_settings_entry entries[] = {
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->h2_streams},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->h2_window_bytes},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->head.head_bytes},
+		{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+	uint64_t window = 4 * (uint64_t)limits->h2_window_bytes;
+
+	if (window > INT32_MAX)
+		window = INT32_MAX;
+	if (nghttp2_submit_settings(s->wire.session, NGHTTP2_FLAG_NONE, entries,
+				    COUNT_OF(entries)) < 0)
+		return -1;
+	return nghttp2_session_set_local_window_size(s->wire.session, NGHTTP2_FLAG_NONE, 0,
+						     (int32_t)window) < 0
+		       ? -1
+		       : 0;
+}
+
+void h2_take_over(struct http_connection *c)
+{
+	struct h2_server *s = mem_zalloc(1, sizeof(*s));
+
+	if (!s) {
+		http_connection_free(c);
+		return;
+	}
+	s->base = c;
+	list_init(&s->streams);
+	s->head_start_ms = s->idle_since_ms = s->interval_start_ms = loop_now_ms();
+	h2_wire_init(&s->wire, &c->stream, update);
+	if (session_new(s) < 0 || submit_settings(s) < 0) {
+		h2_wire_release(&s->wire);
+		mem_free(s);
+		http_connection_free(c);
+		return;
+	}
+	c->state = s;
+	c->drain = drain;
+	c->destroy = destroy;
+	c->stream.watch.on_event = on_event;
+	timer_init(&c->idle_timer, on_timer);
+	timer_set(&c->idle_timer, next_check_ms(s));
+	if (c->early) {
+		h2_wire_feed(&s->wire, c->early, c->early_len);
+		block_give(c->early);
+		c->early = NULL;
+	}
+	if (!s->wire.broken && stream_maybe_readable(&c->stream))
+		h2_wire_read(&s->wire);
+	h2_wire_touch(&s->wire);
+}
