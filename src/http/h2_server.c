@@ -99,7 +99,7 @@ static void exchange_free(struct h2_exchange *ex)
 
 static void tell_gone(struct h2_exchange *ex)
 {
-	if (!ex->x || !ex->fiber || ex->x->ended || ex->reset_by_us)
+	if (!ex->x || !ex->fiber || ex->st.end_pushed || ex->reset_by_us)
 		return;
 	ex->x->client_gone = true;
 	fiber_cancel(ex->fiber);
@@ -301,7 +301,7 @@ static void exchange_main(void *arg)
 
 	http_exchange_run(x);
 	/* A complete answer does not need the rest of the request (section 8.1). */
-	if (!ex->st.closed && !ex->reset_by_us && !(x->ended && ex->st.remote_ended)) {
+	if (!ex->st.closed && !ex->reset_by_us && !(ex->st.end_pushed && ex->st.remote_ended)) {
 		ex->reset_by_us = true;
 		h2_stream_reset(&ex->st, x->ended ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
 	}
@@ -483,7 +483,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 	if (!ex)
 		return count_reset(s);
 	h2_stream_close(&ex->st, error_code);
-	if (ex->x && !ex->reset_by_us && !(ex->x->ended && ex->st.remote_ended))
+	if (ex->x && !ex->reset_by_us && !(ex->st.end_pushed && ex->st.remote_ended))
 		result = count_reset(s);
 	if (!ex->x) {
 		exchange_free(ex);
