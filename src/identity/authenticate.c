@@ -137,7 +137,7 @@ void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct spa
 		       token.len ? AUTH_REASON_TOO_LONG : AUTH_REASON_MALFORMED);
 		return;
 	}
-	if (!auth_worker_sha256(worker, token, digest)) {
+	if (!jws_sha256(worker->jws, token, digest)) {
 		refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
 		return;
 	}
@@ -169,7 +169,7 @@ void auth_api_key(struct auth_worker *worker, struct authenticator *a, struct sp
 		       key.len ? AUTH_REASON_TOO_LONG : AUTH_REASON_MALFORMED);
 		return;
 	}
-	if (!auth_worker_sha256(worker, key, digest)) {
+	if (!jws_sha256(worker->jws, key, digest)) {
 		refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
 		return;
 	}

@@ -71,6 +71,8 @@ void auth_worker_passed_put(struct auth_worker *worker, uint64_t identity_serial
 			    uint64_t signer_serial, struct span token,
 			    int64_t fresh_until_unix_s);
 bool identity_implies(const struct identity *identity, const struct permission *wanted);
+struct jws_context;
+struct jws_context *auth_worker_jws(struct auth_worker *worker);
 int64_t auth_worker_now_unix_s(const struct auth_worker *worker);
 
 /* Unique in the process, never 0. */

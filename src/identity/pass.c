@@ -1,9 +1,12 @@
 #include "identity/pass.h"
 
+#include <openssl/evp.h>
+
 #include "base/mem.h"
 #include "identity/internal.h"
-#include "identity/signer.h"
+#include "parse/jws.h"
 
+#define KEY_FILE_BYTES_MAX ((size_t)64 * 1024)
 #define TOKEN_BYTES_MAX ((size_t)64 * 1024)
 #define CLAIMS_BYTES_MAX ((size_t)32 * 1024)
 /* A token that is accepted within the clock skew after its end is passed on for so long. */
@@ -86,11 +89,61 @@ bool identity_strip_has(const struct identity_strip *strip, const struct http_fi
 struct identity_pass {
 	const struct config_service *service;
 	struct span api_key_name; /* empty: no API keys */
-	struct signer *signer; /* for CONFIG_PASS_IDENTITY_JWT */
+	/* For CONFIG_PASS_IDENTITY_JWT: */
+	struct jws_signer signer;
+	char thumbprint[JWK_THUMBPRINT_CHARS]; /* the kid, unless one is configured */
+	uint64_t signer_serial;
 	enum http_field_id jwt_id;
 	bool drop_authorization;
 	bool drop_api_key;
 };
+
+static EVP_PKEY *read_key(const char *path, struct err *err)
+{
+	EVP_PKEY *key = NULL;
+	struct buf pem;
+
+	buf_init(&pem, KEY_FILE_BYTES_MAX);
+	/* In one piece, so that no copy is left where the buffer was. */
+	if (buf_reserve(&pem, KEY_FILE_BYTES_MAX) < 0) {
+		err_set(err, ERR_MEMORY, "no memory for a key");
+	} else if (config_source_system.read_file(config_source_system.context, path,
+						  KEY_FILE_BYTES_MAX, &pem, err) == 0) {
+		key = jwk_private_from_pem(buf_span(&pem), err);
+		if (!key)
+			err_wrap(err, "%s", path);
+	}
+	if (pem.ptr)
+		secret_wipe(pem.ptr, pem.len);
+	buf_release(&pem);
+	return key;
+}
+
+static int make_signer(struct identity_pass *pass, const struct config_pass_jwt *from,
+		       struct err *err)
+{
+	struct jws_signer *signer = &pass->signer;
+
+	if (!from->key.len)
+		return err_set(err, ERR_INVALID, "no key to sign with is given");
+	signer->key = read_key(from->key.ptr, err);
+	if (!signer->key)
+		return -1;
+	signer->algorithm = from->algorithm ? from->algorithm & jwk_algorithms(signer->key)
+					    : jwk_default_algorithm(signer->key);
+	if (!signer->algorithm)
+		return err_set(err, ERR_INVALID, "%s: the key cannot do %s", from->key.ptr,
+			       config_jws_name(from->algorithm));
+	signer->typ = SPAN("JWT");
+	signer->kid = from->key_id;
+	if (!signer->kid.len) {
+		if (jwk_thumbprint(signer->key, pass->thumbprint, err) < 0)
+			return -1;
+		signer->kid = span_of(pass->thumbprint, JWK_THUMBPRINT_CHARS);
+	}
+	pass->signer_serial = identity_next_serial();
+	return 0;
+}
 
 struct identity_pass *identity_pass_new(const struct config *cfg,
 					const struct config_service *service, struct err *err)
@@ -113,9 +166,7 @@ struct identity_pass *identity_pass_new(const struct config *cfg,
 	/* Ours takes the client's place. */
 	if (pass->jwt_id == HTTP_FIELD_AUTHORIZATION)
 		pass->drop_authorization = true;
-	pass->signer =
-		signer_new(from->jwt.key.ptr, from->jwt.algorithm, from->jwt.key_id, err);
-	if (!pass->signer) {
+	if (make_signer(pass, &from->jwt, err) < 0) {
 		err_wrap(err, "%s:%u: service %.*s", from->where.file ? from->where.file : "",
 			 from->where.line, SPAN_ARG(service->name));
 		identity_pass_free(pass);
@@ -128,7 +179,7 @@ void identity_pass_free(struct identity_pass *pass)
 {
 	if (!pass)
 		return;
-	signer_free(pass->signer);
+	EVP_PKEY_free(pass->signer.key);
 	mem_free(pass);
 }
 
@@ -277,12 +328,13 @@ static int make_token(const struct identity_pass *pass, struct auth_worker *work
 	if (buf_failed(&claims))
 		err_set(err, ERR_LIMIT, "the identity is too large for a token");
 	else
-		failed = signer_sign(pass->signer, buf_span(&claims), &token, err);
+		failed = jws_sign(auth_worker_jws(worker), &pass->signer, buf_span(&claims),
+				  &token, err);
 	if (failed == 0) {
 		*to = arena_dup(arena, buf_span(&token));
 		if (!to->ptr)
 			failed = err_set(err, ERR_MEMORY, "no memory for a token");
-		auth_worker_passed_put(worker, identity->serial, signer_serial(pass->signer),
+		auth_worker_passed_put(worker, identity->serial, pass->signer_serial,
 				       buf_span(&token), now + lifetime_s / 2);
 	}
 	buf_release(&token);
@@ -296,8 +348,8 @@ static int add_token(const struct identity_pass *pass, struct auth_worker *worke
 {
 	bool bearer = pass->jwt_id == HTTP_FIELD_AUTHORIZATION;
 	int64_t now = auth_worker_now_unix_s(worker);
-	struct span token = auth_worker_passed_get(worker, identity->serial,
-						   signer_serial(pass->signer), now);
+	struct span token =
+		auth_worker_passed_get(worker, identity->serial, pass->signer_serial, now);
 	char *value;
 
 	if (!token.ptr && make_token(pass, worker, identity, now, arena, &token, err) < 0)

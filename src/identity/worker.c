@@ -1,10 +1,6 @@
 #include "identity/worker.h"
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
-
 #include "base/mem.h"
-#include "identity/jws.h"
 
 struct auth_worker *auth_worker_new(const struct auth_worker_options *options, struct err *err)
 {
@@ -16,14 +12,11 @@ struct auth_worker *auth_worker_new(const struct auth_worker_options *options, s
 	list_init(&worker->introspections);
 	worker->dns = options->dns;
 	worker->now_unix_s = options->now_unix_s ? options->now_unix_s : loop_unix_s;
-	ERR_clear_error();
-	worker->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	worker->digest = EVP_MD_CTX_new();
-	worker->jws = jws_context_new();
+	worker->jws = jws_context_new(NULL);
 	worker->patterns = pattern_state_new(NULL);
 	pass_cache_init(&worker->passed, options->cache_entries);
-	if (token_cache_init(&worker->tokens, options->cache_entries) == 0 && worker->sha256 &&
-	    worker->digest && worker->jws && worker->patterns)
+	if (token_cache_init(&worker->tokens, options->cache_entries) == 0 && worker->jws &&
+	    worker->patterns)
 		return worker;
 fail:
 	auth_worker_free(worker);
@@ -40,8 +33,6 @@ void auth_worker_free(struct auth_worker *worker)
 	pass_cache_release(&worker->passed);
 	pattern_state_free(worker->patterns);
 	jws_context_free(worker->jws);
-	EVP_MD_CTX_free(worker->digest);
-	EVP_MD_free(worker->sha256);
 	mem_free(worker);
 }
 
@@ -57,14 +48,6 @@ void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker
 {
 	*stats = worker->stats;
 	stats->entries = worker->tokens.live;
-}
-
-bool auth_worker_sha256(struct auth_worker *worker, struct span text,
-			uint8_t digest[SHA256_BYTES])
-{
-	return EVP_DigestInit_ex2(worker->digest, worker->sha256, NULL) == 1 &&
-	       EVP_DigestUpdate(worker->digest, text.ptr, text.len) == 1 &&
-	       EVP_DigestFinal_ex(worker->digest, digest, NULL) == 1;
 }
 
 bool auth_worker_match(struct auth_worker *worker, const struct pattern *pattern,
@@ -85,6 +68,11 @@ void auth_worker_passed_put(struct auth_worker *worker, uint64_t identity_serial
 {
 	pass_cache_put(&worker->passed, identity_serial, signer_serial, token,
 		       fresh_until_unix_s);
+}
+
+struct jws_context *auth_worker_jws(struct auth_worker *worker)
+{
+	return worker->jws;
 }
 
 int64_t auth_worker_now_unix_s(const struct auth_worker *worker)

@@ -2,12 +2,11 @@
 #ifndef IDENTITY_WORKER_H
 #define IDENTITY_WORKER_H
 
-#include <openssl/types.h>
-
 #include "identity/authenticator.h"
 #include "identity/pass_cache.h"
 #include "identity/pattern.h"
 #include "identity/token_cache.h"
+#include "parse/jws.h"
 
 struct auth_worker {
 	struct token_cache tokens;
@@ -15,8 +14,6 @@ struct auth_worker {
 	struct key_view keys;
 	struct jws_context *jws;
 	struct pattern_state *patterns;
-	EVP_MD *sha256; /* fetched once: that costs more than a hash */
-	EVP_MD_CTX *digest;
 	struct dns *dns;
 	int64_t (*now_unix_s)(void);
 	struct list introspectors; /* struct introspector: clients of endpoints */
@@ -28,10 +25,6 @@ static inline struct token_now auth_worker_now(const struct auth_worker *worker)
 {
 	return (struct token_now){.ms = loop_now_ms(), .unix_s = worker->now_unix_s()};
 }
-
-/* False when OpenSSL fails, which it does only without memory. */
-bool auth_worker_sha256(struct auth_worker *worker, struct span text,
-			uint8_t digest[SHA256_BYTES]) MUST_CHECK;
 
 /* What was found out about a token, with one reference on the identity. */
 struct verdict {

@@ -271,7 +271,8 @@ static void keep_text(char *to, size_t size, struct span text)
 {
 	size_t len = text.len < size - 1 ? text.len : size - 1;
 
-	memcpy(to, text.ptr, len);
+	if (len)
+		memcpy(to, text.ptr, len);
 	to[len] = '\0';
 }
 
