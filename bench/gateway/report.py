@@ -5,6 +5,9 @@ import sys
 
 from harness.peers import KINDS
 
+DISTURBED_SHARE = 0.05
+TITLE_WIDTH = 46
+
 
 def judge(scenario, figures):
     """One entry a bar; `pass` is None where a figure is missing."""
@@ -36,14 +39,16 @@ class Report:
         self.bars = []
         self.runs = {}
 
-    def add(self, scenario, runs, notes):
-        medians = {label: statistics.median(each) for label, each in runs.items() if each}
+    def add(self, scenario):
+        runs = scenario.figures
+        medians = {label: statistics.median(each) for label, each in runs.items()}
         self.scenarios.append(scenario)
         self.medians[scenario.name] = medians
         self.bars += judge(scenario, medians)
         self.runs[scenario.name] = {
             **{label: [round(figure, 3) for figure in each] for label, each in runs.items()},
-            **notes,
+            **scenario.notes,
+            **({"failures": scenario.failures} if scenario.failures else {}),
         }
 
     def as_json(self):
@@ -51,14 +56,34 @@ class Report:
         for scenario in self.scenarios:
             medians = self.medians[scenario.name]
             labels = list(KINDS) + [label for label in medians if label not in KINDS]
-            result[scenario.name] = {
-                f"{label}_{scenario.unit}": round(medians[label], 3) if label in medians else None
-                for label in labels
-            }
+            figures = {}
+            for label in labels:
+                figure = medians.get(label)
+                figures[f"{label}_{scenario.unit}"] = figure and round(figure, 3)
+            result[scenario.name] = figures
         return {**result, "bars": self.bars, "runs": self.runs, "about": self.about}
 
-    def failed(self):
+    def missed(self):
+        """The bars that were measured and not met."""
         return [entry for entry in self.bars if entry["pass"] is False]
+
+    def failures(self):
+        """(scenario, label, message) of what could not be measured."""
+        return [
+            (scenario.name, label, message)
+            for scenario in self.scenarios
+            for label, message in scenario.failures.items()
+        ]
+
+    def disturbed(self):
+        """The largest share of the proxy's core that other programs had in a run."""
+        shares = [
+            share
+            for scenario in self.scenarios
+            for each in scenario.notes.get("others_share", {}).values()
+            for share in each
+        ]
+        return max(shares, default=0)
 
     def print(self, out=sys.stdout):
         colours = out.isatty()
@@ -66,11 +91,13 @@ class Report:
         def paint(code, text):
             return f"\033[{code}m{text}\033[0m" if colours else text
 
-        head = f"{'':<34}" + "".join(f"{kind:>11}" for kind in KINDS)
-        print(paint("1", head), file=out)
+        def line(title, cells):
+            return f"{title:<{TITLE_WIDTH}}" + "".join(f"{cell:>11}" for cell in cells)
+
+        print(paint("1", line("processor us a request", KINDS)), file=out)
         for scenario in self.scenarios:
             for title, cells in self._lines(scenario):
-                print(f"{title:<34}" + "".join(f"{cell:>11}" for cell in cells), file=out)
+                print(line(title, cells), file=out)
         print(file=out)
         for entry in self.bars:
             text = f"{entry['scenario']}: {entry['of']} / {entry['against']}"
@@ -81,17 +108,25 @@ class Report:
                     paint("32", "pass") if entry["pass"] else paint("31", "FAIL")
                 )
             print(f"{text:<42} bar {entry['bar']:<5} {verdict}", file=out)
+        for name, label, message in self.failures():
+            text = f"{name}: {label} could not be measured: {message}"
+            print(paint("31", text), file=out)
+        if self.disturbed() > DISTURBED_SHARE:
+            text = f"Other programs had up to {self.disturbed():.0%} of the proxy's core"
+            print(paint("33", f"\n{text}: measure again on an idle machine."), file=out)
 
     def _lines(self, scenario):
         medians = self.medians[scenario.name]
 
         def cell(label):
             if label not in medians:
-                return "-"
+                return "failed" if label in scenario.failures else "-"
             return f"{medians[label]:.{2 if scenario.unit == 'us' else 0}f}"
 
-        yield scenario.title, [cell(kind) for kind in KINDS]
-        yield f"  {scenario.unit_title}", [""] * len(KINDS)
+        title = scenario.title
+        if scenario.unit != "us":
+            title += f", {scenario.unit_title}"
+        yield title, [cell(kind) for kind in KINDS]
         for label, kind, _, title in scenario.contestants:
             if title:
                 yield f"  {title}", [cell(label) if kind == k else "" for k in KINDS]

@@ -1,12 +1,13 @@
 """What is measured: for each scenario who takes part, under which load, and the bars."""
 
+import functools
 import statistics
 import sys
 import time
 
 from harness import keys, load
 from harness.peers import Peer, Task
-from harness.process import BenchError, cpu_spent_ns
+from harness.process import BenchError, core_busy_ns, cpu_spent_ns
 
 STREAMS = 32
 IDLE_CONNECTIONS = 2000
@@ -28,70 +29,105 @@ class Bar:
 class Scenario:
     """
     `contestants` are (label, kind of peer, task, title of its own line in the table or "").
-    run() gives {label: [figure of each round]} and notes for the report.
+    After run(): `figures` {label: [one a round]}, `notes` {name: {label: [one a round]} or a
+    value}, and `failures` {label: message} of those that could not be measured.
     """
 
     unit = "us"
-    unit_title = "processor us a request"
+    unit_title = ""
 
     def __init__(self, name, title, contestants, bars):
         self.name = name
         self.title = title
         self.contestants = contestants
         self.bars = bars
+        self.figures = {}
+        self.notes = {}
+        self.failures = {}
+
+    # What a kind of scenario has to say.
 
     def requests(self, _task, _site):
+        """Pairs of path and token that wrk sends in turn."""
         return [("/", "")]
 
     def refused(self, _task, _site):
+        """{what is wrong: token} that a peer must refuse before it is measured."""
         return {}
-
-    def start(self, site, wanted):
-        """The peers that take part, started and proved."""
-        peers = []
-        for label, kind, task, _ in self.contestants:
-            if kind not in wanted:
-                continue
-            peer = Peer(site, label, kind, task)
-            peers.append(peer)
-            requests = self.requests(task, site)
-            load.write_requests(site.folder / f"{label}.requests", requests)
-            peer.prove(requests, self.refused(task, site))
-        return peers
-
-    def run(self, site, wanted, rounds, seconds):
-        peers = self.start(site, wanted)
-        try:
-            for peer in peers:
-                progress(self.name, peer.label, "warm-up")
-                self.warm_up(site, peer)
-            return self.measure(site, peers, rounds, seconds)
-        finally:
-            for peer in peers:
-                peer.stop()
-
-    def measure(self, site, peers, rounds, seconds):
-        figures = {peer.label: [] for peer in peers}
-        rates = {peer.label: [] for peer in peers}
-        for turn in range(rounds):
-            # Each round begins with another peer, so that none always follows the same one.
-            first = turn % len(peers) if peers else 0
-            for peer in peers[first:] + peers[:first]:
-                before = peer.process.cpu_ns()
-                done = self.drive(site, peer, seconds)
-                spent = cpu_spent_ns(before, peer.process.cpu_ns())
-                figure = spent / 1000 / done.requests
-                figures[peer.label].append(figure)
-                rates[peer.label].append(round(done.rate))
-                progress(self.name, peer.label, f"{figure:.2f} us, {done.rate:.0f} a second")
-        return figures, {"requests_a_second": rates}
 
     def warm_up(self, site, peer):
         self.drive(site, peer, WARMUP_S)
 
+    def prepare(self, site, peers, seconds):
+        """When all peers run and are warm; called for each, in case it fails."""
+
     def drive(self, site, peer, seconds):
         requests = site.folder / f"{peer.label}.requests"
         return load.wrk(site.load_cpu, peer.url, requests, seconds)
+
+    def one_run(self, site, peer, seconds):
+        """A figure and how to tell it."""
+        before, core_before = peer.process.cpu_ns(), core_busy_ns(site.proxy_cpu)
+        done = self.drive(site, peer, seconds)
+        spent = cpu_spent_ns(before, peer.process.cpu_ns())
+        others = core_busy_ns(site.proxy_cpu) - core_before - spent
+        self.note("requests_a_second", peer, round(done.rate))
+        self.note("others_share", peer, round(max(0, others / 1e9 / done.seconds), 3))
+        figure = spent / 1000 / done.requests
+        return figure, f"{figure:.2f} us, {done.rate:.0f} a second"
+
+    # What they share.
+
+    def note(self, name, peer, value):
+        self.notes.setdefault(name, {}).setdefault(peer.label, []).append(value)
+
+    def run(self, site, wanted, rounds, seconds):
+        peers = []
+        try:
+            for label, kind, task, _ in self.contestants:
+                if kind in wanted:
+                    enter = functools.partial(self.enter, site, label, kind, task, peers)
+                    self.attempt(label, enter)
+            for peer in peers:
+                # What all need and cannot be had leaves none of them to be measured.
+                self.attempt(peer.label, functools.partial(self.prepare, site, peers, seconds))
+            for turn in range(rounds):
+                # Each round begins with another peer: none always follows the same one.
+                first = turn % max(1, len(peers))
+                for peer in peers[first:] + peers[:first]:
+                    one_turn = functools.partial(self.one_turn, site, peer, seconds)
+                    self.attempt(peer.label, one_turn)
+        finally:
+            for peer in peers:
+                peer.stop()
+
+    def enter(self, site, label, kind, task, peers):
+        peer = Peer(site, label, kind, task)
+        peers.append(peer)
+        requests = self.requests(task, site)
+        load.write_requests(site.folder / f"{label}.requests", requests)
+        peer.prove(requests, self.refused(task, site))
+        self.progress(label, "warm-up")
+        self.warm_up(site, peer)
+
+    def one_turn(self, site, peer, seconds):
+        figure, text = self.one_run(site, peer, seconds)
+        self.figures.setdefault(peer.label, []).append(figure)
+        self.progress(peer.label, text)
+
+    def attempt(self, label, step):
+        """A peer that fails is left out from then on; the others are measured all the same."""
+        if label in self.failures:
+            return
+        try:
+            step()
+        except BenchError as error:
+            self.failures[label] = str(error)
+            self.figures.pop(label, None)
+            self.progress(label, f"FAILED: {error}")
+
+    def progress(self, label, text):
+        print(f"  {self.name:<10} {label:<15} {text}", file=sys.stderr, flush=True)
 
 
 class Http2(Scenario):
@@ -140,42 +176,34 @@ class Routes(Scenario):
     """64 requests in turn, spread evenly over all the routes there are."""
 
     def requests(self, task, _site):
-        step = task.routes / 64
-        return [(route_path(int(number * step)), "") for number in range(64)]
+        paths = task.paths
+        chosen = [paths[number * len(paths) // 64] for number in range(64)]
+        return [(path.replace("{id}", "4711").replace("**", "a/b"), "") for path in chosen]
 
 
-def route_template(number):
-    """A path of the configuration: a third each exact, with a parameter, and a whole subtree."""
-    form = ("/area-{0}/list-{1}", "/area-{0}/item-{1}/{{id}}", "/area-{0}/tree-{1}/**")
-    return form[number % 3].format(number % 100, number)
-
-
-def route_path(number):
-    """A path that the route of this number answers."""
-    return route_template(number).replace("{id}", "4711").replace("**", "a/b")
+def route_paths(count):
+    """A third each exact, with a parameter, and a whole subtree."""
+    forms = ("/area-{0}/list-{1}", "/area-{0}/item-{1}/{{id}}", "/area-{0}/tree-{1}/**")
+    return [forms[number % 3].format(number % 100, number) for number in range(count)]
 
 
 class IdleMemory(Scenario):
     """Growth of the proportional set size by an idle TLS connection that had one answer."""
 
     unit = "bytes"
-    unit_title = "bytes a connection"
+    unit_title = "bytes"
 
     def warm_up(self, site, peer):
         with load.IdleConnections(site.load_cpu, site.programs["idle_tls"], peer.port, 10):
             pass
 
-    def measure(self, site, peers, rounds, seconds):
-        figures = {peer.label: [] for peer in peers}
-        for _ in range(rounds):
-            for peer in peers:
-                # A new process each time: freed memory of the last round would hide growth.
-                if figures[peer.label]:
-                    peer.restart()
-                    self.warm_up(site, peer)
-                figures[peer.label].append(self._growth(site, peer))
-                progress(self.name, peer.label, f"{figures[peer.label][-1]:.0f} bytes")
-        return figures, {"connections": IDLE_CONNECTIONS}
+    def one_run(self, site, peer, seconds):
+        # A new process each time: memory that the last round freed would hide the growth.
+        if self.figures.get(peer.label):
+            peer.restart()
+            self.warm_up(site, peer)
+        figure = self._growth(site, peer)
+        return figure, f"{figure:.0f} bytes"
 
     @staticmethod
     def _growth(site, peer):
@@ -192,29 +220,29 @@ class Latency(Scenario):
     unit = "p99_us"
     unit_title = "us"
 
-    def measure(self, site, peers, rounds, seconds):
-        figures = {peer.label: [] for peer in peers}
-        nginx = next((peer for peer in peers if peer.kind == "nginx"), None)
-        if nginx is None:
-            raise BenchError("the latency scenario needs nginx, whose peak rate it starts from")
-        peak = statistics.median(self.drive(site, nginx, seconds).rate for _ in range(3))
-        rate = int(peak * PEAK_SHARE)
-        progress(self.name, "nginx", f"peak {peak:.0f} a second, so {rate} for all")
-        medians = {peer.label: [] for peer in peers}
-        for turn in range(rounds):
-            first = turn % len(peers)
-            for peer in peers[first:] + peers[:first]:
-                done = load.constant_rate(
-                    site.load_cpu, site.programs["rate"], peer.port, rate, WARMUP_S, seconds
-                )
-                figures[peer.label].append(done["p99_us"])
-                medians[peer.label].append(done["p50_us"])
-                progress(self.name, peer.label, f"p99 {done['p99_us']} us")
-        return figures, {"rate": rate, "nginx_peak_rate": round(peak), "p50_us": medians}
+    def prepare(self, site, peers, seconds):
+        if "rate" in self.notes:
+            return
+        nginx = [peer for peer in peers if peer.kind == "nginx"]
+        if not nginx or "nginx" in self.failures:
+            raise BenchError("nginx's peak rate, which this starts from, is not known")
+        peak = statistics.median(self.drive(site, nginx[0], seconds).rate for _ in range(3))
+        self.notes["nginx_peak_rate"] = round(peak)
+        self.notes["rate"] = int(peak * PEAK_SHARE)
+        self.progress("nginx", f"peak {peak:.0f} a second, so {self.notes['rate']} for all")
 
-
-def progress(scenario, label, text):
-    print(f"  {scenario:<10} {label:<15} {text}", file=sys.stderr, flush=True)
+    def one_run(self, site, peer, seconds):
+        done = load.constant_rate(
+            site.load_cpu,
+            site.programs["rate"],
+            peer.port,
+            self.notes["rate"],
+            WARMUP_S,
+            seconds,
+        )
+        self.note("p50_us", peer, done["p50_us"])
+        self.note("p999_us", peer, done["p999_us"])
+        return done["p99_us"], f"p99 {done['p99_us']:.0f} us, median {done['p50_us']:.0f} us"
 
 
 def everybody(task, *kinds):
@@ -264,8 +292,8 @@ ALL = [
         "routes",
         "10,000 routes",
         [
-            ("sallyport", "sallyport", Task(routes=MANY_ROUTES), ""),
-            ("sallyport_10", "sallyport", Task(routes=FEW_ROUTES), "10 routes"),
+            ("sallyport", "sallyport", Task(paths=route_paths(MANY_ROUTES)), ""),
+            ("sallyport_10", "sallyport", Task(paths=route_paths(FEW_ROUTES)), "10 routes"),
         ],
         [Bar("sallyport_10", 1.05)],
     ),

@@ -26,8 +26,8 @@ class Load:
 
 def write_requests(path, lines):
     """The requests for wrk(): pairs of path and token, the token may be empty."""
-    text = "".join(f"{target}\t{token}\n" if token else f"{target}\n" for target, token in lines)
-    Path(path).write_text(text)
+    text = [f"{target}\t{token}" if token else target for target, token in lines]
+    Path(path).write_text("\n".join(text) + "\n")
 
 
 def wrk(cpu, url, requests_path, seconds):
@@ -69,7 +69,7 @@ def constant_rate(cpu, program, port, rate, warmup_s, seconds):
     if result["errors"] or result["requests"] != result["due"]:
         raise BenchError(f"the constant-rate load saw errors: {said.decode().strip()}")
     if result["rate"] < 0.98 * rate:
-        raise BenchError(f"{rate} requests a second could not be served: {said.decode().strip()}")
+        raise BenchError(f"{rate} a second could not be served: {said.decode().strip()}")
     return result
 
 

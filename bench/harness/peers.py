@@ -1,4 +1,4 @@
-"""The programs under test and the service behind them: configuration, start, and proof of work."""
+"""The programs under test and the service behind them: configuration, start, proof of work."""
 
 import http.client
 import re
@@ -14,6 +14,7 @@ BODY = '{"id":4711,"state":"shipped","items":[' + ",".join(
 ) + "]}"
 # One for all, so that all encrypt alike; Go has no other say than its own order.
 CIPHERSUITE = "TLS_AES_128_GCM_SHA256"
+TOKEN_CACHE = 10000
 KINDS = ("sallyport", "nginx", "haproxy", "caddy", "floor")
 
 
@@ -67,14 +68,14 @@ class Site:
 
 
 class Task:
-    """What a peer shall do: `tls`, `http2`, `jwt` (an algorithm), and what only we can vary."""
+    """What a peer shall do; `token_cache` and `paths` (of its routes) only Sallyport heeds."""
 
-    def __init__(self, tls=False, http2=False, jwt=None, token_cache=True, routes=None):
+    def __init__(self, tls=False, http2=False, jwt=None, token_cache=True, paths=("/**",)):
         self.tls = tls
         self.http2 = http2
         self.jwt = jwt
         self.token_cache = token_cache
-        self.routes = routes
+        self.paths = paths
 
 
 class Peer:
@@ -254,7 +255,44 @@ def _start_floor(site, peer):
     return [site.programs["relay"], peer.port, site.upstream_port], {}
 
 
+def _start_sallyport(site, peer):
+    task = peer.task
+    tls = identity = ""
+    auth, limit = "auth: none", "address"
+    if task.tls:
+        tls = (
+            f", http2: {'on' if task.http2 else 'off'}, tls: {{"
+            f"certificate: {site.certificate.path}, key: {site.certificate.key_path}, "
+            f"min_version: 1.3, ciphersuites: {CIPHERSUITE}}}"
+        )
+    if task.jwt:
+        auth, limit = f"scopes: ['{keys.SCOPE}']", "user"
+        identity = fill(
+            "sallyport-jwt.yaml",
+            {
+                "token_cache": TOKEN_CACHE if task.token_cache else 0,
+                "issuer": keys.ISSUER,
+                "audience": keys.AUDIENCE,
+                "algorithm": task.jwt,
+                "jwks": site.signer(task.jwt).jwks_path,
+            },
+        )
+    rest = f"service: service, {auth}, "
+    rest += f"limit: {{per: {limit}, rate: 1000000/s, burst: 1000000}}"
+    values = {
+        "port": peer.port,
+        "upstream_port": site.upstream_port,
+        "cpu": site.proxy_cpu,
+        "tls": tls,
+        "identity": identity,
+        "routes": "\n".join(f'  - {{path: "{path}", {rest}}}' for path in task.paths),
+    }
+    config = site.write(f"{peer.label}.yaml", fill("sallyport.yaml", values))
+    return [site.sallyport, "serve", "-c", config], {}
+
+
 STARTERS = {
+    "sallyport": _start_sallyport,
     "nginx": _start_nginx,
     "haproxy": _start_haproxy,
     "caddy": _start_caddy,

@@ -55,7 +55,7 @@ def run_tool(command, timeout_s, cpu=None, stdin=None):
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"{command[0]} did not end within {timeout_s:.0f} s") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
         raise BenchError(f"{command[0]} failed (status {done.returncode}): {said[-2000:]}")
     return done.stdout
 
@@ -191,3 +191,14 @@ def cpu_spent_ns(before, after):
     if not before.keys() <= after.keys():
         raise BenchError("a process of the measured program ended during the measurement")
     return sum(after.values()) - sum(before.values())
+
+
+def core_busy_ns(cpu):
+    """Nanoseconds that programs have spent on a core since the start, in steps of 10 ms."""
+    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    for line in Path("/proc/stat").read_text().splitlines():
+        words = line.split()
+        if words[0] == f"cpu{cpu}":
+            user, nice, system = (int(word) for word in words[1:4])
+            return (user + nice + system) * tick_ns
+    raise BenchError(f"/proc/stat knows no core {cpu}")
