@@ -215,7 +215,8 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 		 struct tls_tickets *tickets, struct err *err)
 {
 	if (build_trusted(s, err) < 0 || build_routes(s, err) < 0 ||
-	    build_services(s, err) < 0 || build_listens(s, tickets, err) < 0)
+	    build_services(s, err) < 0 || build_listens(s, tickets, err) < 0 ||
+	    build_security_fields(s, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)

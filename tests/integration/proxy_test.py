@@ -1,0 +1,424 @@
+#!/usr/bin/python3
+"""What the gateway does with requests and with services that misbehave, over real sockets."""
+
+import hashlib
+import json
+import threading
+import time
+
+from harness import Gateway, Service, answer, field, run
+
+CONFIG = """
+listen: [{address: "127.0.0.1:{port}"}]
+workers: 1
+admin: {address: "127.0.0.1:{admin}"}
+limits: {connections_per_address: 0, headers_timeout: 1s, body: 64MiB}
+services:
+  up:
+    endpoints: ["http://127.0.0.1:%d"]
+    timeout: {connect: 1s, request: 1s, idle: 2s}
+routes:
+  - {path: "/up/**", service: up, auth: none}
+  - {path: "/ws", service: up, auth: none, websocket: on}
+  - {path: "/small", service: up, auth: none, body: 10}
+  - {path: "/limited", service: up, auth: none, limit: {per: address, rate: 1/m, burst: 2}}
+  - {path: "/closed", service: up}
+  - {path: "/only-get", methods: [GET], service: up, auth: none}
+"""
+
+
+class Setup:
+    """A gateway in front of a scripted service."""
+
+    def __init__(self, script, config=CONFIG):
+        self.service = Service(script)
+        self.gateway = Gateway(config % self.service.port)
+
+    def __enter__(self):
+        return self.gateway, self.service
+
+    def __exit__(self, *_):
+        code = self.gateway.stop()
+        self.service.close()
+        assert code == 0, f"the gateway ended with {code}"
+
+
+def plain(connection, _head, _number, rest):
+    answer(connection)
+    return rest
+
+
+def swallow(connection, _head, _number, _rest):
+    while connection.recv(65536):
+        pass
+
+
+def echo_length(connection, head, _number, rest):
+    left = int(field(head, "content-length")[0])
+    digest = hashlib.sha256()
+    while True:
+        digest.update(rest[:left])
+        left -= len(rest[:left])
+        if left == 0:
+            break
+        rest = connection.recv(65536)
+    answer(connection, digest.hexdigest().encode())
+    return b""
+
+
+def test_a_request_is_passed_on_and_its_response_back():
+    with Setup(plain) as (gateway, service):
+        status, headers, body = gateway.request("GET", "/up/a?b=c", headers={"X-Own": "1"})
+        assert (status, body) == (200, b"hello")
+        assert headers["x-request-id"] and headers["x-content-type-options"] == "nosniff"
+        head = service.heads[0]
+        assert head.startswith(b"GET /up/a?b=c HTTP/1.1\r\n")
+        assert field(head, "x-own") == ["1"]
+        assert field(head, "x-forwarded-for") == ["127.0.0.1"]
+        assert field(head, "traceparent") and field(head, "x-request-id")
+        assert not field(head, "connection")
+
+
+def test_fields_that_only_we_may_set_are_not_taken_from_outside():
+    with Setup(plain) as (gateway, service):
+        forged = {
+            "X-Forwarded-For": "6.6.6.6",
+            "Forwarded": "for=6.6.6.6",
+            "X-Forwarded-Host": "evil.example",
+            "X-Real-IP": "6.6.6.6",
+            "Proxy-Authorization": "Basic eA==",
+            "Connection": "x-secret",
+            "X-Secret": "1",
+            "Keep-Alive": "timeout=5",
+        }
+        status, _, _ = gateway.request("GET", "/up/", headers=forged)
+        assert status == 200
+        head = service.heads[0]
+        assert b"6.6.6.6" not in head and b"evil.example" not in head
+        assert not field(head, "x-secret") and not field(head, "keep-alive")
+
+
+def test_a_trace_is_continued():
+    with Setup(plain) as (gateway, service):
+        sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        gateway.request("GET", "/up/", headers={"traceparent": sent, "tracestate": "a=1"})
+        head = service.heads[0]
+        got = field(head, "traceparent")[0].split("-")
+        assert got[1] == sent.split("-")[1] and got[2] != sent.split("-")[2]
+        assert field(head, "tracestate") == ["a=1"]
+
+
+def test_what_no_route_names_is_refused():
+    with Setup(plain) as (gateway, service):
+        status, headers, body = gateway.request("GET", "/other")
+        assert status == 404 and headers["Content-Type".lower()] == "application/problem+json"
+        problem = json.loads(body)
+        assert problem["type"] == "urn:sallyport:problem:not-found" and problem["request_id"]
+        status, headers, _ = gateway.request("DELETE", "/only-get")
+        assert status == 405 and headers["allow"] == "GET, HEAD"
+        assert gateway.request("GET", "/up/../closed")[0] == 401
+        assert gateway.request("GET", "/up/%2e%2e/closed")[0] == 401
+        assert gateway.request("GET", "/up/%2fx")[0] == 400
+        assert gateway.request("GET", "/up/%00")[0] == 400
+        assert not service.heads
+
+
+def test_a_closed_route_asks_for_credentials():
+    with Setup(plain) as (gateway, service):
+        status, headers, _ = gateway.request("GET", "/closed")
+        assert status == 401 and headers["www-authenticate"].startswith("Bearer")
+        status, headers, _ = gateway.request("GET", "/closed", headers={"Authorization": "Bearer x"})
+        assert status == 401 and "invalid_token" in headers["www-authenticate"]
+        assert not service.heads
+
+
+def test_limits_refuse_and_say_when_to_return():
+    with Setup(plain) as (gateway, _):
+        assert gateway.request("GET", "/limited")[0] == 200
+        assert gateway.request("GET", "/limited")[0] == 200
+        status, headers, _ = gateway.request("GET", "/limited")
+        assert status == 429 and int(headers["retry-after"]) >= 1
+        assert headers["ratelimit-remaining"] == "0" and headers["ratelimit-limit"] == "2"
+
+
+def test_ambiguous_framing_never_reaches_the_service():
+    bad = [
+        b"POST /up/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /up/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST /up/ HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
+        b"GET /up/ HTTP/1.1\nHost: a\n\n",
+        b"GET /up/ HTTP/1.1\r\nHost : a\r\n\r\n",
+        b"GET /up/ HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        b"GET /up/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /up/ HTTP/1.1\r\n\r\n",
+        b"POST /up/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"GET /up/ HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
+    ]
+    with Setup(plain) as (gateway, service):
+        for request in bad:
+            received = gateway.raw(request)
+            status = int(received.split(b" ", 2)[1])
+            assert status in (400, 501), (request, received)
+            assert b"connection: close" in received.lower()
+        assert not service.heads
+
+
+def test_a_bad_chunk_is_refused_and_not_passed_on_as_complete():
+    seen = []
+
+    def script(connection, _head, _number, rest):
+        while True:
+            data = connection.recv(65536)
+            seen.append(rest + data)
+            rest = b""
+            if not data:
+                return None
+
+    with Setup(script) as (gateway, _):
+        received = gateway.raw(
+            b"POST /up/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n"
+        )
+        assert received.startswith(b"HTTP/1.1 400"), received
+        assert b"0\r\n\r\n" not in b"".join(seen)
+
+
+def test_requests_in_one_packet_are_answered_in_order():
+    def script(connection, head, _number, rest):
+        answer(connection, head.split(b" ")[1])
+        return rest
+
+    with Setup(script) as (gateway, _):
+        one = b"GET /up/1 HTTP/1.1\r\nHost: a\r\n\r\n"
+        two = b"GET /up/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        received = gateway.raw(one + two)
+        assert received.index(b"/up/1") < received.index(b"/up/2")
+
+
+def test_a_request_that_arrives_byte_by_byte_is_understood():
+    with Setup(plain) as (gateway, _):
+        with gateway.connect() as connection:
+            for byte in b"GET /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":
+                connection.sendall(bytes([byte]))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_slow_head_is_cut_off():
+    with Setup(plain) as (gateway, _):
+        received = gateway.raw(b"GET /up/ HTTP/1.1\r\nHost: a\r\n", timeout=10)
+        assert received.startswith(b"HTTP/1.1 408"), received
+
+
+def test_large_bodies_pass_both_ways():
+    blob = bytes(range(256)) * 4096 * 8
+
+    def script(connection, head, _number, rest):
+        if head.startswith(b"GET"):
+            answer(connection, blob)
+            return rest
+        return echo_length(connection, head, _number, rest)
+
+    with Setup(script) as (gateway, _):
+        assert gateway.request("GET", "/up/")[2] == blob
+        status, _, body = gateway.request("PUT", "/up/", blob)
+        assert status == 200 and body.decode() == hashlib.sha256(blob).hexdigest()
+
+
+def test_chunked_bodies_and_trailers_pass():
+    def script(connection, head, _number, rest):
+        while b"0\r\n" not in rest or not rest.endswith(b"\r\n\r\n"):
+            rest += connection.recv(65536)
+        assert field(head, "transfer-encoding") == ["chunked"]
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+            b"5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n"
+        )
+        return b""
+
+    with Setup(script) as (gateway, _):
+        received = gateway.raw(
+            b"POST /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n0\r\nX-Mine: 1\r\n\r\n"
+        )
+        assert b"hello" in received and received.lower().endswith(b"0\r\nx-sum: 42\r\n\r\n"), received
+
+
+def test_expect_continue_is_answered_before_the_body():
+    with Setup(echo_length) as (gateway, _):
+        with gateway.connect() as connection:
+            connection.sendall(
+                b"PUT /up/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"hello")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_over_its_limit_is_refused():
+    with Setup(echo_length) as (gateway, service):
+        assert gateway.request("PUT", "/small", b"12345678901")[0] == 413
+        assert not service.heads
+        service.script = swallow
+        received = gateway.raw(
+            b"PUT /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"b\r\n12345678901\r\n0\r\n\r\n"
+        )
+        assert received.startswith(b"HTTP/1.1 413"), received
+
+
+def test_head_has_the_length_but_no_body():
+    def script(connection, _head, _number, rest):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        return rest
+
+    with Setup(script) as (gateway, _):
+        status, headers, body = gateway.request("HEAD", "/up/")
+        assert (status, headers["Content-Length"], body) == (200, "5", b"")
+
+
+def test_a_service_that_dies_is_never_a_complete_answer():
+    def script(connection, head, _number, _rest):
+        path = head.split(b" ")[1]
+        if path == b"/up/length":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+        elif path == b"/up/chunked":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        elif path == b"/up/head":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
+        elif path == b"/up/garbage":
+            connection.sendall(b"\x15\x03\x01garbage\r\n\r\n")
+        return None
+
+    with Setup(script) as (gateway, _):
+        for path in ("head", "garbage", "nothing"):
+            assert gateway.request("GET", f"/up/{path}")[0] == 502, path
+        received = gateway.raw(b"GET /up/length HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert len(received.split(b"\r\n\r\n", 1)[-1]) < 100
+        received = gateway.raw(b"GET /up/chunked HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"0\r\n\r\n" not in received
+
+
+def test_a_service_that_stalls_is_a_timeout():
+    def script(connection, _head, _number, _rest):
+        connection.recv(1)
+        return None
+
+    with Setup(script) as (gateway, _):
+        assert gateway.request("GET", "/up/")[0] == 504
+
+
+def test_a_service_that_is_not_there_is_a_bad_gateway():
+    with Setup(plain) as (gateway, service):
+        service.close()
+        time.sleep(0.1)
+        assert gateway.request("GET", "/up/")[0] == 502
+
+
+def test_a_connection_that_the_service_has_closed_is_replaced():
+    def script(connection, _head, _number, _rest):
+        answer(connection)
+        return None  # closes, without having said so
+
+    with Setup(script) as (gateway, _):
+        for _ in range(20):
+            assert gateway.request("GET", "/up/")[0] == 200
+
+
+def test_a_client_that_leaves_ends_the_call():
+    gone = threading.Event()
+
+    def script(connection, _head, _number, _rest):
+        if connection.recv(1) == b"":
+            gone.set()
+        return None
+
+    with Setup(script) as (gateway, _):
+        connection = gateway.connect()
+        connection.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        connection.close()
+        assert gone.wait(0.7), "the service was not told within the timeout of the response"
+
+
+def test_websockets_pass_both_ways():
+    def script(connection, head, _number, rest):
+        assert field(head, "upgrade") == ["websocket"]
+        connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhi"
+        )
+        while True:
+            data = rest or connection.recv(65536)
+            rest = b""
+            if not data:
+                return None
+            connection.sendall(data.upper())
+
+    upgrade = b" HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with Setup(script) as (gateway, _):
+        with gateway.connect() as connection:
+            connection.sendall(b"GET /ws" + upgrade)
+            received = b""
+            while not received.endswith(b"\r\n\r\nhi"):
+                received += connection.recv(65536)
+            assert received.startswith(b"HTTP/1.1 101")
+            connection.sendall(b"ping")
+            assert connection.recv(100) == b"PING"
+
+
+def test_an_upgrade_that_the_route_does_not_allow_is_not_asked_for():
+    with Setup(plain) as (gateway, service):
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        assert gateway.request("GET", "/up/", headers=headers)[0] == 200
+        assert not field(service.heads[0], "upgrade")
+
+
+def test_events_are_passed_on_as_they_come():
+    go_on = threading.Event()
+
+    def script(connection, _head, _number, _rest):
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
+        )
+        go_on.wait(5)
+        connection.sendall(b"data: 2\n\n")
+        return None
+
+    with Setup(script) as (gateway, _):
+        with gateway.connect() as connection:
+            connection.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = b""
+            while b"data: 1" not in received:
+                received += connection.recv(65536)
+            go_on.set()
+            while b"data: 2" not in received:
+                received += connection.recv(65536)
+
+
+def test_an_early_answer_does_not_wait_for_the_rest_of_the_body():
+    def script(connection, _head, _number, _rest):
+        answer(connection, b"no", "403 Forbidden", b"Connection: close\r\n")
+        return None
+
+    with Setup(script) as (gateway, _):
+        with gateway.connect() as connection:
+            connection.sendall(b"PUT /up/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 403")
+
+
+def test_thousands_of_connections_are_served():
+    with Setup(plain) as (gateway, _):
+        connections = [gateway.connect() for _ in range(900)]
+        for connection in connections:
+            connection.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        for connection in connections:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            connection.close()
+
+
+def test_an_idle_connection_does_not_keep_the_gateway_from_ending():
+    with Setup(plain) as (gateway, _):
+        connection = gateway.connect()
+        connection.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+run([function for name, function in list(globals().items()) if name.startswith("test_")])
