@@ -71,13 +71,21 @@ static void head_clear(struct http1_head *head)
 	head->upgrade = false;
 }
 
+/* Text that ends where more may come: does [at, end) agree with `literal` as far as it goes? */
+static bool may_become(const char *at, const char *end, struct span literal)
+{
+	size_t len = (size_t)(end - at);
+
+	return memcmp(at, literal.ptr, len < literal.len ? len : literal.len) == 0;
+}
+
 /* "HTTP/1." and a digit at `at`; MORE when the input ends in what may become that. */
 static enum http1_result parse_version(const char *at, const char *end, unsigned *minor)
 {
 	static const struct span prefix = SPAN_INIT("HTTP/1.");
 
 	if (UNLIKELY(end - at < 8)) {
-		if (http1_may_become(at, end, prefix))
+		if (may_become(at, end, prefix))
 			return HTTP1_MORE;
 	} else if (LIKELY(memcmp(at, prefix.ptr, 7) == 0 && at[7] >= '0' && at[7] <= '9')) {
 		*minor = at[7] == '0' ? 0 : 1;

@@ -38,9 +38,9 @@ enum http1_framing {
 enum http1_target_form { HTTP1_ORIGIN, HTTP1_ABSOLUTE, HTTP1_AUTHORITY, HTTP1_ASTERISK };
 
 struct http1_limits {
-	size_t line_bytes; /* request or status line */
-	size_t head_bytes; /* the whole head; must not be below line_bytes */
-	size_t field_count; /* of header fields, and of trailer fields; capacity of `fields` */
+	size_t line_bytes; /* request or status line, without its CRLF */
+	size_t head_bytes; /* the whole head with its empty line; must not be below line_bytes */
+	size_t field_count; /* of header fields, and of trailers; capacity of `fields`; < 65535 */
 };
 
 struct http1_head {
@@ -48,9 +48,14 @@ struct http1_head {
 	enum http_method method;
 	struct span method_name;
 	enum http1_target_form form;
-	struct span target; /* as sent; for HTTP1_ABSOLUTE without scheme and authority */
+	/*
+	 * As sent; for HTTP1_ABSOLUTE without scheme and authority: "/" (static) when nothing is
+	 * left. OPTIONS with a bare authority is HTTP1_ASTERISK with "*" (section 3.2.4).
+	 */
+	struct span target;
 	struct span scheme; /* of an absolute target, else empty */
-	struct span authority; /* the Host field's value */
+	/* The Host field's value; without one (HTTP/1.0) that of the target, or ptr NULL. */
+	struct span authority;
 	/* responses */
 	unsigned status;
 	struct span reason;
@@ -60,9 +65,9 @@ struct http1_head {
 	size_t field_count;
 	uint16_t first[HTTP_FIELD_COUNT]; /* 1 + index of the first field with that id, or 0 */
 	enum http1_framing framing;
-	uint64_t content_length; /* with HTTP1_LENGTH */
+	uint64_t content_length; /* with HTTP1_LENGTH, and as HEAD or 304 declare it */
 	bool keep_alive; /* what version and Connection ask for */
-	bool expect_continue;
+	bool expect_continue; /* HTTP/1.1 with content to come */
 	bool upgrade; /* Connection lists "upgrade" and an Upgrade field is there */
 };
 

@@ -23,12 +23,4 @@ struct http1_fields {
 enum http1_result http1_parse_fields(struct http1_fields *f, const char *start, const char **at,
 				     const char *end);
 
-/* Text that ends where more may come: does [at, end) agree with `literal` as far as it goes? */
-static inline bool http1_may_become(const char *at, const char *end, struct span literal)
-{
-	size_t len = (size_t)(end - at);
-
-	return memcmp(at, literal.ptr, len < literal.len ? len : literal.len) == 0;
-}
-
 #endif

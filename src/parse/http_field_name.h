@@ -48,12 +48,13 @@ static inline __attribute__((always_inline)) bool http_token_is(const char *name
 		       ((name[len - 1] | 0x20) == lower[len - 1]);
 	if (len < 8)
 		return (((http_load32(name) | (uint32_t)fold) ^ http_load32(lower)) |
-			((http_load32(name + len - 4) | (uint32_t)fold) ^
-			 http_load32(lower + len - 4))) == 0;
+			((http_load32(name + (len - 4)) | (uint32_t)fold) ^
+			 http_load32(lower + (len - 4)))) == 0;
 	for (; i + 8 <= len; i += 8)
 		wrong |= (http_load64(name + i) | fold) ^ http_load64(lower + i);
 	if (i < len)
-		wrong |= (http_load64(name + len - 8) | fold) ^ http_load64(lower + len - 8);
+		wrong |=
+			(http_load64(name + (len - 8)) | fold) ^ http_load64(lower + (len - 8));
 	return wrong == 0;
 }
 

@@ -2,7 +2,6 @@
 #include "parse/uri.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 
 #include "base/compiler.h"
 
