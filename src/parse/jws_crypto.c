@@ -226,7 +226,9 @@ static bool raw_from_der(uint8_t *to, size_t width, const uint8_t *der, size_t l
 static enum jws_result verify_eddsa(struct jws_context *c, const struct jwk *key,
 				    struct span input, struct span signature)
 {
-	if (EVP_DigestVerifyInit(c->eddsa, NULL, NULL, NULL, key->key) <= 0)
+	/* Without the reset, OpenSSL 3 stays with the key of the last time. */
+	if (!EVP_MD_CTX_reset(c->eddsa) ||
+	    EVP_DigestVerifyInit(c->eddsa, NULL, NULL, NULL, key->key) <= 0)
 		return JWS_NO_MEMORY;
 	return EVP_DigestVerify(c->eddsa, (const uint8_t *)signature.ptr, signature.len,
 				(const uint8_t *)input.ptr, input.len) == 1
@@ -375,7 +377,8 @@ size_t jws_sign_bytes(struct jws_context *c, const struct jws_signer *signer, st
 		return sign_hashed(c, signer, input, to);
 	if (!EVP_PKEY_is_a(signer->key, "ED25519") && !EVP_PKEY_is_a(signer->key, "ED448"))
 		return 0;
-	if (EVP_DigestSignInit(c->eddsa, NULL, NULL, NULL, signer->key) <= 0 ||
+	if (!EVP_MD_CTX_reset(c->eddsa) ||
+	    EVP_DigestSignInit(c->eddsa, NULL, NULL, NULL, signer->key) <= 0 ||
 	    EVP_DigestSign(c->eddsa, to, &len, (const uint8_t *)input.ptr, input.len) != 1)
 		return 0;
 	return len;
