@@ -9,6 +9,7 @@ extern const struct command cmd_completion;
 extern const struct command cmd_help;
 extern const struct command cmd_man;
 extern const struct command cmd_schema;
+extern const struct command cmd_serve;
 extern const struct command cmd_version;
 
 /* All of them, in the order in which the help lists them; NULL ends. */

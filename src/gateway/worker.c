@@ -158,7 +158,7 @@ static int start_listeners(struct worker *worker, const struct worker_options *o
 		struct worker_listener *wl = &worker->listeners[i];
 
 		wl->worker = worker;
-		wl->index = i;
+		wl->index = i % options->snapshot->config->listen.count;
 		wl->listener.watch.fd = -1;
 		if (options->fds[i] >= 0 &&
 		    listener_start(&wl->listener, options->fds[i], on_accept, err) < 0)

@@ -1,0 +1,446 @@
+#include "gateway/server_process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/access_log.h"
+#include "gateway/channel.h"
+#include "gateway/worker.h"
+#include "io/sandbox.h"
+#include "io/watchdog.h"
+
+#define LIMITER_KEYS ((size_t)1 << 20)
+#define TICKET_ROTATE_S 0 /* the module's default */
+
+/* The fiber that keeps one authenticator's key sets fresh; frees itself. */
+struct refresher {
+	struct authenticator_refresh arg;
+	struct fiber *fiber;
+	struct server *server;
+};
+
+struct server_thread {
+	pthread_t thread;
+	struct server *server;
+	struct worker *worker;
+	struct worker_options options;
+	int *fds;
+	struct loop_message ended;
+	struct err err;
+};
+
+struct server {
+	const char *config_path;
+	int channel;
+	struct watch watch;
+	struct loop *loop;
+	struct config *config;
+	struct snapshot *snapshot;
+	struct tls_tickets *tickets;
+	struct gateway_shared *shared;
+	struct dns *dns;
+	struct refresher *refresher;
+	struct server_thread *threads;
+	unsigned thread_count;
+	unsigned running;
+	sem_t started;
+	bool draining;
+};
+
+/* --- keys of identity providers --- */
+
+static void refresher_main(void *arg)
+{
+	struct refresher *refresher = arg;
+
+	authenticator_refresh_main(&refresher->arg);
+	if (refresher->server->refresher == refresher)
+		refresher->server->refresher = NULL;
+	authenticator_unref(refresher->arg.authenticator);
+	mem_free(refresher);
+}
+
+static void stop_refresher(struct server *server)
+{
+	struct refresher *refresher = server->refresher;
+
+	server->refresher = NULL;
+	if (refresher)
+		fiber_cancel(refresher->fiber);
+}
+
+static int start_refresher(struct server *server, struct snapshot *snapshot, struct err *err)
+{
+	struct refresher *refresher = mem_zalloc(1, sizeof(*refresher));
+
+	if (!refresher)
+		return err_set(err, ERR_MEMORY, "no memory for key refresh");
+	refresher->server = server;
+	refresher->arg.dns = server->dns;
+	refresher->arg.authenticator = authenticator_ref(snapshot->authenticator);
+	refresher->fiber = fiber_start(refresher_main, refresher, err);
+	if (!refresher->fiber) {
+		authenticator_unref(refresher->arg.authenticator);
+		mem_free(refresher);
+		return -1;
+	}
+	stop_refresher(server);
+	server->refresher = refresher;
+	return 0;
+}
+
+/* --- reload --- */
+
+/* The first error with its place; all are logged by the supervisor, which has read it too. */
+static int load(const char *path, struct config **cfg, struct err *err)
+{
+	struct config_problems problems = {0};
+
+	if (config_load(path, cfg, &problems) == 0)
+		return 0;
+	for (size_t i = 0; i < problems.count; i++)
+		if (problems.at[i].severity == CONFIG_ERROR)
+			return err_set(err, ERR_INVALID, "%s:%u: %s", problems.at[i].file,
+				       problems.at[i].line, problems.at[i].message);
+	return err_set(err, ERR_INVALID, "%s has errors", path);
+}
+
+static int use_snapshot(struct server *server, struct snapshot *snapshot, struct err *err)
+{
+	if (start_refresher(server, snapshot, err) < 0)
+		return -1;
+	for (unsigned i = 0; i < server->thread_count; i++)
+		if (worker_post_snapshot(server->threads[i].worker, snapshot) < 0)
+			return err_set(err, ERR_MEMORY, "worker %u keeps the old one", i);
+	return 0;
+}
+
+static int reload(struct server *server, struct err *err)
+{
+	struct snapshot *snapshot;
+	struct config *cfg = NULL;
+
+	if (load(server->config_path, &cfg, err) < 0)
+		return -1;
+	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
+	if (!snapshot || use_snapshot(server, snapshot, err) < 0) {
+		snapshot_unref(snapshot);
+		config_unref(cfg);
+		return -1;
+	}
+	snapshot_unref(server->snapshot);
+	config_unref(server->config);
+	server->snapshot = snapshot;
+	server->config = cfg;
+	log_setup(STDERR_FILENO, cfg->log.level, cfg->log.format);
+	return 0;
+}
+
+/* --- what the supervisor says --- */
+
+static void say(struct server *server, enum channel_kind kind, struct span bytes)
+{
+	struct err err;
+
+	if (channel_send(server->channel, kind, 0, bytes, &err) < 0)
+		log_message(LOG_ERROR, "server.channel", "%s", err.message);
+}
+
+static void drain(struct server *server, int64_t timeout_ms)
+{
+	if (server->draining)
+		return;
+	server->draining = true;
+	log_message(LOG_INFO, "server.draining", "within %lld ms", (long long)timeout_ms);
+	for (unsigned i = 0; i < server->thread_count; i++)
+		if (worker_post_drain(server->threads[i].worker, timeout_ms) < 0) {
+			log_message(LOG_ERROR, "server.drain", "out of memory");
+			_exit(1);
+		}
+}
+
+static void on_reload(struct server *server)
+{
+	struct err err;
+
+	if (server->draining)
+		return;
+	if (reload(server, &err) < 0)
+		say(server, CHANNEL_REFUSED, span_cstr(err.message));
+	else
+		say(server, CHANNEL_RELOADED, SPAN_NONE);
+}
+
+static void on_reopen(struct server *server)
+{
+	struct err err;
+
+	if (!server->shared->access_log)
+		return;
+	if (access_log_reopen(server->shared->access_log, &err) < 0)
+		log_message(LOG_ERROR, "access_log.not_reopened", "%s", err.message);
+	else
+		log_message(LOG_INFO, "access_log.reopened", "log files are open anew");
+}
+
+static void on_export(struct server *server)
+{
+	struct secret keys = SECRET_NONE;
+
+	if (tls_tickets_export(server->tickets, &keys) < 0)
+		log_message(LOG_WARN, "server.tickets", "session ticket keys cannot be passed on");
+	say(server, CHANNEL_TICKETS, secret_span(&keys));
+	secret_release(&keys);
+}
+
+static void on_message(struct server *server, const struct channel_message *message)
+{
+	switch ((enum channel_kind)message->kind) {
+	case CHANNEL_RELOAD: on_reload(server); break;
+	case CHANNEL_DRAIN: drain(server, message->number); break;
+	case CHANNEL_REOPEN: on_reopen(server); break;
+	case CHANNEL_EXPORT_TICKETS: on_export(server); break;
+	case CHANNEL_READY:
+	case CHANNEL_RELOADED:
+	case CHANNEL_REFUSED:
+	case CHANNEL_TICKETS: break;
+	}
+}
+
+/* Without a supervisor nobody can reload or stop this process: it finishes and ends. */
+static void on_channel(struct watch *watch, uint32_t events)
+{
+	struct server *server = CONTAINER_OF(watch, struct server, watch);
+	struct channel_message message;
+	enum channel_result result;
+
+	(void)events;
+	while ((result = channel_receive(server->channel, &message)) == CHANNEL_MESSAGE)
+		on_message(server, &message);
+	if (result == CHANNEL_EMPTY)
+		return;
+	watch_remove(watch);
+	log_message(LOG_WARN, "server.orphaned", "the supervisor is gone");
+	drain(server, (int64_t)server->config->limits.drain_timeout_ms);
+}
+
+/* --- worker threads --- */
+
+static void on_thread_ended(struct loop_message *message)
+{
+	struct server_thread *t = CONTAINER_OF(message, struct server_thread, ended);
+
+	if (--t->server->running == 0)
+		loop_stop(t->server->loop);
+}
+
+static void pin(unsigned index, const struct config *cfg)
+{
+	cpu_set_t set;
+	char name[16];
+
+	snprintf(name, sizeof(name), "worker %u", index);
+	pthread_setname_np(pthread_self(), name);
+	if (!cfg->worker_cpus.count)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cfg->worker_cpus.at[index % cfg->worker_cpus.count], &set);
+	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0)
+		log_message(LOG_WARN, "worker.not_pinned", "worker %u: processor %u", index,
+			    cfg->worker_cpus.at[index % cfg->worker_cpus.count]);
+}
+
+static void *thread_main(void *arg)
+{
+	struct server_thread *t = arg;
+	struct server *server = t->server;
+	struct err err;
+	bool watched;
+
+	pin(t->options.index, server->config);
+	t->worker = worker_new(&t->options, &t->err);
+	if (!t->worker) {
+		sem_post(&server->started);
+		return NULL;
+	}
+	watched = watchdog_add(t->worker->loop, &err) == 0;
+	if (!watched)
+		log_message(LOG_WARN, "worker.not_watched", "%s", err.message);
+	sem_post(&server->started);
+	worker_run(t->worker);
+	if (watched)
+		watchdog_remove(t->worker->loop);
+	worker_free(t->worker);
+	loop_post(server->loop, &t->ended);
+	return NULL;
+}
+
+static int start_thread(struct server *server, const struct server_options *options,
+			unsigned index, struct err *err)
+{
+	struct server_thread *t = &server->threads[index];
+	size_t fd_count =
+		sockets_per_worker(options->sockets, server->config, options->workers);
+
+	t->server = server;
+	t->ended.run = on_thread_ended;
+	t->fds = mem_zalloc(fd_count, sizeof(*t->fds));
+	if (!t->fds)
+		return err_set(err, ERR_MEMORY, "no memory for a worker");
+	if (sockets_for_worker(options->sockets, server->config, index, options->workers,
+			       t->fds, err) < 0)
+		return -1;
+	t->options = (struct worker_options){.index = index,
+					     .shared = server->shared,
+					     .snapshot = server->snapshot,
+					     .fds = t->fds,
+					     .fd_count = fd_count};
+	if (pthread_create(&t->thread, NULL, thread_main, t) != 0)
+		return err_set(err, ERR_UNAVAILABLE, "cannot start a thread");
+	server->thread_count++;
+	return 0;
+}
+
+static int start_threads(struct server *server, const struct server_options *options,
+			 struct err *err)
+{
+	server->threads = mem_zalloc(options->workers, sizeof(*server->threads));
+	if (!server->threads)
+		return err_set(err, ERR_MEMORY, "no memory for workers");
+	for (unsigned i = 0; i < options->workers; i++)
+		if (start_thread(server, options, i, err) < 0)
+			return -1;
+	for (unsigned i = 0; i < options->workers; i++)
+		while (sem_wait(&server->started) < 0)
+			;
+	for (unsigned i = 0; i < options->workers; i++)
+		if (!server->threads[i].worker) {
+			*err = server->threads[i].err;
+			return err_wrap(err, "worker %u", i);
+		}
+	server->running = options->workers;
+	return 0;
+}
+
+/* --- start and end --- */
+
+/* The terminal sends these to the whole process group; only the supervisor takes them. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+	sigset_t none;
+
+	for (size_t i = 0; i < COUNT_OF(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int start_shared(struct server *server, struct err *err)
+{
+	struct gateway_shared *shared = mem_zalloc(1, sizeof(*shared));
+
+	if (!shared)
+		return err_set(err, ERR_MEMORY, "no memory for counters");
+	server->shared = shared;
+	shared->started_unix_s = clock_unix_s();
+	shared->limiter = limiter_new(LIMITER_KEYS, err);
+	if (!shared->limiter)
+		return -1;
+	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
+		return 0;
+	shared->access_log = access_log_new(&server->config->log, err);
+	return shared->access_log ? 0 : -1;
+}
+
+static int make_tickets(struct server *server, struct span inherited, struct err *err)
+{
+	struct err why;
+
+	server->tickets = tls_tickets_new(TICKET_ROTATE_S, err);
+	if (!server->tickets)
+		return -1;
+	if (inherited.len && tls_tickets_import(server->tickets, inherited, &why) < 0)
+		log_message(LOG_WARN, "server.tickets", "%s", why.message);
+	return 0;
+}
+
+/* Everything that takes privileges comes before confine_process, all threads after it. */
+static int start(struct server *server, const struct server_options *options, struct err *err)
+{
+	struct dns_options dns = {.entries_max = 0};
+
+	if (make_tickets(server, options->tickets, err) < 0)
+		return -1;
+	server->snapshot = snapshot_new(server->config, NULL, server->tickets, err);
+	if (!server->snapshot || confine_process(options->config_path, server->config, err) < 0)
+		return -1;
+	if (server->config->sandbox &&
+	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
+		return -1;
+	if (start_shared(server, err) < 0 || watchdog_start(0, err) < 0)
+		return -1;
+	server->loop = loop_new(err);
+	server->dns = server->loop ? dns_new(&dns, err) : NULL;
+	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
+	    start_threads(server, options, err) < 0)
+		return -1;
+	return watch_add(&server->watch, server->channel, on_channel, err);
+}
+
+static void finish(struct server *server)
+{
+	int64_t until_ms = clock_ms() + 2000;
+
+	for (unsigned i = 0; i < server->thread_count; i++) {
+		pthread_join(server->threads[i].thread, NULL);
+		mem_free(server->threads[i].fds);
+	}
+	mem_free(server->threads);
+	if (server->watch.fd >= 0)
+		watch_remove(&server->watch);
+	stop_refresher(server);
+	while (fiber_live_count() && clock_ms() < until_ms)
+		loop_step(server->loop, 10);
+	watchdog_stop();
+	dns_free(server->dns);
+	snapshot_unref(server->snapshot);
+	config_unref(server->config);
+	tls_tickets_unref(server->tickets);
+	access_log_free(server->shared->access_log);
+	limiter_free(server->shared->limiter);
+	mem_free(server->shared);
+	loop_free(server->loop);
+	sem_destroy(&server->started);
+}
+
+int server_process_main(const struct server_options *options)
+{
+	static struct server server;
+	struct err err = {.code = ERR_NONE};
+
+	ignore_signals();
+	pthread_setname_np(pthread_self(), "server");
+	server.config_path = options->config_path;
+	server.channel = options->channel;
+	server.watch.fd = -1;
+	server.config = config_ref(options->config);
+	sem_init(&server.started, 0, 0);
+	/* The process ends: the kernel frees what a half start leaves. */
+	if (start(&server, options, &err) < 0) {
+		log_message(LOG_ERROR, "server.start_failed", "%s", err.message);
+		return 1;
+	}
+	say(&server, CHANNEL_READY, SPAN_NONE);
+	loop_run(server.loop);
+	finish(&server);
+	log_message(LOG_INFO, "server.ended", "all connections have ended");
+	return 0;
+}
