@@ -808,7 +808,7 @@ static int session_new(struct h2_client *client)
 {
 	nghttp2_session_callbacks *callbacks = callbacks_new();
 	nghttp2_option *option = h2_wire_option_new();
-	nghttp2_mem mem = h2_wire_mem;
+	nghttp2_mem mem = h2_wire_memory(&client->wire);
 	int error = NGHTTP2_ERR_NOMEM;
 
 	if (callbacks && option) {

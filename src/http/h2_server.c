@@ -361,7 +361,8 @@ static void end_request_head(struct h2_exchange *ex, bool end_stream)
 	start_exchange(ex);
 }
 
-static void end_trailers(struct h2_exchange *ex)
+/* False when the request does not end in good order, which the exchange must not take for one. */
+static bool end_trailers(struct h2_exchange *ex)
 {
 	struct http_exchange *x = ex->x;
 	struct http_field *fields = NULL;
@@ -369,10 +370,11 @@ static void end_trailers(struct h2_exchange *ex)
 
 	if (h2_head_trailers(&ex->server->head, &fields, &count) != HTTP1_DONE) {
 		h2_stream_reset(&ex->st, NGHTTP2_PROTOCOL_ERROR);
-		return;
+		return false;
 	}
 	x->trailers = fields;
 	x->trailer_count = count;
+	return true;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
@@ -446,19 +448,20 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	}
 	if (!ex)
 		return 0;
-	if (end_stream)
-		ex->st.remote_ended = true;
 	if (frame->hd.type == NGHTTP2_HEADERS && s->head_of == ex) {
 		s->head_of = NULL;
 		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			end_request_head(ex, end_stream);
-		else
-			end_trailers(ex);
+		else if (!end_trailers(ex))
+			return 0;
 	} else if (frame->hd.type == NGHTTP2_DATA && ex->no_content && ex->st.in_bytes) {
 		h2_stream_reset(&ex->st, NGHTTP2_PROTOCOL_ERROR);
 	}
-	if (end_stream && ex->st.reader)
-		fiber_wake(ex->st.reader);
+	if (end_stream) {
+		ex->st.remote_ended = true;
+		if (ex->st.reader)
+			fiber_wake(ex->st.reader);
+	}
 	return 0;
 }
 
@@ -769,7 +772,7 @@ static int session_new(struct h2_server *s)
 	const struct http_limits *limits = limits_of(s);
 	nghttp2_session_callbacks *callbacks = callbacks_new();
 	nghttp2_option *option = h2_wire_option_new();
-	nghttp2_mem mem = h2_wire_mem;
+	nghttp2_mem mem = h2_wire_memory(&s->wire);
 	int error = NGHTTP2_ERR_NOMEM;
 
 	if (callbacks && option) {

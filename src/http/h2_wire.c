@@ -19,38 +19,87 @@ struct h2_block {
 
 #define BLOCK_ROOM (HTTP_BLOCK_BYTES - sizeof(struct h2_block))
 
-/* --- nghttp2's memory --- */
+/*
+ * --- nghttp2's memory ---
+ *
+ * Each session's is in a list and freed by that, never by nghttp2_session_del: when an allocation
+ * has failed in the middle of something, nghttp2 1.52 frees some objects twice at the end.
+ */
 
-static void *session_malloc(size_t size, void *data)
-{
-	(void)data;
-	return mem_alloc(size);
-}
-
-static void session_free(void *ptr, void *data)
-{
-	(void)data;
-	mem_free(ptr);
-}
-
-static void *session_calloc(size_t count, size_t size, void *data)
-{
-	(void)data;
-	return mem_zalloc(count, size);
-}
-
-static void *session_realloc(void *ptr, size_t size, void *data)
-{
-	(void)data;
-	return mem_realloc(ptr, size);
-}
-
-const nghttp2_mem h2_wire_mem = {
-	.malloc = session_malloc,
-	.free = session_free,
-	.calloc = session_calloc,
-	.realloc = session_realloc,
+struct h2_memory {
+	struct list node;
+	char bytes[];
 };
+
+static void *link_memory(struct h2_memory *memory, struct list *all)
+{
+	if (!memory)
+		return NULL;
+	list_push_back(all, &memory->node);
+	return memory->bytes;
+}
+
+static struct h2_memory *unlink_memory(void *ptr)
+{
+	struct h2_memory *memory = CONTAINER_OF(ptr, struct h2_memory, bytes);
+
+	list_remove(&memory->node);
+	return memory;
+}
+
+static void *session_malloc(size_t size, void *all)
+{
+	return link_memory(mem_alloc(sizeof(struct h2_memory) + size), all);
+}
+
+static void session_free(void *ptr, void *all)
+{
+	(void)all;
+	if (ptr)
+		mem_free(unlink_memory(ptr));
+}
+
+static void *session_calloc(size_t count, size_t size, void *all)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes))
+		return NULL;
+	return link_memory(mem_zalloc(1, sizeof(struct h2_memory) + bytes), all);
+}
+
+static void *session_realloc(void *ptr, size_t size, void *all)
+{
+	struct h2_memory *memory, *moved;
+
+	if (!ptr)
+		return session_malloc(size, all);
+	memory = unlink_memory(ptr);
+	moved = mem_realloc(memory, sizeof(*memory) + size);
+	if (!moved)
+		list_push_back(all, &memory->node);
+	return link_memory(moved, all);
+}
+
+nghttp2_mem h2_wire_memory(struct h2_wire *wire)
+{
+	return (nghttp2_mem){
+		.mem_user_data = &wire->memory,
+		.malloc = session_malloc,
+		.free = session_free,
+		.calloc = session_calloc,
+		.realloc = session_realloc,
+	};
+}
+
+static void free_session(struct h2_wire *wire)
+{
+	struct list *node;
+
+	wire->session = NULL;
+	while ((node = list_pop_front(&wire->memory)))
+		mem_free(list_entry(node, struct h2_memory, node));
+}
 
 /* --- blocks --- */
 
@@ -433,6 +482,7 @@ void h2_wire_init(struct h2_wire *wire, struct stream *stream,
 	*wire = (struct h2_wire){.stream = stream, .update = update};
 	deferred_init(&wire->flush, flush);
 	deferred_init(&wire->again, read_again);
+	list_init(&wire->memory);
 	list_init(&wire->room_waiters);
 	wire->progress_ms = loop_now_ms();
 	wire->input_ms = loop_now_ms();
@@ -442,8 +492,7 @@ void h2_wire_release(struct h2_wire *wire)
 {
 	loop_undefer(&wire->flush);
 	loop_undefer(&wire->again);
-	nghttp2_session_del(wire->session);
-	wire->session = NULL;
+	free_session(wire);
 	wire->broken = true;
 	free_blocks(wire->out_first);
 	wire->out_first = wire->out_last = NULL;

@@ -28,6 +28,7 @@ struct h2_block;
 struct h2_wire {
 	struct stream *stream;
 	nghttp2_session *session;
+	struct list memory; /* of the session */
 	/* Called in the loop after input or output, when the wire is broken or has nothing left. */
 	void (*update)(struct h2_wire *wire);
 	struct deferred flush;
@@ -72,7 +73,8 @@ struct h2_stream {
 /* Callbacks and options that both ends share; NULL when out of memory. */
 nghttp2_session_callbacks *h2_wire_callbacks_new(void) MUST_CHECK;
 nghttp2_option *h2_wire_option_new(void) MUST_CHECK;
-extern const nghttp2_mem h2_wire_mem;
+/* For the session; it ends with the wire. */
+nghttp2_mem h2_wire_memory(struct h2_wire *wire);
 
 /* The session is made by the caller afterwards, with the wire as user data. */
 void h2_wire_init(struct h2_wire *wire, struct stream *stream,
