@@ -111,6 +111,12 @@ static enum http1_result parse_method(struct http1_head *head, const char **at, 
 	const char *begin = *at;
 	const char *p = begin;
 
+	if (LIKELY(end - p >= 4 && memcmp(p, "GET ", 4) == 0)) {
+		head->method_name = span_of(begin, 3);
+		head->method = HTTP_METHOD_GET;
+		*at = p + 3;
+		return HTTP1_DONE;
+	}
 	while (p != end && http_byte_is_token((unsigned char)*p))
 		p++;
 	if (UNLIKELY(p == end))

@@ -91,6 +91,26 @@ static NOINLINE const char *odd_name_end(const char *at, const char *end)
 	return at;
 }
 
+/* Optional white space (RFC 9110 section 5.6.3); one space is the rule. */
+static inline const char *after_space(const char *at, const char *end)
+{
+	if (LIKELY(end - at >= 2 && at[0] == ' ' && (unsigned char)at[1] > ' '))
+		return at + 1;
+	while (at != end && (*at == ' ' || *at == '\t'))
+		at++;
+	return at;
+}
+
+/* `at` > `begin`; none at all is the rule. */
+static inline const char *before_space(const char *begin, const char *at)
+{
+	if (LIKELY((unsigned char)at[-1] > ' '))
+		return at;
+	while (at != begin && (at[-1] == ' ' || at[-1] == '\t'))
+		at--;
+	return at;
+}
+
 static inline enum http1_result field_line(struct http1_fields *f, const char *start,
 					   const char **at, const char *end)
 {
@@ -116,9 +136,7 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 	if (UNLIKELY(len == 0))
 		return HTTP1_BAD_FIELD;
 
-	value = colon + 1;
-	while (value != end && (*value == ' ' || *value == '\t'))
-		value++;
+	value = after_space(colon + 1, end);
 	stop = http_scan_value(start, value, end);
 	if (UNLIKELY(end - stop < 2)) {
 		if (stop == end || *stop == '\r')
@@ -128,8 +146,8 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 	if (UNLIKELY(stop[0] != '\r' || stop[1] != '\n'))
 		return HTTP1_BAD_FIELD;
 	*at = stop + 2;
-	while (stop != value && (stop[-1] == ' ' || stop[-1] == '\t'))
-		stop--;
+	if (LIKELY(stop != value))
+		stop = before_space(value, stop);
 
 	id = http_field_lookup_token(name, len);
 	if (id == HTTP_FIELD_OTHER && UNLIKELY(may_resemble_framing(name, len, odd)) &&
@@ -156,27 +174,25 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 enum http1_result http1_parse_fields(struct http1_fields *f, const char *start, const char **at,
 				     const char *end)
 {
-	struct http1_fields fields = *f; /* in registers, as far as they reach */
-	enum http1_result result = HTTP1_DONE;
+	/* Copies whose addresses nobody else has, so that they live in registers. */
+	struct http1_fields fields = *f;
+	const char *p = *at;
+	enum http1_result result = HTTP1_MORE;
 
-	for (;;) {
-		if (UNLIKELY(*at == end)) {
-			result = HTTP1_MORE;
+	while (LIKELY(p != end)) {
+		if (UNLIKELY(*p == '\r')) {
+			if (end - p < 2)
+				break;
+			result = p[1] == '\n' ? HTTP1_DONE : HTTP1_BAD_FIELD;
+			p += 2;
 			break;
 		}
-		if (**at == '\r') {
-			if (end - *at < 2)
-				result = HTTP1_MORE;
-			else if ((*at)[1] != '\n')
-				result = HTTP1_BAD_FIELD;
-			else
-				*at += 2;
-			break;
-		}
-		result = field_line(&fields, start, at, end);
+		result = field_line(&fields, start, &p, end);
 		if (UNLIKELY(result != HTTP1_DONE))
 			break;
+		result = HTTP1_MORE;
 	}
+	*at = p;
 	f->count = fields.count;
 	f->repeated = fields.repeated;
 	return result;

@@ -19,6 +19,12 @@ static inline bool http_byte_is_plain_name(unsigned char c)
 	       c == '-';
 }
 
+/* And '.': what nearly every host name consists of. */
+static inline bool http_byte_is_plain_host(unsigned char c)
+{
+	return http_byte_is_plain_name(c) || c == '.';
+}
+
 /* What a field value may hold (RFC 9110 section 5.5): no controls but HTAB, no DEL. */
 static inline bool http_byte_is_value(unsigned char c)
 {
@@ -75,6 +81,8 @@ static inline size_t http_scan_first(uint64_t mask)
 			   HTTP_SCAN_ALL(26)) &                                                \
 	 (http_scan_block)((b)-HTTP_SCAN_ALL('0') >= HTTP_SCAN_ALL(10)) &                      \
 	 (http_scan_block)((b) != HTTP_SCAN_ALL('-')))
+#define HTTP_SCAN_NOT_PLAIN_HOST(b)                                                            \
+	(HTTP_SCAN_NOT_PLAIN_NAME(b) & (http_scan_block)((b) != HTTP_SCAN_ALL('.')))
 #define HTTP_SCAN_NOT_VALUE(b)                                                                 \
 	(((http_scan_block)((b) < HTTP_SCAN_ALL(0x20)) &                                       \
 	  (http_scan_block)((b) != HTTP_SCAN_ALL('\t'))) |                                     \
@@ -109,6 +117,14 @@ static inline const char *http_scan_name(const char *start, const char *at, cons
 {
 	HTTP_SCAN_WIDE(at, end, start, HTTP_SCAN_NOT_PLAIN_NAME);
 	while (at != end && http_byte_is_plain_name((unsigned char)*at))
+		at++;
+	return at;
+}
+
+static inline const char *http_scan_host(const char *start, const char *at, const char *end)
+{
+	HTTP_SCAN_WIDE(at, end, start, HTTP_SCAN_NOT_PLAIN_HOST);
+	while (at != end && http_byte_is_plain_host((unsigned char)*at))
 		at++;
 	return at;
 }

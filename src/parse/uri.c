@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "base/compiler.h"
+#include "parse/http_scan.h"
 
 /* What a byte is in a path and in a query. One table, so that one load answers both. */
 enum {
@@ -261,12 +262,12 @@ enum uri_result uri_normalize(struct span target, char *scratch, size_t scratch_
 			      struct span *path, struct span *query)
 {
 	struct path_writer writer = {.out = scratch};
-	const char *end = target.ptr + target.len;
-	const char *p;
+	const char *p, *end;
 	enum uri_result result;
 
 	if (target.len == 0 || target.ptr[0] != '/')
 		return URI_BAD_BYTE;
+	end = target.ptr + target.len;
 	p = plain_path(target.ptr, end);
 	if (LIKELY(p == end || *p == '?')) {
 		*path = span_of(target.ptr, (size_t)(p - target.ptr));
@@ -305,10 +306,11 @@ const char *uri_result_text(enum uri_result result)
 
 enum uri_result uri_decode(struct span s, bool form, char *to, size_t *len)
 {
-	const char *end = s.ptr + s.len;
+	const char *p = s.ptr;
+	const char *end = s.len ? p + s.len : p;
 	size_t n = 0;
 
-	for (const char *p = s.ptr; p != end; p++) {
+	for (; p != end; p++) {
 		if (*p == '%') {
 			int value = escape_value(p, end);
 
@@ -354,36 +356,44 @@ static size_t ip_literal_len(struct span s)
 	return close + 1;
 }
 
-static bool parse_port(struct span text, unsigned *port)
+/* 1 to 65535, without leading zeros. */
+static bool parse_port(const char *p, const char *end, unsigned *port)
 {
-	uint64_t value;
+	unsigned value = 0;
 
-	if (text.len == 0 || text.len > 5 || text.ptr[0] == '0' || !span_to_u64(text, &value) ||
-	    value > 65535)
+	if (p == end || end - p > 5 || *p == '0')
 		return false;
-	*port = (unsigned)value;
-	return true;
+	for (; p != end; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		value = value * 10 + (unsigned)(*p - '0');
+	}
+	*port = value;
+	return value <= 65535;
 }
 
 bool uri_split_authority(struct span authority, struct span *host, unsigned *port)
 {
 	const size_t host_max = 255;
-	size_t len = 0;
+	const char *p = authority.ptr, *end;
+	size_t len;
 
 	*port = 0;
-	if (authority.len > 0 && authority.ptr[0] == '[') {
-		len = ip_literal_len(authority);
+	if (authority.len == 0)
+		return false;
+	end = p + authority.len;
+	if (*p == '[') {
+		p += ip_literal_len(authority);
 	} else {
-		while (len < authority.len && (class_of(authority.ptr[len]) & HOST_PLAIN))
-			len++;
+		p = http_scan_host(p, p, end);
+		while (UNLIKELY(p != end && (class_of(*p) & HOST_PLAIN)))
+			p++;
 	}
+	len = (size_t)(p - authority.ptr);
 	if (len == 0 || len > host_max)
 		return false;
 	*host = span_of(authority.ptr, len);
-	if (len == authority.len)
-		return true;
-	return authority.ptr[len] == ':' &&
-	       parse_port(span_slice(authority, len + 1, authority.len), port);
+	return p == end || (*p == ':' && parse_port(p + 1, end, port));
 }
 
 /* Every byte may stand in a path, escapes are whole; nothing is normalised. */

@@ -163,6 +163,9 @@ static void wide_scans_agree_with_a_simple_loop(void **state)
 					assert_int_equal(http_scan_name(bytes, at, end) - at,
 							 scalar(at, len - from,
 								http_byte_is_plain_name));
+					assert_int_equal(http_scan_host(bytes, at, end) - at,
+							 scalar(at, len - from,
+								http_byte_is_plain_host));
 					assert_int_equal(
 						http_scan_value(bytes, at, end) - at,
 						scalar(at, len - from, http_byte_is_value));

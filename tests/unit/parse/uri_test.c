@@ -197,6 +197,8 @@ static void decoding_takes_every_escape(void **state)
 	assert_true(span_eq(span_of(to, len), SPAN("a+b c")));
 	assert_int_equal(uri_decode(SPAN(""), true, to, &len), URI_OK);
 	assert_int_equal(len, 0);
+	assert_int_equal(uri_decode(SPAN_NONE, true, to, &len), URI_OK);
+	assert_int_equal(len, 0);
 	assert_int_equal(uri_decode(SPAN("a%2"), true, to, &len), URI_BAD_ESCAPE);
 	assert_int_equal(uri_decode(SPAN("%x0"), true, to, &len), URI_BAD_ESCAPE);
 }
@@ -261,6 +263,7 @@ static void absolute_uris_of_a_configuration_are_split(void **state)
 	assert_true(span_eq(parts.path, SPAN("/")) && span_eq(parts.query, SPAN("b")));
 	assert_int_equal(parts.port, 80);
 	assert_false(uri_parse_absolute(SPAN(""), &parts));
+	assert_false(uri_parse_absolute(SPAN_NONE, &parts));
 	assert_false(uri_parse_absolute(SPAN("a.example"), &parts));
 	assert_false(uri_parse_absolute(SPAN("ftp://a"), &parts));
 	assert_false(uri_parse_absolute(SPAN("http:a"), &parts));
