@@ -195,7 +195,8 @@ static void on_export(struct server *server)
 	struct secret keys = SECRET_NONE;
 
 	if (tls_tickets_export(server->tickets, &keys) < 0)
-		log_message(LOG_WARN, "server.tickets", "session ticket keys cannot be passed on");
+		log_message(LOG_WARN, "server.tickets",
+			    "session ticket keys cannot be passed on");
 	say(server, CHANNEL_TICKETS, secret_span(&keys));
 	secret_release(&keys);
 }
@@ -334,7 +335,8 @@ static int start_threads(struct server *server, const struct server_options *opt
 /* The terminal sends these to the whole process group; only the supervisor takes them. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+	static const int ignored[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGTERM,
+				      SIGUSR1, SIGUSR2, SIGPIPE};
 	sigset_t none;
 
 	for (size_t i = 0; i < COUNT_OF(ignored); i++)

@@ -173,8 +173,7 @@ static int open_entry(struct sockets *sockets, const struct config_listen *liste
 		      unsigned workers, struct err *err)
 {
 	bool many = listen->reuse_port && workers > 1 && !listen->address.unix_path.len;
-	struct listener_options options = {.reuse_port = many,
-					   .backlog = (int)listen->backlog};
+	struct listener_options options = {.reuse_port = many, .backlog = (int)listen->backlog};
 	struct span text = listen->address.text;
 	struct net_address address;
 	size_t have;
@@ -318,8 +317,7 @@ int sockets_describe(const struct sockets *sockets, struct buf *out)
 	for (size_t i = 0; i < sockets->count; i++)
 		if (sockets->at[i].text)
 			buf_printf(out, "%d %c %s\n", sockets->at[i].fd,
-				   sockets->at[i].opened_here ? 'y' : 'n',
-				   sockets->at[i].text);
+				   sockets->at[i].opened_here ? 'y' : 'n', sockets->at[i].text);
 	return buf_failed(out) ? -1 : 0;
 }
 

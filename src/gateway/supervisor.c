@@ -461,7 +461,8 @@ static void reopen_logs(struct supervisor *s)
 static void upgrade(struct supervisor *s)
 {
 	if (s->stopping || s->successor.pid || s->next || !supervisor_child(s, CHILD_SERVING))
-		log_message(LOG_WARN, "upgrade.ignored", "not while something else is changing");
+		log_message(LOG_WARN, "upgrade.ignored",
+			    "not while something else is changing");
 	else
 		upgrade_start(s);
 }
@@ -483,7 +484,8 @@ static void on_signals(struct supervisor *s)
 
 static int take_signals(struct supervisor *s, struct err *err)
 {
-	static const int taken[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD};
+	static const int taken[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+				    SIGUSR1, SIGUSR2, SIGCHLD};
 	sigset_t set;
 
 	sigemptyset(&set);

@@ -185,9 +185,8 @@ static int start_program(struct supervisor *s, struct buf *line, struct buf *des
 		close(ends[0]);
 		return err_set_errno(err, errno, "fork");
 	}
-	s->successor = (struct successor){.pid = pid,
-					  .ready_fd = ends[0],
-					  .kill_at_ms = clock_ms() + READY_WITHIN_MS};
+	s->successor = (struct successor){
+		.pid = pid, .ready_fd = ends[0], .kill_at_ms = clock_ms() + READY_WITHIN_MS};
 	return 0;
 }
 
