@@ -23,7 +23,7 @@ struct span {
 	}
 #define SPAN_NONE ((struct span){NULL, 0})
 /* printf("%.*s", SPAN_ARG(s)) */
-#define SPAN_ARG(s) (int)((s).len > 0x7fffffff ? 0x7fffffff : (s).len), ((s).ptr ? (s).ptr : "")
+#define SPAN_ARG(s) (int)((s).len > 0x7fffffff ? 0x7fffffff : (s).len), ((s).len ? (s).ptr : "")
 
 static inline struct span span_of(const void *ptr, size_t len)
 {
