@@ -394,6 +394,8 @@ static int start(struct server *server, const struct server_options *options, st
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
 	    start_threads(server, options, err) < 0)
 		return -1;
+	/* A socket that stayed open here would queue connections that nobody accepts. */
+	sockets_release(options->sockets, false);
 	return watch_add(&server->watch, server->channel, on_channel, err);
 }
 

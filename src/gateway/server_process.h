@@ -8,7 +8,7 @@
 struct server_options {
 	const char *config_path;
 	struct config *config; /* a reference is taken */
-	const struct sockets *sockets;
+	struct sockets *sockets; /* closed when the workers have their own duplicates */
 	unsigned workers;
 	int channel; /* to the supervisor; its end drains the server */
 	struct span tickets; /* exported keys to go on with; may be empty */
