@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sys/random.h>
 
+#include "base/hex.h"
+
 struct rand_buffer {
 	unsigned char bytes[512];
 	size_t left;
@@ -75,17 +77,14 @@ uint64_t rand_below(uint64_t bound)
 
 void rand_hex(char *to, size_t bytes)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char raw[64];
 
 	while (bytes) {
 		size_t n = bytes < sizeof(raw) ? bytes : sizeof(raw);
 
 		rand_bytes(raw, n);
-		for (size_t i = 0; i < n; i++) {
-			*to++ = digits[raw[i] >> 4];
-			*to++ = digits[raw[i] & 15];
-		}
+		hex_encode(to, raw, n);
+		to += 2 * n;
 		bytes -= n;
 	}
 }

@@ -37,7 +37,7 @@ struct exchange {
 	struct address client; /* behind trusted proxies */
 	bool from_trusted_proxy;
 	bool secure; /* the client's connection, or what a trusted proxy says of it */
-	struct span host; /* without port */
+	struct span host; /* without port where routes name hosts, else as sent */
 	struct span path; /* normalised */
 	struct span query;
 	const struct snapshot_route *route;

@@ -1,6 +1,7 @@
 /* admit: who is asking (behind trusted proxies), and is the request well formed at all. */
 #include <netinet/in.h>
 
+#include "base/hex.h"
 #include "gateway/exchange.h"
 #include "parse/forwarded.h"
 
@@ -54,14 +55,12 @@ static void trust_proxy(struct exchange *e)
 		e->secure = span_eq_nocase(proto, SPAN("https"));
 }
 
-static void put_hex(char *to, uint64_t value)
+static void make_request_id(struct exchange *e)
 {
-	static const char digits[] = "0123456789abcdef";
+	uint64_t random[2] = {worker_random(e->worker), worker_random(e->worker)};
 
-	for (int i = 15; i >= 0; i--) {
-		to[i] = digits[value & 15];
-		value >>= 4;
-	}
+	hex_encode(e->id, random, sizeof(random));
+	e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
 }
 
 static bool is_plain_id(struct span id)
@@ -84,9 +83,7 @@ static void choose_request_id(struct exchange *e)
 		e->request_id = sent;
 		return;
 	}
-	put_hex(e->id, worker_random(e->worker));
-	put_hex(e->id + 16, worker_random(e->worker));
-	e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
+	make_request_id(e);
 }
 
 enum phase_result phase_admit(struct exchange *e)
@@ -96,9 +93,7 @@ enum phase_result phase_admit(struct exchange *e)
 	e->client = exchange_peer_address(&x->peer->address);
 	e->secure = x->peer->ssl != NULL;
 	if (x->malformed_status) {
-		put_hex(e->id, worker_random(e->worker));
-		put_hex(e->id + 16, worker_random(e->worker));
-		e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
+		make_request_id(e);
 		e->reason = "malformed";
 		return answer_problem(e, x->malformed_status, "malformed-request",
 				      x->malformed);

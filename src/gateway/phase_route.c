@@ -160,7 +160,10 @@ enum phase_result phase_route(struct exchange *e)
 	normal = uri_normalize(head->target, scratch, head->target.len, &e->path, &e->query);
 	if (normal != URI_OK)
 		return refuse_target(e, normal);
-	if (!uri_split_authority(head->authority, &e->host, &port))
+	/* The parser has checked the authority; without routes for hosts nobody asks for the name. */
+	e->host = head->authority;
+	if (router_has_hosts(e->snapshot->router) &&
+	    !uri_split_authority(head->authority, &e->host, &port))
 		e->host = SPAN("");
 	result = router_find(e->snapshot->router, e->host, e->path, head->method,
 			     head->method_name, &route, &allowed);

@@ -284,6 +284,11 @@ void router_free(struct router *r)
 	mem_free(r);
 }
 
+bool router_has_hosts(const struct router *r)
+{
+	return r->host_count != 0;
+}
+
 struct search {
 	const struct router *router;
 	enum http_method method;

@@ -20,6 +20,9 @@ struct router *router_new(const struct config_route *routes, size_t count,
 			  struct err *err) MUST_CHECK;
 void router_free(struct router *router);
 
+/* Some route names hosts. */
+bool router_has_hosts(const struct router *router);
+
 enum router_result { ROUTER_FOUND, ROUTER_NO_PATH, ROUTER_NO_METHOD };
 
 /*

@@ -1,6 +1,8 @@
 /* traceparent.c - W3C Trace Context. */
 #include "parse/traceparent.h"
 
+#include "base/hex.h"
+
 #define TRACESTATE_MAX_BYTES 512
 #define TRACESTATE_MAX_MEMBERS 32
 
@@ -27,13 +29,8 @@ static bool read_hex(const char *text, unsigned char *to, size_t count)
 
 static char *write_hex(char *to, const unsigned char *bytes, size_t count)
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < count; i++) {
-		*to++ = digits[bytes[i] >> 4];
-		*to++ = digits[bytes[i] & 15];
-	}
-	return to;
+	hex_encode(to, bytes, count);
+	return to + 2 * count;
 }
 
 static bool all_zero(const unsigned char *bytes, size_t count)

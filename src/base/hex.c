@@ -1,0 +1,20 @@
+#include "base/hex.h"
+
+#define PAIR(high, low) high, low
+#define ROW(high)                                                                              \
+	PAIR(high, '0'), PAIR(high, '1'), PAIR(high, '2'), PAIR(high, '3'), PAIR(high, '4'),   \
+		PAIR(high, '5'), PAIR(high, '6'), PAIR(high, '7'), PAIR(high, '8'),            \
+		PAIR(high, '9'), PAIR(high, 'a'), PAIR(high, 'b'), PAIR(high, 'c'),            \
+		PAIR(high, 'd'), PAIR(high, 'e'), PAIR(high, 'f')
+
+static const char pairs[512] = {ROW('0'), ROW('1'), ROW('2'), ROW('3'), ROW('4'), ROW('5'),
+				ROW('6'), ROW('7'), ROW('8'), ROW('9'), ROW('a'), ROW('b'),
+				ROW('c'), ROW('d'), ROW('e'), ROW('f')};
+
+void hex_encode(char *to, const void *bytes, size_t len)
+{
+	const unsigned char *from = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		memcpy(to + 2 * i, pairs + 2 * from[i], 2);
+}
