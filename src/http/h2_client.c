@@ -80,6 +80,14 @@ static struct h2_call *call_of(struct http_call *call)
 	return CONTAINER_OF(call, struct h2_call, call);
 }
 
+/* The call of a stream, which may have been released. */
+static struct h2_call *call_of_id(nghttp2_session *session, int32_t id)
+{
+	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
+
+	return st ? CONTAINER_OF(st, struct h2_call, st) : NULL;
+}
+
 static struct h2_client *client_of(struct h2_wire *wire)
 {
 	return CONTAINER_OF(wire, struct h2_client, wire);
@@ -217,7 +225,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 			    void *user_data)
 {
 	struct h2_client *client = client_of(user_data);
-	struct h2_call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct h2_call *c = call_of_id(session, frame->hd.stream_id);
 
 	h2_head_release(&client->head);
 	client->head_of = NULL;
@@ -335,7 +343,7 @@ static void on_settings(struct h2_client *client)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
 	struct h2_client *client = client_of(user_data);
-	struct h2_call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct h2_call *c = call_of_id(session, frame->hd.stream_id);
 
 	switch (frame->hd.type) {
 	case NGHTTP2_SETTINGS:
@@ -365,7 +373,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 			   void *user_data)
 {
 	struct h2_client *client = client_of(user_data);
-	struct h2_call *c = nghttp2_session_get_stream_user_data(session, id);
+	struct h2_call *c = call_of_id(session, id);
 
 	if (!c)
 		return 0;
@@ -463,7 +471,7 @@ static enum io_result submit(struct h2_call *c, const struct http_request_head *
 		return IO_FAILED;
 	}
 	id = nghttp2_submit_request(client->wire.session, NULL, nv, count, end ? NULL : &source,
-				    c);
+				    &c->st);
 	if (id < 0) {
 		if (nghttp2_is_fatal(id))
 			h2_wire_break(&client->wire, NGHTTP2_INTERNAL_ERROR);

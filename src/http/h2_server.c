@@ -62,6 +62,13 @@ static struct h2_server *server_of(struct h2_wire *wire)
 	return CONTAINER_OF(wire, struct h2_server, wire);
 }
 
+static struct h2_exchange *exchange_of_id(nghttp2_session *session, int32_t id)
+{
+	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
+
+	return st ? CONTAINER_OF(st, struct h2_exchange, st) : NULL;
+}
+
 static struct h2_exchange *exchange_of(const struct http_exchange *x)
 {
 	return x->state;
@@ -382,7 +389,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
 	struct h2_server *s = server_of(user_data);
 	int32_t id = frame->hd.stream_id;
-	struct h2_exchange *ex = nghttp2_session_get_stream_user_data(session, id);
+	struct h2_exchange *ex = exchange_of_id(session, id);
 
 	h2_head_release(&s->head);
 	s->head_of = NULL;
@@ -436,8 +443,7 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
-	struct h2_exchange *ex =
-		nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct h2_exchange *ex = exchange_of_id(session, frame->hd.stream_id);
 	bool end_stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
 	switch (frame->hd.type) {
@@ -480,7 +486,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 			   void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
-	struct h2_exchange *ex = nghttp2_session_get_stream_user_data(session, id);
+	struct h2_exchange *ex = exchange_of_id(session, id);
 	int result = 0;
 
 	if (!ex)
@@ -656,7 +662,7 @@ static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
 	if (!ex)
 		return NULL;
 	ex->x = http_exchange_new(s->base, &h2_ops);
-	if (!ex->x || nghttp2_session_set_stream_user_data(s->wire.session, id, ex) < 0) {
+	if (!ex->x || nghttp2_session_set_stream_user_data(s->wire.session, id, &ex->st) < 0) {
 		if (ex->x)
 			http_exchange_free(ex->x);
 		mem_free(ex);

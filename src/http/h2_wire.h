@@ -45,7 +45,7 @@ struct h2_wire {
 	uint32_t broken_code;
 };
 
-/* One stream's part in it; embedded in what the server or client keeps for it. */
+/* One stream's part in it, and nghttp2's user data of the stream. */
 struct h2_stream {
 	struct h2_wire *wire;
 	int32_t id;
