@@ -27,6 +27,7 @@ struct provider {
 	struct key_set *keys; /* NULL: none yet */
 	struct key_refresher *refresher; /* NULL: nobody keeps it fresh */
 	struct list waiters; /* struct key_waiter */
+	size_t waiter_count;
 	int64_t refetched_ms; /* because of an unknown kid; clock_ms */
 	bool refetched_once;
 };

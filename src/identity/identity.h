@@ -188,7 +188,7 @@ enum auth_reason {
 	AUTH_REASON_NOT_BOUND, /* bound to another certificate or key (RFC 8705, RFC 9449) */
 	AUTH_REASON_UNKNOWN_API_KEY,
 	AUTH_REASON_UNKNOWN_CERTIFICATE, /* verified, but mapped to nobody */
-	AUTH_REASON_UNUSABLE_CERTIFICATE,
+	AUTH_REASON_UNUSABLE_CERTIFICATE, /* TLS_PEER_UNUSABLE: never set here, for callers */
 	AUTH_REASON_NO_KEYS, /* no key set could be fetched yet */
 	AUTH_REASON_INTROSPECTION_FAILED,
 	AUTH_REASON_TIMEOUT,

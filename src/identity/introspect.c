@@ -11,6 +11,8 @@
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 #define CONNECTIONS_MAX 32
 #define IDLE_TIMEOUT_MS 30000
+/* Questions of one worker at a time, most of them waiting for a connection. */
+#define QUESTIONS_MAX 1024
 #define LOG_INTERVAL_MS 1000
 
 /* A worker's client of one provider's endpoint. */
@@ -302,13 +304,17 @@ struct verdict introspect(struct auth_worker *worker, struct authenticator *a,
 		if (follow(other, deadline_ms, &verdict))
 			return verdict;
 	}
+	if (worker->introspection_count >= QUESTIONS_MAX)
+		return verdict_unavailable(AUTH_REASON_INTROSPECTION_FAILED);
 	list_init(&q.followers);
 	list_push_back(&worker->introspections, &q.node);
+	worker->introspection_count++;
 	verdict = ask_and_read(worker, a, provider, token, deadline_ms);
 	verdict.max_age_ms = (int64_t)provider->config->introspection->cache_ttl_ms;
 	if (!verdict.max_age_ms)
 		verdict.keep = false;
 	list_remove(&q.node);
+	worker->introspection_count--;
 	tell_followers(&q, &verdict);
 	return verdict;
 }

@@ -11,6 +11,9 @@
 #define KEY_SET_BYTES_MAX ((size_t)1024 * 1024)
 #define FETCH_TIMEOUT_MS 10000
 #define RETRY_FIRST_MS 1000
+/* Fibers that wait for one provider; more are refused at once, so that a flood of tokens with
+ * made-up key ids holds no more memory than this while the issuer is slow. */
+#define WAITERS_MAX 1024
 
 /* A fiber of a worker that waits. Belongs to its thread; listed and posted by others. */
 struct key_waiter {
@@ -54,14 +57,17 @@ static void on_keys(struct loop_message *message)
 }
 
 /* Takes the waiter back after a wait that ended by itself. */
-static void give_up(struct authenticator *a, struct key_waiter *waiter)
+static void give_up(struct authenticator *a, struct provider *provider,
+		    struct key_waiter *waiter)
 {
 	bool posted;
 
 	pthread_mutex_lock(&a->lock);
 	posted = waiter->posted;
-	if (!posted)
+	if (!posted) {
 		list_remove(&waiter->node);
+		provider->waiter_count--;
+	}
 	pthread_mutex_unlock(&a->lock);
 	if (posted && !waiter->come)
 		waiter->abandoned = true;
@@ -98,7 +104,7 @@ static bool ask_for_keys(struct authenticator *a, struct provider *provider, boo
 		       now_ms - provider->refetched_ms <
 			       (int64_t)provider->config->jwks_min_refetch_ms;
 
-	if (!refresher)
+	if (!refresher || provider->waiter_count >= WAITERS_MAX)
 		return false;
 	*fetch = unknown_kid ? refresher->started + 1 : 0;
 	if (!unknown_kid || refresher->wanted)
@@ -125,8 +131,10 @@ enum key_wait provider_wait_keys(struct authenticator *a, struct provider *provi
 	waiter->fiber = fiber_self();
 	pthread_mutex_lock(&a->lock);
 	coming = ask_for_keys(a, provider, unknown_kid, &waiter->fetch);
-	if (coming)
+	if (coming) {
 		list_push_back(&provider->waiters, &waiter->node);
+		provider->waiter_count++;
+	}
 	pthread_mutex_unlock(&a->lock);
 	if (!coming) {
 		mem_free(waiter);
@@ -138,7 +146,7 @@ enum key_wait provider_wait_keys(struct authenticator *a, struct provider *provi
 		mem_free(waiter);
 		return KEY_WAIT_DONE;
 	}
-	give_up(a, waiter);
+	give_up(a, provider, waiter);
 	return wake == FIBER_CANCELLED ? KEY_WAIT_CANCELLED : KEY_WAIT_TIMEOUT;
 }
 
@@ -151,6 +159,7 @@ static void wake_waiters(struct provider *provider, uint64_t fetch)
 		if (waiter->fetch > fetch)
 			continue;
 		list_remove(&waiter->node);
+		provider->waiter_count--;
 		waiter->posted = true;
 		loop_post(waiter->loop, &waiter->message);
 	}

@@ -144,11 +144,6 @@ void role_table_unref(struct role_table *table)
 	mem_free(table);
 }
 
-size_t role_table_count(const struct role_table *table)
-{
-	return table->count;
-}
-
 const struct role *role_table_find(const struct role_table *table, struct span name)
 {
 	return map_get(&table->by_name, name);

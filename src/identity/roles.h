@@ -23,7 +23,6 @@ struct role_table *role_table_new(const struct config *cfg, struct err *err) MUS
 struct role_table *role_table_ref(struct role_table *table);
 /* NULL is allowed. */
 void role_table_unref(struct role_table *table);
-size_t role_table_count(const struct role_table *table);
 /* NULL when there is none of that name. */
 const struct role *role_table_find(const struct role_table *table, struct span name);
 

@@ -18,6 +18,7 @@ struct auth_worker {
 	int64_t (*now_unix_s)(void);
 	struct list introspectors; /* struct introspector: clients of endpoints */
 	struct list introspections; /* struct introspection: under way */
+	size_t introspection_count;
 	struct auth_worker_stats stats;
 };
 
