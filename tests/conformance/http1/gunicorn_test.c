@@ -42,15 +42,15 @@ static int hex_digit(char c)
 /* The byte that the escape at text[i] stands for; *used is its length. -1: no escape. */
 static int escape(struct span text, size_t i, size_t *used)
 {
-	static const char letters[] = "rnt0", bytes[] = "\r\n\t\0";
-	const char *letter;
-
 	if (text.ptr[i] != '\\' || i + 1 >= text.len)
 		return -1;
-	letter = memchr(letters, text.ptr[i + 1], 4);
 	*used = 2;
-	if (letter)
-		return bytes[letter - letters];
+	switch (text.ptr[i + 1]) {
+	case 'r': return '\r';
+	case 'n': return '\n';
+	case 't': return '\t';
+	case '0': return '\0';
+	}
 	if (text.ptr[i + 1] != 'x' || i + 3 >= text.len)
 		return -1;
 	*used = 4;
