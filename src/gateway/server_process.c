@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/access_log.h"
+#include "gateway/admin.h"
 #include "gateway/channel.h"
 #include "gateway/worker.h"
 #include "io/sandbox.h"
@@ -47,6 +48,8 @@ struct server {
 	struct gateway_shared *shared;
 	struct dns *dns;
 	struct refresher *refresher;
+	struct admin *admin;	  /* NULL: none */
+	struct metrics **metrics; /* the workers', for the admin listener */
 	struct server_thread *threads;
 	unsigned thread_count;
 	unsigned running;
@@ -139,6 +142,8 @@ static int reload(struct server *server, struct err *err)
 	config_unref(server->config);
 	server->snapshot = snapshot;
 	server->config = cfg;
+	if (server->admin)
+		admin_use_snapshot(server->admin, snapshot);
 	log_setup(STDERR_FILENO, cfg->log.level, cfg->log.format);
 	return 0;
 }
@@ -158,6 +163,8 @@ static void drain(struct server *server, int64_t timeout_ms)
 	if (server->draining)
 		return;
 	server->draining = true;
+	if (server->admin)
+		admin_drain(server->admin);
 	log_message(LOG_INFO, "server.draining", "within %lld ms", (long long)timeout_ms);
 	for (unsigned i = 0; i < server->thread_count; i++)
 		if (worker_post_drain(server->threads[i].worker, timeout_ms) < 0) {
@@ -374,6 +381,25 @@ static int make_tickets(struct server *server, struct span inherited, struct err
 	return 0;
 }
 
+static int start_admin(struct server *server, struct err *err)
+{
+	struct admin_options options = {.config = &server->config->admin,
+					.metrics_count = server->thread_count,
+					.shared = server->shared,
+					.snapshot = server->snapshot};
+
+	if (!server->config->admin.enabled)
+		return 0;
+	server->metrics = mem_zalloc(server->thread_count, sizeof(struct metrics *));
+	if (!server->metrics)
+		return err_set(err, ERR_MEMORY, "no memory for metrics");
+	for (unsigned i = 0; i < server->thread_count; i++)
+		server->metrics[i] = server->threads[i].worker->metrics;
+	options.metrics = server->metrics;
+	server->admin = admin_start(&options, err);
+	return server->admin ? 0 : -1;
+}
+
 /* Everything that takes privileges comes before confine_process, all threads after it. */
 static int start(struct server *server, const struct server_options *options, struct err *err)
 {
@@ -392,7 +418,7 @@ static int start(struct server *server, const struct server_options *options, st
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
-	    start_threads(server, options, err) < 0)
+	    start_threads(server, options, err) < 0 || start_admin(server, err) < 0)
 		return -1;
 	/* A socket that stayed open here would queue connections that nobody accepts. */
 	sockets_release(options->sockets, false);
@@ -410,6 +436,8 @@ static void finish(struct server *server)
 	mem_free(server->threads);
 	if (server->watch.fd >= 0)
 		watch_remove(&server->watch);
+	admin_free(server->admin);
+	mem_free(server->metrics);
 	stop_refresher(server);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);

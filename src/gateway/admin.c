@@ -1,0 +1,260 @@
+#include "gateway/admin.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "io/net_address.h"
+#include "parse/uri.h"
+
+#define BODY_MAX ((size_t)16 << 20)
+#define ANSWER_TIMEOUT_MS 10000
+
+struct admin {
+	struct listener listener;
+	struct http_server server;
+	struct snapshot *snapshot;
+	struct metrics *const *metrics;
+	size_t metrics_count;
+	const struct gateway_shared *shared;
+	bool loopback;
+	bool draining;
+};
+
+static void answer(struct http_exchange *x, unsigned status, struct span type, struct span body)
+{
+	struct http_field fields[] = {
+		{SPAN("content-type"), type, HTTP_FIELD_CONTENT_TYPE},
+		{SPAN("cache-control"), SPAN("no-store"), HTTP_FIELD_CACHE_CONTROL},
+		{SPAN("x-content-type-options"), SPAN("nosniff"),
+		 HTTP_FIELD_X_CONTENT_TYPE_OPTIONS},
+		{SPAN("allow"), SPAN("GET, HEAD"), HTTP_FIELD_ALLOW},
+	};
+	struct http_response response = {.status = status,
+					 .fields = fields,
+					 .field_count = status == 405 ? 4 : 3,
+					 .content_length = (int64_t)body.len};
+
+	/* A client that does not take the answer is closed by the connection. */
+	http_respond(x, &response, body, loop_deadline_ms(ANSWER_TIMEOUT_MS));
+}
+
+static void answer_problem(struct http_exchange *x, unsigned status, struct span type,
+			   struct span detail)
+{
+	struct span body = arena_printf(
+		&x->arena,
+		"{\"type\":\"urn:sallyport:problem:%.*s\",\"title\":\"%.*s\",\"status\":%u,"
+		"\"detail\":\"%.*s\"}\n",
+		SPAN_ARG(type), SPAN_ARG(http_reason_phrase(status)), status, SPAN_ARG(detail));
+
+	answer(x, status, SPAN("application/problem+json"), body);
+}
+
+static void answer_buf(struct http_exchange *x, struct span type, struct buf *body)
+{
+	if (buf_failed(body))
+		answer_problem(x, 503, SPAN("out-of-memory"), SPAN("no memory for the answer"));
+	else
+		answer(x, 200, type, buf_span(body));
+	buf_release(body);
+}
+
+/* Resident pages, the second number of statm. */
+static uint64_t resident_bytes(void)
+{
+	unsigned long long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*s %llu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void print_process(const struct admin *admin, struct buf *out)
+{
+	struct authenticator_stats stats = {0};
+
+	authenticator_read_stats(admin->snapshot->authenticator, &stats);
+	buf_printf(
+		out,
+		"# HELP sallyport_build_info The version that runs.\n"
+		"# TYPE sallyport_build_info gauge\n"
+		"sallyport_build_info{version=\"" SALLYPORT_VERSION "\"} 1\n"
+		"# HELP process_start_time_seconds When the server process started.\n"
+		"# TYPE process_start_time_seconds gauge\n"
+		"process_start_time_seconds %lld\n"
+		"# HELP process_resident_memory_bytes Resident memory.\n"
+		"# TYPE process_resident_memory_bytes gauge\n"
+		"process_resident_memory_bytes %llu\n"
+		"# HELP sallyport_config_generation Configurations loaded so far.\n"
+		"# TYPE sallyport_config_generation gauge\n"
+		"sallyport_config_generation %llu\n"
+		"# HELP sallyport_key_set_refreshes_total Key sets read or fetched.\n"
+		"# TYPE sallyport_key_set_refreshes_total counter\n"
+		"sallyport_key_set_refreshes_total{result=\"ok\"} %llu\n"
+		"sallyport_key_set_refreshes_total{result=\"error\"} %llu\n",
+		(long long)admin->shared->started_unix_s, (unsigned long long)resident_bytes(),
+		(unsigned long long)admin->snapshot->generation,
+		(unsigned long long)stats.refreshes, (unsigned long long)stats.refresh_errors);
+}
+
+static void answer_metrics(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	if (admin->draining) {
+		answer_problem(x, 503, SPAN("draining"), SPAN("the server is ending"));
+		return;
+	}
+	buf_init(&body, BODY_MAX);
+	metrics_print(admin->metrics, admin->metrics_count, &body);
+	print_process(admin, &body);
+	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
+}
+
+static void answer_ready(struct admin *admin, struct http_exchange *x)
+{
+	if (admin->draining)
+		answer_problem(x, 503, SPAN("draining"), SPAN("the server is ending"));
+	else if (!authenticator_is_ready(admin->snapshot->authenticator))
+		answer_problem(x, 503, SPAN("no-keys"),
+			       SPAN("a provider's keys are not there yet"));
+	else
+		answer(x, 200, SPAN("text/plain"), SPAN("ready\n"));
+}
+
+static void answer_config(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	config_print_masked(admin->snapshot->config, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
+/* A web page must not reach us through a name that it points at the loopback address. */
+static bool host_is_ours(const struct admin *admin, struct span authority)
+{
+	struct span host;
+	unsigned port;
+
+	if (!admin->loopback)
+		return true;
+	if (!uri_split_authority(authority, &host, &port))
+		return false;
+	return span_eq_nocase(host, SPAN("localhost")) || span_eq(host, SPAN("127.0.0.1")) ||
+	       span_eq(host, SPAN("[::1]"));
+}
+
+static void handle(struct http_exchange *x)
+{
+	struct admin *admin = x->server->data;
+	struct span path = x->request.target;
+
+	if (x->malformed_status)
+		answer_problem(x, x->malformed_status, SPAN("malformed-request"),
+			       span_cstr(x->malformed));
+	else if (!host_is_ours(admin, x->request.authority))
+		answer_problem(x, 403, SPAN("wrong-host"),
+			       SPAN("use localhost or the address"));
+	else if (x->request.method != HTTP_METHOD_GET && x->request.method != HTTP_METHOD_HEAD)
+		answer_problem(x, 405, SPAN("method-not-allowed"), SPAN("only GET and HEAD"));
+	else if (span_eq(path, SPAN("/metrics")))
+		answer_metrics(admin, x);
+	else if (span_eq(path, SPAN("/healthz")))
+		answer(x, 200, SPAN("text/plain"), SPAN("ok\n"));
+	else if (span_eq(path, SPAN("/readyz")))
+		answer_ready(admin, x);
+	else if (span_eq(path, SPAN("/config")))
+		answer_config(admin, x);
+	else if (span_eq(path, SPAN("/")))
+		answer(x, 200, SPAN("text/plain"),
+		       SPAN("/metrics\n/healthz\n/readyz\n/config\n"));
+	else
+		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
+}
+
+static void on_accept(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+	struct admin *admin = CONTAINER_OF(listener, struct admin, listener);
+
+	http_server_accept(&admin->server, fd, peer, NULL, 0, NULL, 0);
+}
+
+/* With SO_REUSEPORT a new server process can listen before the old one has ended. */
+static int open_listener(struct admin *admin, const struct config_admin *config,
+			 struct err *err)
+{
+	struct listener_options options = {.reuse_port = true, .unix_mode = 0600};
+	struct net_address address;
+	struct address ip;
+	int fd;
+
+	if (net_address_parse(&address, config->address.text, err) < 0)
+		return -1;
+	fd = listener_open(&address, &options, err);
+	if (fd < 0)
+		return -1;
+	if (listener_start(&admin->listener, fd, on_accept, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	admin->loopback = address_parse(config->address.host, &ip) && address_is_loopback(&ip);
+	return 0;
+}
+
+struct admin *admin_start(const struct admin_options *options, struct err *err)
+{
+	struct admin *admin = mem_zalloc(1, sizeof(*admin));
+
+	if (!admin) {
+		err_set(err, ERR_MEMORY, "no memory for the admin listener");
+		return NULL;
+	}
+	http_server_init(&admin->server, handle);
+	admin->server.data = admin;
+	admin->metrics = options->metrics;
+	admin->metrics_count = options->metrics_count;
+	admin->shared = options->shared;
+	if (open_listener(admin, options->config, err) < 0) {
+		err_wrap(err, "admin listener");
+		mem_free(admin);
+		return NULL;
+	}
+	admin->snapshot = snapshot_ref(options->snapshot);
+	return admin;
+}
+
+void admin_use_snapshot(struct admin *admin, struct snapshot *snapshot)
+{
+	struct snapshot *old = admin->snapshot;
+
+	admin->snapshot = snapshot_ref(snapshot);
+	snapshot_unref(old);
+}
+
+void admin_drain(struct admin *admin)
+{
+	admin->draining = true;
+	listener_close(&admin->listener);
+	http_server_drain(&admin->server);
+}
+
+void admin_free(struct admin *admin)
+{
+	int64_t until_ms = clock_ms() + 1000;
+
+	if (!admin)
+		return;
+	if (!admin->draining)
+		admin_drain(admin);
+	http_server_close_all(&admin->server);
+	while (admin->server.connection_count && clock_ms() < until_ms)
+		loop_step(loop_current(), 10);
+	snapshot_unref(admin->snapshot);
+	mem_free(admin);
+}
