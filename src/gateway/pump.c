@@ -5,12 +5,24 @@ static int64_t deadline_ms(const struct pump *pump)
 	return pump->idle_ms ? loop_deadline_ms(pump->idle_ms) : FIBER_FOREVER;
 }
 
+/* What a service trusts must not come in through the back door of a trailer either. */
+static size_t drop_stripped(const struct exchange *e, struct http_field *trailers, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!identity_strip_has(e->snapshot->strip, &trailers[i]))
+			trailers[kept++] = trailers[i];
+	return kept;
+}
+
 static enum io_result pass_end(struct pump *pump)
 {
 	const struct http_exchange *x = pump->e->x;
+	size_t count = drop_stripped(pump->e, x->trailers, x->trailer_count);
 
-	if (x->trailer_count)
-		return http_call_send_trailers(pump->call, x->trailers, x->trailer_count,
+	if (count)
+		return http_call_send_trailers(pump->call, x->trailers, count,
 					       deadline_ms(pump));
 	return http_call_send_body(pump->call, SPAN_NONE, HTTP_SEND_END, deadline_ms(pump));
 }

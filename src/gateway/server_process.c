@@ -48,7 +48,7 @@ struct server {
 	struct gateway_shared *shared;
 	struct dns *dns;
 	struct refresher *refresher;
-	struct admin *admin;	  /* NULL: none */
+	struct admin *admin; /* NULL: none */
 	struct metrics **metrics; /* the workers', for the admin listener */
 	struct server_thread *threads;
 	unsigned thread_count;
@@ -306,6 +306,7 @@ static int start_thread(struct server *server, const struct server_options *opti
 			       t->fds, err) < 0)
 		return -1;
 	t->options = (struct worker_options){.index = index,
+					     .workers = options->workers,
 					     .shared = server->shared,
 					     .snapshot = server->snapshot,
 					     .fds = t->fds,

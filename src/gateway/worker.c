@@ -170,7 +170,9 @@ static int start_listeners(struct worker *worker, const struct worker_options *o
 static int start(struct worker *worker, const struct worker_options *options, struct err *err)
 {
 	const struct config_identity *identity = &options->snapshot->config->identity;
-	struct auth_worker_options auth = {.cache_entries = identity->token_cache_size};
+	unsigned workers = options->workers ? options->workers : 1;
+	struct auth_worker_options auth = {
+		.cache_entries = (identity->token_cache_size + workers - 1) / workers};
 	struct dns_options dns = {.entries_max = DNS_ENTRIES};
 
 	worker->loop = loop_new(err);

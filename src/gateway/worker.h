@@ -121,6 +121,8 @@ static inline uint64_t worker_random(struct worker *worker)
  */
 struct worker_options {
 	unsigned index;
+	unsigned
+		workers; /* how many there are: they share what the configuration gives the process */
 	struct gateway_shared *shared;
 	struct snapshot *snapshot; /* a reference is taken */
 	const int *fds;

@@ -92,6 +92,7 @@ void h1_input_begin_body(struct h1_input *in, size_t head_bytes, const struct ht
 	in->left = head->framing == HTTP1_LENGTH ? head->content_length : 0;
 	in->chunked = (struct http1_chunked){0};
 	in->in_trailers = false;
+	in->trailers_resume = 0;
 	in->trailer_count = 0;
 	in->trailers = NULL;
 	in->ended = head->framing == HTTP1_NO_BODY ||
@@ -207,12 +208,13 @@ static enum io_result take_trailers(struct h1_input *in, const struct http1_limi
 		in->ended = true;
 		return IO_EOF;
 	}
+	/* Trailers that arrive in pieces are parsed once, when they are all there. */
+	if (!http1_head_complete(unread, &in->trailers_resume) && unread.len <= limits->head_bytes)
+		return IO_AGAIN;
 	fields = arena_alloc(arena, limits->field_count * sizeof(*fields));
 	if (!fields)
 		return IO_FAILED;
 	parsed = http1_parse_trailers(fields, &count, unread, limits, &consumed);
-	if (parsed == HTTP1_MORE)
-		return IO_AGAIN;
 	if (parsed != HTTP1_DONE)
 		return IO_FAILED;
 	if (count)

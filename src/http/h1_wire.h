@@ -20,6 +20,7 @@ struct h1_input {
 	uint64_t left;
 	struct http1_chunked chunked;
 	bool in_trailers;
+	size_t trailers_resume; /* of http1_head_complete */
 	bool ended;
 	size_t trailer_count;
 	struct http_field *trailers;
