@@ -5,7 +5,8 @@
 #define COMMANDS_MAX 32
 
 const struct command *const commands[] = {
-	&cmd_serve, &cmd_check, &cmd_schema, &cmd_help, &cmd_version, &cmd_man, &cmd_completion, NULL,
+	&cmd_serve,   &cmd_check, &cmd_audit_verify, &cmd_schema, &cmd_help,
+	&cmd_version, &cmd_man,	  &cmd_completion,   NULL,
 };
 
 /* How many arguments the name takes when argv starts with it, else 0. */

@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 
+extern const struct command cmd_audit_verify;
 extern const struct command cmd_check;
 extern const struct command cmd_completion;
 extern const struct command cmd_help;

@@ -1,120 +1,38 @@
 #include "gateway/access_log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "gateway/exchange.h"
+#include "gateway/line_writer.h"
 
-#define PENDING_MAX ((size_t)8 << 20)
 #define LINE_MAX_BYTES ((size_t)16 * 1024)
 
 struct access_log {
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wanted;
-	struct buf pending; /* filled by workers */
-	struct buf writing; /* the thread's */
-	uint64_t dropped;
-	int fd;
-	bool owns_fd;
-	bool stop;
-	char *path;
+	struct line_writer *writer;
+	_Atomic uint64_t dropped;
 };
-
-static void write_all(struct access_log *log)
-{
-	size_t done = 0;
-
-	while (done < log->writing.len) {
-		ssize_t n = write(log->fd, log->writing.ptr + done, log->writing.len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			log_message(LOG_ERROR, "access_log.write_failed", "errno %d", errno);
-			break;
-		}
-		done += (size_t)n;
-	}
-	buf_clear(&log->writing);
-}
-
-static void *writer_main(void *arg)
-{
-	struct access_log *log = arg;
-	bool stop = false;
-
-	while (!stop) {
-		struct buf swap;
-		struct timespec until;
-
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 100000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_mutex_lock(&log->lock);
-		while (!log->stop && log->pending.len < 65536 &&
-		       pthread_cond_timedwait(&log->wanted, &log->lock, &until) == 0)
-			continue;
-		stop = log->stop;
-		if (log->dropped)
-			buf_printf(&log->pending, "{\"dropped\":%llu}\n",
-				   (unsigned long long)log->dropped);
-		log->dropped = 0;
-		swap = log->pending;
-		log->pending = log->writing;
-		log->writing = swap;
-		pthread_mutex_unlock(&log->lock);
-		write_all(log);
-	}
-	return NULL;
-}
-
-static int open_target(struct access_log *log, const struct config_log *config, struct err *err)
-{
-	if (config->access == CONFIG_ACCESS_LOG_STDOUT) {
-		log->fd = STDOUT_FILENO;
-		return 0;
-	}
-	if (config->access == CONFIG_ACCESS_LOG_STDERR) {
-		log->fd = STDERR_FILENO;
-		return 0;
-	}
-	log->path = mem_strdup(config->access_path);
-	if (!log->path)
-		return err_set(err, ERR_MEMORY, "no memory for the access log");
-	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (log->fd < 0)
-		return err_set_errno(err, errno, "access log %s", log->path);
-	log->owns_fd = true;
-	return 0;
-}
 
 struct access_log *access_log_new(const struct config_log *config, struct err *err)
 {
 	struct access_log *log = mem_zalloc(1, sizeof(*log));
+	struct line_writer_options options = {
+		.name = "access log",
+		.path = config->access == CONFIG_ACCESS_LOG_FILE ? config->access_path.ptr
+								 : NULL,
+		.fd = config->access == CONFIG_ACCESS_LOG_STDERR ? STDERR_FILENO
+								 : STDOUT_FILENO,
+	};
 
 	if (!log) {
 		err_set(err, ERR_MEMORY, "no memory for the access log");
 		return NULL;
 	}
-	buf_init(&log->pending, PENDING_MAX);
-	buf_init(&log->writing, PENDING_MAX);
-	pthread_mutex_init(&log->lock, NULL);
-	pthread_cond_init(&log->wanted, NULL);
-	if (open_target(log, config, err) == 0) {
-		if (pthread_create(&log->thread, NULL, writer_main, log) == 0)
-			return log;
-		err_set(err, ERR_IO, "cannot start the access log's thread");
-		if (log->owns_fd)
-			close(log->fd);
-	}
-	mem_free(log->path);
+	log->writer = line_writer_new(&options, err);
+	if (log->writer)
+		return log;
 	mem_free(log);
 	return NULL;
 }
@@ -123,35 +41,13 @@ void access_log_free(struct access_log *log)
 {
 	if (!log)
 		return;
-	pthread_mutex_lock(&log->lock);
-	log->stop = true;
-	pthread_cond_signal(&log->wanted);
-	pthread_mutex_unlock(&log->lock);
-	pthread_join(log->thread, NULL);
-	if (log->owns_fd)
-		close(log->fd);
-	buf_release(&log->pending);
-	buf_release(&log->writing);
-	pthread_mutex_destroy(&log->lock);
-	pthread_cond_destroy(&log->wanted);
-	mem_free(log->path);
+	line_writer_free(log->writer);
 	mem_free(log);
 }
 
 int access_log_reopen(struct access_log *log, struct err *err)
 {
-	int fd;
-
-	if (!log->path)
-		return 0;
-	fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return err_set_errno(err, errno, "access log %s", log->path);
-	/* The descriptor stays the same, so that the writing thread needs no lock for it. */
-	if (dup3(fd, log->fd, O_CLOEXEC) < 0)
-		err_set_errno(err, errno, "access log %s", log->path);
-	close(fd);
-	return 0;
+	return line_writer_reopen(log->writer, err);
 }
 
 static void put_string(struct buf *line, const char *name, struct span value)
@@ -204,6 +100,18 @@ static void format_line(struct buf *line, const struct exchange *e, int64_t end_
 	buf_append_cstr(line, "}\n");
 }
 
+/* Says how many lines are missing as soon as there is room for it. */
+static void report_dropped(struct access_log *log)
+{
+	uint64_t dropped = atomic_exchange(&log->dropped, 0);
+	char line[64];
+	int len = snprintf(line, sizeof(line), "{\"dropped\":%llu}\n",
+			   (unsigned long long)dropped);
+
+	if (dropped && !line_writer_put(log->writer, span_of(line, (size_t)len)))
+		atomic_fetch_add(&log->dropped, dropped);
+}
+
 void access_log_write(struct access_log *log, const struct exchange *e, int64_t end_ns)
 {
 	static _Thread_local struct buf line;
@@ -211,12 +119,8 @@ void access_log_write(struct access_log *log, const struct exchange *e, int64_t 
 	line.max = LINE_MAX_BYTES;
 	buf_clear(&line);
 	format_line(&line, e, end_ns);
-	pthread_mutex_lock(&log->lock);
-	if (buf_failed(&line) || buf_append(&log->pending, buf_span(&line)) < 0) {
-		log->pending.failed = false;
-		log->dropped++;
-	}
-	if (log->pending.len >= 65536)
-		pthread_cond_signal(&log->wanted);
-	pthread_mutex_unlock(&log->lock);
+	if (buf_failed(&line) || !line_writer_put(log->writer, buf_span(&line)))
+		atomic_fetch_add(&log->dropped, 1);
+	else if (atomic_load_explicit(&log->dropped, memory_order_relaxed))
+		report_dropped(log);
 }

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/access_log.h"
+#include "gateway/audit.h"
 #include "gateway/exchange.h"
 
 static const struct phase phases[PHASE_COUNT] = {
@@ -42,6 +43,8 @@ static void finish(struct exchange *e)
 	metrics_record(e->worker->metrics, e, end_ns);
 	if (e->worker->shared->access_log)
 		access_log_write(e->worker->shared->access_log, e, end_ns);
+	if (e->worker->shared->audit_log && e->reason)
+		audit_exchange(e->worker->shared->audit_log, e);
 	identity_unref(e->identity_held);
 	view_unref(e->view);
 }

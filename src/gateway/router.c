@@ -48,25 +48,28 @@ struct router {
 	uint32_t any_root; /* NONE: every route names hosts */
 };
 
-static int reserve(void **array, uint32_t count, uint32_t *cap, size_t size)
+/* The array, moved if it had no room for one more; NULL when out of memory, it is as before then. */
+static void *with_room(void *array, uint32_t count, uint32_t *cap, size_t size)
 {
 	uint32_t grown_cap = *cap ? *cap * 2 : 16;
 	void *grown;
 
 	if (count < *cap)
-		return 0;
-	grown = mem_realloc(*array, grown_cap * size);
-	if (!grown)
-		return -1;
-	*array = grown;
-	*cap = grown_cap;
-	return 0;
+		return array;
+	grown = mem_realloc(array, grown_cap * size);
+	if (grown)
+		*cap = grown_cap;
+	return grown;
 }
 
 static uint32_t add_node(struct router *r)
 {
-	if (reserve((void **)&r->nodes, r->node_count, &r->node_cap, sizeof(*r->nodes)) < 0)
+	struct node *nodes =
+		with_room(r->nodes, r->node_count, &r->node_cap, sizeof(*r->nodes));
+
+	if (!nodes)
 		return NONE;
+	r->nodes = nodes;
 	r->nodes[r->node_count] = (struct node){NONE, NONE, NONE, 0};
 	return r->node_count++;
 }
@@ -169,9 +172,12 @@ static uint32_t method_bits(const struct config_route *route)
 
 static int add_entry(struct router *r, uint32_t *first, const struct config_route *route)
 {
-	if (reserve((void **)&r->entries, r->entry_count, &r->entry_cap, sizeof(*r->entries)) <
-	    0)
+	struct entry *entries =
+		with_room(r->entries, r->entry_count, &r->entry_cap, sizeof(*r->entries));
+
+	if (!entries)
 		return -1;
+	r->entries = entries;
 	r->entries[r->entry_count] = (struct entry){route, method_bits(route), *first};
 	*first = r->entry_count++;
 	return 0;

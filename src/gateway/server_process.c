@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "gateway/access_log.h"
 #include "gateway/admin.h"
+#include "gateway/audit.h"
 #include "gateway/channel.h"
 #include "gateway/worker.h"
 #include "io/sandbox.h"
@@ -173,16 +174,25 @@ static void drain(struct server *server, int64_t timeout_ms)
 		}
 }
 
+static void audit(struct server *server, const char *event)
+{
+	if (server->shared->audit_log)
+		audit_event(server->shared->audit_log, event, SPAN_NONE);
+}
+
 static void on_reload(struct server *server)
 {
 	struct err err;
 
 	if (server->draining)
 		return;
-	if (reload(server, &err) < 0)
+	if (reload(server, &err) < 0) {
+		audit(server, "config.refused");
 		say(server, CHANNEL_REFUSED, span_cstr(err.message));
-	else
+	} else {
+		audit(server, "config.loaded");
 		say(server, CHANNEL_RELOADED, SPAN_NONE);
+	}
 }
 
 static void on_reopen(struct server *server)
@@ -364,6 +374,12 @@ static int start_shared(struct server *server, struct err *err)
 	shared->limiter = limiter_new(LIMITER_KEYS, err);
 	if (!shared->limiter)
 		return -1;
+	if (server->config->log.audit_path.len) {
+		shared->audit_log = audit_open(server->config->log.audit_path.ptr, err);
+		if (!shared->audit_log)
+			return -1;
+		audit_event(shared->audit_log, "server.started", SPAN_NONE);
+	}
 	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
 		return 0;
 	shared->access_log = access_log_new(&server->config->log, err);
@@ -447,6 +463,8 @@ static void finish(struct server *server)
 	snapshot_unref(server->snapshot);
 	config_unref(server->config);
 	tls_tickets_unref(server->tickets);
+	audit(server, "server.ended");
+	audit_close(server->shared->audit_log);
 	access_log_free(server->shared->access_log);
 	limiter_free(server->shared->limiter);
 	mem_free(server->shared);
