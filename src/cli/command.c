@@ -31,7 +31,7 @@ static const struct command *unknown(int argc, const char *const *argv, struct e
 	char given[130];
 	const char *nearest;
 
-	for (size_t i = 0; i < COMMANDS_MAX && commands[i]; i++) {
+	for (size_t i = 0; commands[i] && i < COMMANDS_MAX; i++) {
 		struct span rest = span_cstr(commands[i]->name);
 		struct span first = span_cut(&rest, ' ');
 

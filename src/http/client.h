@@ -27,7 +27,8 @@ struct http_pool_options {
 	size_t idle_max; /* kept for reuse */
 	int64_t idle_timeout_ms;
 	struct http1_limits head; /* of responses */
-	uint32_t h2_streams; /* concurrent on one connection, at most; 0: as the service allows */
+	uint32_t
+		h2_streams; /* concurrent on one connection, at most; 0: as the service allows */
 };
 
 struct http_pool *http_pool_new(const struct http_pool_options *options, struct err *err);

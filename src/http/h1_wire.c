@@ -209,7 +209,8 @@ static enum io_result take_trailers(struct h1_input *in, const struct http1_limi
 		return IO_EOF;
 	}
 	/* Trailers that arrive in pieces are parsed once, when they are all there. */
-	if (!http1_head_complete(unread, &in->trailers_resume) && unread.len <= limits->head_bytes)
+	if (!http1_head_complete(unread, &in->trailers_resume) &&
+	    unread.len <= limits->head_bytes)
 		return IO_AGAIN;
 	fields = arena_alloc(arena, limits->field_count * sizeof(*fields));
 	if (!fields)

@@ -108,8 +108,9 @@ enum io_result stream_send(struct stream *stream, const struct iovec *iov, int c
 	if (stream->watch.fd < 0)
 		return IO_CLOSED;
 	do
-		n = count == 1 ? send(stream->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
-			       : sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
+		n = count == 1
+			    ? send(stream->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			    : sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0) {
 		*put = (size_t)n;
