@@ -523,6 +523,8 @@ static enum io_result send_body(struct http_call *call, struct span piece, int f
 	bool end = flags & HTTP_SEND_END;
 	enum io_result result;
 
+	if (!c->sent || c->request_ended)
+		return IO_FAILED;
 	if (c->length_known) {
 		if (piece.len > c->body_left || (end && piece.len < c->body_left)) {
 			call->failure = "the request's body does not have its length";
@@ -543,6 +545,8 @@ static enum io_result send_trailers(struct http_call *call, const struct http_fi
 	nghttp2_nv nv[FIELDS_MAX];
 	enum io_result result;
 
+	if (!c->sent || c->request_ended)
+		return IO_FAILED;
 	if (count <= FIELDS_MAX)
 		count = h2_fields(nv, fields, count, &c->arena);
 	if (count > FIELDS_MAX || (c->length_known && c->body_left)) {

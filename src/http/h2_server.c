@@ -582,18 +582,22 @@ static enum io_result send_head(struct http_exchange *x, const struct http_respo
 
 	if (result != IO_OK)
 		return result;
+	if (x->head_sent)
+		return IO_FAILED;
 	if (interim)
 		return submit_head(ex, response, status, true, false);
-	x->head_sent = true;
-	x->status = status;
+	end = flags & HTTP_SEND_END;
+	if (end && response->content_length > 0 && !has_no_body(x, status))
+		return IO_FAILED;
 	x->tunnel = x->request.upgrade && status >= 200 && status < 300;
 	expect_body(ex, response);
-	end = flags & HTTP_SEND_END;
-	if (end && ex->body_left && !has_no_body(x, status))
-		return IO_FAILED;
 	result = submit_head(ex, response, status, false, end);
-	x->ended = end && result == IO_OK;
-	return result;
+	if (result != IO_OK)
+		return result;
+	x->head_sent = true;
+	x->status = status;
+	x->ended = end;
+	return IO_OK;
 }
 
 static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
@@ -603,6 +607,8 @@ static enum io_result send_body(struct http_exchange *x, struct span piece, int 
 	bool end = flags & HTTP_SEND_END;
 	enum io_result result;
 
+	if (!x->head_sent || x->ended)
+		return IO_FAILED;
 	if (has_no_body(x, x->status)) {
 		piece.len = 0;
 	} else if (ex->length_known) {

@@ -45,6 +45,8 @@ static void serve_echo(struct http_exchange *x)
 	struct span piece;
 
 	last_sent = http_send_head(x, &response, HTTP_SEND_MORE, soon_enough());
+	if (last_sent != IO_OK)
+		return;
 	while ((last_read = http_read_body(x, &piece, soon_enough())) == IO_OK) {
 		last_sent = http_send_body(x, piece, HTTP_SEND_NOW, soon_enough());
 		if (last_sent != IO_OK)
