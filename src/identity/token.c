@@ -146,10 +146,9 @@ static enum claims_result read_lists(const struct config_claims *paths,
 
 static struct verdict make(const struct authenticator *a, const struct provider *provider,
 			   const struct json *claims, struct identity_private *p,
-			   struct identity_draft *draft)
+			   struct identity_draft *draft, uint8_t thumbprint[64])
 {
 	const struct config_claims *paths = &provider->config->claims;
-	uint8_t thumbprint[64];
 	enum auth_reason reason;
 	bool bound;
 
@@ -184,10 +183,11 @@ struct verdict token_identity(const struct auth_worker *worker, const struct aut
 	};
 	enum auth_reason reason = check_claims(provider, kind, claims, worker->now_unix_s(),
 					       &draft.expires_unix_s);
+	uint8_t thumbprint[64]; /* for the draft */
 	struct verdict verdict;
 
 	if (reason == AUTH_REASON_NONE)
-		verdict = make(a, provider, claims, p, &draft);
+		verdict = make(a, provider, claims, p, &draft, thumbprint);
 	else
 		verdict = verdict_refused(reason, reason != AUTH_REASON_NOT_YET_VALID);
 	if (verdict.status != AUTH_OK)

@@ -139,7 +139,7 @@ enum forwarded_result forwarded_walk_x_forwarded_for(const struct cidr_set *trus
 	if (!cidr_set_contains(trusted, client))
 		return FORWARDED_FOUND;
 	while (line.ptr) {
-		struct span element = line;
+		struct span element;
 		enum forwarded_result result;
 		size_t at = line.len;
 

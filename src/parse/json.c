@@ -203,7 +203,7 @@ const struct json *json_parse_problem(struct arena *a, struct span text,
 				      struct json_problem *problem)
 {
 	struct json_limits used = limits ? *limits : JSON_LIMITS_DEFAULT;
-	struct json_problem unused;
+	struct json_problem unused = {JSON_OK, 0, 0, 0};
 	struct builder b = {.arena = a, .text = text, .cap = INLINE_MEMBERS};
 	struct json *root = arena_new(a, struct json);
 	struct json_tokens t;

@@ -257,7 +257,7 @@ void jwk_set_free(struct jwk_set *set)
 {
 	if (!set)
 		return;
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; set->keys && i < set->count; i++)
 		release_key(&set->keys[i]);
 	mem_free(set->keys);
 	arena_release(&set->strings);
