@@ -11,8 +11,6 @@
 #define INTERIM_MAX 16
 #define FIELDS_MAX 256
 #define FREE_CALLS_MAX 32
-/* Until the service's SETTINGS have come; what RFC 9113 section 6.5.2 has it allow at least. */
-#define STREAMS_AT_FIRST 100
 #define WINDOW_BYTES 262144
 #define CONNECTION_WINDOW_BYTES (8 * WINDOW_BYTES)
 /* Frames of a field block, and frames without use a service may send in the interval. */
@@ -38,6 +36,8 @@ struct h2_client {
 	size_t free_count;
 	uint64_t served;
 	bool greeted; /* the service's SETTINGS have come */
+	bool starting; /* ... and h2_client_start waits for them */
+	struct fiber *starter;
 	bool retired; /* takes no further calls, ends with its last */
 	bool lost;
 	int64_t interval_start_ms;
@@ -147,8 +147,12 @@ static void lose(struct h2_client *client)
 	timer_clear(&client->idle_timer);
 	list_for_each (node, &client->calls)
 		h2_stream_close(&list_entry(node, struct h2_call, node)->st, NGHTTP2_CANCEL);
-	if (!client->call_count)
+	if (client->starting) {
+		if (client->starter)
+			fiber_wake(client->starter);
+	} else if (!client->call_count) {
 		client_free(client);
+	}
 }
 
 static void update(struct h2_wire *wire)
@@ -329,15 +333,10 @@ static void end_stream(struct h2_call *c)
 static void on_settings(struct h2_client *client)
 {
 	client->greeted = true;
-	/* Whoever waits to know if an extended CONNECT is possible. */
-	list_for_each (node, &client->calls) {
-		struct h2_call *c = list_entry(node, struct h2_call, node);
-
-		if (!c->sent && c->st.writer)
-			fiber_wake(c->st.writer);
-	}
-	if (!client->retired)
-		http_pool_notify(client->pool);
+	if (client->starter)
+		fiber_wake(client->starter);
+	else if (!client->retired)
+		http_pool_notify(client->pool); /* more streams may be allowed now */
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
@@ -385,25 +384,14 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 
 /* --- the request --- */
 
-static const char *const not_offered = "the service does not offer extended CONNECT";
-
 /* Extended CONNECT may only be sent when the service has said so (RFC 8441 section 3). */
-static enum io_result await_connect_protocol(struct h2_call *c, int64_t deadline_ms)
+static bool offers_extended_connect(const struct h2_call *c)
 {
-	struct h2_wire *wire = c->st.wire;
-	enum io_result result = IO_OK;
+	const struct h2_wire *wire = c->st.wire;
 
-	while (result == IO_OK && !c->client->greeted && !wire->broken)
-		result = h2_stream_park(&c->st.writer, deadline_ms);
-	if (result != IO_OK)
-		return result;
-	if (wire->broken)
-		return IO_CLOSED;
-	if (nghttp2_session_get_remote_settings(wire->session,
-						NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1)
-		return IO_OK;
-	c->call.failure = not_offered;
-	return IO_FAILED;
+	return !wire->broken &&
+	       nghttp2_session_get_remote_settings(
+		       wire->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 static struct span join_target(struct h2_call *c, const struct http_request_head *head)
@@ -493,16 +481,17 @@ static enum io_result send_head(struct http_call *call, const struct http_reques
 {
 	struct h2_call *c = call_of(call);
 	bool end = flags & HTTP_SEND_END && !head->upgrade.len;
-	enum io_result result = IO_OK;
+	enum io_result result;
 
 	if (c->sent)
 		return IO_FAILED;
-	if (head->upgrade.len)
-		result = await_connect_protocol(c, deadline_ms);
-	if (result == IO_OK)
-		result = h2_stream_wait_room(&c->st, deadline_ms);
+	result = h2_stream_wait_room(&c->st, deadline_ms);
 	if (result != IO_OK)
 		return result;
+	if (head->upgrade.len && !offers_extended_connect(c)) {
+		call->failure = "the service does not offer extended CONNECT";
+		return IO_FAILED;
+	}
 	c->to_head = span_eq(head->method, SPAN("HEAD"));
 	c->to_connect = head->upgrade.len;
 	c->length_known = has_length(head) || (head->no_body && !head->upgrade.len);
@@ -716,15 +705,15 @@ static struct h2_call *call_new(struct h2_client *client)
 
 static bool has_room(const struct h2_client *client)
 {
-	uint32_t max = STREAMS_AT_FIRST;
+	uint32_t wanted = client->pool->options.h2_streams;
+	uint32_t max;
 
 	if (client->wire.broken)
 		return false;
-	if (client->greeted)
-		max = nghttp2_session_get_remote_settings(
-			client->wire.session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-	if (client->pool->options.h2_streams && max > client->pool->options.h2_streams)
-		max = client->pool->options.h2_streams;
+	max = nghttp2_session_get_remote_settings(client->wire.session,
+						  NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	if (wanted && wanted < max)
+		max = wanted;
 	return client->call_count < max;
 }
 
@@ -852,16 +841,40 @@ static int submit_settings(struct h2_client *client)
 		       : 0;
 }
 
-int h2_client_start(struct h2_client *client, struct err *err)
+/* How many streams there may be is known only with the service's SETTINGS. */
+static enum io_result await_settings(struct h2_client *client, int64_t deadline_ms)
 {
-	if (session_new(client) < 0 || submit_settings(client) < 0)
-		return err_set(err, ERR_MEMORY, "no memory for an HTTP/2 connection");
+	enum io_result result = IO_OK;
+
+	client->starting = true;
+	while (result == IO_OK && !client->greeted && !client->retired)
+		result = h2_stream_park(&client->starter, deadline_ms);
+	client->starting = false;
+	if (result == IO_OK && (client->retired || client->pool->closed))
+		result = IO_CLOSED;
+	return result;
+}
+
+enum io_result h2_client_start(struct h2_client *client, int64_t deadline_ms, struct err *err)
+{
+	enum io_result result;
+
+	if (session_new(client) < 0 || submit_settings(client) < 0) {
+		err_set(err, ERR_MEMORY, "no memory for an HTTP/2 connection");
+		return IO_FAILED;
+	}
 	client->stream.watch.on_event = on_event;
 	client->interval_start_ms = loop_now_ms();
-	list_push_front(&client->pool->multiplexed, &client->node);
-	timer_set(&client->idle_timer, loop_deadline_ms(client->pool->options.idle_timeout_ms));
 	if (stream_maybe_readable(&client->stream))
 		h2_wire_read(&client->wire);
 	h2_wire_touch(&client->wire);
-	return 0;
+	result = await_settings(client, deadline_ms);
+	if (result != IO_OK) {
+		err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CLOSED,
+			"HTTP/2 without SETTINGS from the service: %s", io_result_text(result));
+		return result;
+	}
+	list_push_front(&client->pool->multiplexed, &client->node);
+	timer_set(&client->idle_timer, loop_deadline_ms(client->pool->options.idle_timeout_ms));
+	return IO_OK;
 }

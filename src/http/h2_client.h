@@ -1,11 +1,11 @@
 /*
  * h2_client.h - HTTP/2 connections to services (RFC 9113), TLS or prior knowledge. Private to
  * src/http: pool.c opens connections and begins calls, everything else happens here. One
- * connection carries many calls. All calls are made in the pool's thread; none of these parks.
+ * connection carries many calls. All calls are made in the pool's thread.
  *
  *	client = h2_client_new(pool), then pool->connection_count++
  *	connect, TLS and ALPN on h2_client_stream(client)
- *	h2_client_start(client), or h2_client_discard(client) when any of this has failed
+ *	h2_client_start(client, ...), or h2_client_discard(client) when any of this has failed
  *	h2_client_open(pool), as often as there is room
  *
  * A started connection is in pool->multiplexed as long as it takes calls. It leaves the list and
@@ -25,10 +25,12 @@ struct stream *h2_client_stream(struct h2_client *client);
 /* Frees a connection that was not started, and counts it out. */
 void h2_client_discard(struct h2_client *client);
 /*
- * The stream is connected and ALPN, if any, has chosen "h2". Queues preface and SETTINGS and puts
- * the connection into pool->multiplexed. -1: out of memory, the caller discards it.
+ * The stream is connected and ALPN, if any, has chosen "h2". Sends preface and SETTINGS, parks
+ * until those of the service have come, and puts the connection into pool->multiplexed. On
+ * failure the caller discards it.
  */
-int h2_client_start(struct h2_client *client, struct err *err) MUST_CHECK;
+enum io_result h2_client_start(struct h2_client *client, int64_t deadline_ms,
+			       struct err *err) MUST_CHECK;
 /*
  * A call on a connection that has room, the most recently started first; NULL when none has, or
  * when out of memory. Counted in pool->active_count; http_call_release ends it and calls

@@ -188,7 +188,7 @@ static enum io_result connect_h2(struct http_pool *pool, struct h2_client *clien
 		pool->options.protocol = HTTP_PROTOCOL_H1;
 		return IO_AGAIN;
 	}
-	return h2_client_start(client, err) < 0 ? IO_FAILED : IO_OK;
+	return h2_client_start(client, deadline_ms, err);
 }
 
 /* One connection carries many calls: those that come meanwhile wait for it. */

@@ -839,6 +839,25 @@ static void closes_idle_connections(void **state)
 	assert_int_equal(handled, 2);
 }
 
+static void no_http2_fiber(void *arg)
+{
+	enum io_result result = IO_OK;
+	struct err err;
+
+	(void)arg;
+	assert_null(http_call_open(pool, false, soon_enough(), &result, &err));
+	assert_int_equal(result, IO_CLOSED);
+	assert_int_equal(err.code, ERR_CLOSED);
+}
+
+static void fails_to_open_where_http2_is_not_spoken(void **state)
+{
+	(void)state;
+	world.flags = 0; /* the preface is no HTTP/1.1 request */
+	run(no_http2_fiber);
+	assert_int_equal(http_pool_active_count(pool), 0);
+}
+
 static void careful_fiber(void *arg)
 {
 	const struct http_request_head head = post("/echo");
@@ -920,6 +939,7 @@ int main(void)
 		TEST(ends_connections_of_a_closed_pool),
 		TEST(finishes_calls_of_a_draining_server),
 		TEST(closes_idle_connections),
+		TEST(fails_to_open_where_http2_is_not_spoken),
 		TEST(survives_each_failing_allocation),
 	};
 #undef TEST
