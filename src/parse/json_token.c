@@ -428,9 +428,14 @@ static enum json_token string_begin(struct json_tokens *t, bool is_key)
 
 /* -- numbers -- */
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static enum number_step number_next(enum number_step step, char c)
 {
-	bool is_digit = c >= '0' && c <= '9';
+	bool digit = is_digit(c);
 	bool is_e = c == 'e' || c == 'E';
 
 	switch (step) {
@@ -440,25 +445,25 @@ static enum number_step number_next(enum number_step step, char c)
 			return NUMBER_MINUS;
 		if (c == '0')
 			return NUMBER_ZERO;
-		return is_digit ? NUMBER_INTEGER : NUMBER_BROKEN;
+		return digit ? NUMBER_INTEGER : NUMBER_BROKEN;
 	case NUMBER_ZERO:
 	case NUMBER_INTEGER:
-		if (is_digit && step == NUMBER_INTEGER)
+		if (digit && step == NUMBER_INTEGER)
 			return NUMBER_INTEGER;
 		if (c == '.')
 			return NUMBER_POINT;
 		return is_e ? NUMBER_E : NUMBER_BROKEN;
-	case NUMBER_POINT: return is_digit ? NUMBER_FRACTION : NUMBER_BROKEN;
+	case NUMBER_POINT: return digit ? NUMBER_FRACTION : NUMBER_BROKEN;
 	case NUMBER_FRACTION:
-		if (is_digit)
+		if (digit)
 			return NUMBER_FRACTION;
 		return is_e ? NUMBER_E : NUMBER_BROKEN;
 	case NUMBER_E:
 		if (c == '+' || c == '-')
 			return NUMBER_SIGN;
-		return is_digit ? NUMBER_EXPONENT : NUMBER_BROKEN;
+		return digit ? NUMBER_EXPONENT : NUMBER_BROKEN;
 	case NUMBER_SIGN:
-	case NUMBER_EXPONENT: return is_digit ? NUMBER_EXPONENT : NUMBER_BROKEN;
+	case NUMBER_EXPONENT: return digit ? NUMBER_EXPONENT : NUMBER_BROKEN;
 	case NUMBER_BROKEN: break;
 	}
 	return NUMBER_BROKEN;
@@ -472,8 +477,7 @@ static bool number_complete(enum number_step step)
 
 static bool number_char(char c)
 {
-	return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == 'E' || c == '+' ||
-	       c == '-';
+	return is_digit(c) || c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-';
 }
 
 static enum json_token number_read(struct json_tokens *t, struct span text)
@@ -497,10 +501,15 @@ static enum json_token number_on(struct json_tokens *t, size_t kept)
 
 		if (next == NUMBER_BROKEN)
 			return fail(t, JSON_ERROR_NUMBER);
-		if (kept + (size_t)(t->at - start) >= t->limits.max_number_bytes)
-			return fail_at(t, JSON_ERROR_NUMBER_LONG, t->token_offset);
 		t->step = (unsigned char)next;
 		t->at++;
+		/* More digits change nothing in these steps. */
+		if (next == NUMBER_INTEGER || next == NUMBER_FRACTION ||
+		    next == NUMBER_EXPONENT)
+			while (t->at < t->end && is_digit(*t->at))
+				t->at++;
+		if (kept + (size_t)(t->at - start) > t->limits.max_number_bytes)
+			return fail_at(t, JSON_ERROR_NUMBER_LONG, t->token_offset);
 	}
 	len = (size_t)(t->at - start);
 	if (t->at < t->end && kept == 0)
