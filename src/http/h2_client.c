@@ -1,15 +1,11 @@
 /* HTTP/2 connections to services (RFC 9113, RFC 8441). */
-#include "http/h2_client.h"
-
 #include "base/mem.h"
-#include "http/h2_head.h"
-#include "http/h2_wire.h"
+#include "http/h2_call.h"
 
 #define ARENA_CAP_BYTES ((size_t)1024 * 1024)
 #define ARENA_CHUNK_BYTES ((size_t)4096)
 /* Interim responses to one request; more is an attack or a bug. */
 #define INTERIM_MAX 16
-#define FIELDS_MAX 256
 #define FREE_CALLS_MAX 32
 #define WINDOW_BYTES 262144
 #define CONNECTION_WINDOW_BYTES (8 * WINDOW_BYTES)
@@ -19,66 +15,6 @@
 #define CONTROL_INTERVAL_MS 10000
 /* A connection without any sign of life for so long gets no further calls. */
 #define SUSPICIOUS_MS 1000
-
-struct h2_call;
-
-struct h2_client {
-	struct stream stream;
-	struct http_pool *pool;
-	struct h2_wire wire;
-	struct list node; /* in pool->multiplexed, or by itself when retired */
-	struct list calls; /* h2_call.node */
-	size_t call_count;
-	struct timer idle_timer;
-	struct h2_head head; /* the header block under way */
-	struct h2_call *head_of;
-	struct h2_call *free_calls;
-	size_t free_count;
-	uint64_t served;
-	bool greeted; /* the service's SETTINGS have come */
-	bool starting; /* ... and h2_client_start waits for them */
-	struct fiber *starter;
-	bool retired; /* takes no further calls, ends with its last */
-	bool lost;
-	int64_t interval_start_ms;
-	uint32_t control_frames;
-	uint32_t continuations;
-	uint64_t data_frames_before;
-};
-
-/* A response head that has come and has not been read yet. */
-struct response_text {
-	struct response_text *next;
-	struct span text;
-};
-
-struct h2_call {
-	struct http_call call; /* first */
-	struct h2_stream st;
-	struct h2_client *client;
-	struct list node;
-	struct arena arena;
-	struct response_text *heads; /* oldest first */
-	struct response_text **heads_tail;
-	unsigned interim_count;
-	bool final_head_seen; /* what follows are trailers */
-	bool sent; /* the stream exists */
-	bool request_ended;
-	bool to_head;
-	bool to_connect;
-	uint64_t body_left; /* of the request, when length_known */
-	bool length_known;
-	int64_t start_ms;
-	struct h2_call *next_free;
-	struct http_field fields[]; /* options.head.field_count */
-};
-
-static const struct http_call_ops h2_ops;
-
-static struct h2_call *call_of(struct http_call *call)
-{
-	return CONTAINER_OF(call, struct h2_call, call);
-}
 
 /* The call of a stream, which may have been released. */
 static struct h2_call *call_of_id(nghttp2_session *session, int32_t id)
@@ -120,8 +56,7 @@ static void client_free(struct h2_client *client)
 	http_pool_connection_gone(pool);
 }
 
-/* No further calls; the pool will open another connection. */
-static void retire(struct h2_client *client)
+void h2_client_retire(struct h2_client *client)
 {
 	if (client->retired)
 		return;
@@ -136,7 +71,7 @@ static void lose(struct h2_client *client)
 	if (client->lost)
 		return;
 	client->lost = true;
-	retire(client);
+	h2_client_retire(client);
 	if (client->wire.broken)
 		h2_wire_say_goodbye(&client->wire, 0);
 	h2_head_release(&client->head);
@@ -177,7 +112,7 @@ void h2_client_close_all(struct http_pool *pool)
 		struct h2_client *client = list_entry(node, struct h2_client, node);
 
 		if (client->call_count)
-			retire(client);
+			h2_client_retire(client);
 		else
 			say_goodbye_and_lose(client);
 	}
@@ -271,15 +206,6 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 	return 0;
 }
 
-/* The response cannot be used; what was wrong is what the next call returns. */
-static void refuse_response(struct h2_call *c, const char *why)
-{
-	c->call.failure = why;
-	h2_stream_reset(&c->st, NGHTTP2_PROTOCOL_ERROR);
-	if (c->st.reader)
-		fiber_wake(c->st.reader);
-}
-
 static bool is_interim(struct span text)
 {
 	return text.len > 9 && text.ptr[9] == '1';
@@ -291,15 +217,15 @@ static void end_head(struct h2_call *c)
 	struct response_text *head = text.ptr ? arena_alloc(&c->arena, sizeof(*head)) : NULL;
 
 	if (!head) {
-		refuse_response(c, c->client->head.error == HTTP1_DONE
-					   ? "no memory for the response's header fields"
-					   : http1_result_text(c->client->head.error));
+		h2_call_refuse(c, c->client->head.error == HTTP1_DONE
+					  ? "no memory for the response's header fields"
+					  : http1_result_text(c->client->head.error));
 		return;
 	}
 	if (!is_interim(text)) {
 		c->final_head_seen = true;
 	} else if (++c->interim_count > INTERIM_MAX) {
-		refuse_response(c, "too many interim responses");
+		h2_call_refuse(c, "too many interim responses");
 		return;
 	}
 	*head = (struct response_text){.text = text};
@@ -316,7 +242,7 @@ static void end_trailers(struct h2_call *c)
 	enum http1_result result = h2_head_trailers(&c->client->head, &fields, &count);
 
 	if (result != HTTP1_DONE) {
-		refuse_response(c, http1_result_text(result));
+		h2_call_refuse(c, http1_result_text(result));
 		return;
 	}
 	c->call.trailers = fields;
@@ -349,7 +275,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
 			on_settings(client);
 		return 0;
-	case NGHTTP2_GOAWAY: retire(client); return 0;
+	case NGHTTP2_GOAWAY: h2_client_retire(client); return 0;
 	case NGHTTP2_HEADERS:
 	case NGHTTP2_DATA: break;
 	default: return 0;
@@ -380,237 +306,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 		client->head_of = NULL;
 	h2_stream_close(&c->st, error_code);
 	return 0;
-}
-
-/* --- the request --- */
-
-/* Extended CONNECT may only be sent when the service has said so (RFC 8441 section 3). */
-static bool offers_extended_connect(const struct h2_call *c)
-{
-	const struct h2_wire *wire = c->st.wire;
-
-	return !wire->broken &&
-	       nghttp2_session_get_remote_settings(
-		       wire->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
-}
-
-static struct span join_target(struct h2_call *c, const struct http_request_head *head)
-{
-	char *to;
-
-	if (!head->query.ptr)
-		return head->path;
-	to = arena_alloc(&c->arena, head->path.len + 1 + head->query.len);
-	if (!to)
-		return SPAN_NONE;
-	memcpy(to, head->path.ptr, head->path.len);
-	to[head->path.len] = '?';
-	if (head->query.len)
-		memcpy(to + head->path.len + 1, head->query.ptr, head->query.len);
-	return span_of(to, head->path.len + 1 + head->query.len);
-}
-
-static bool has_length(const struct http_request_head *head)
-{
-	return !head->no_body && head->content_length >= 0 && !head->upgrade.len;
-}
-
-/* Fills nv; 0: out of memory or too many. */
-static size_t put_fields(struct h2_call *c, const struct http_request_head *head,
-			 nghttp2_nv *nv)
-{
-	struct span target = join_target(c, head);
-	size_t count = 0, more;
-
-	if (!target.ptr || head->field_count > FIELDS_MAX)
-		return 0;
-	nv[count++] =
-		h2_field(SPAN(":method"), head->upgrade.len ? SPAN("CONNECT") : head->method);
-	if (head->upgrade.len)
-		nv[count++] = h2_field(SPAN(":protocol"), head->upgrade);
-	nv[count++] = h2_field(SPAN(":scheme"), head->scheme);
-	nv[count++] = h2_field(SPAN(":authority"), head->authority);
-	nv[count++] = h2_field(SPAN(":path"), target);
-	more = h2_fields(nv + count, head->fields, head->field_count, &c->arena);
-	if (more == SIZE_MAX)
-		return 0;
-	count += more;
-	if (has_length(head)) {
-		struct span length =
-			arena_printf(&c->arena, "%lld", (long long)head->content_length);
-
-		if (!length.ptr)
-			return 0;
-		nv[count++] = h2_field(SPAN("content-length"), length);
-	}
-	return count;
-}
-
-static enum io_result submit(struct h2_call *c, const struct http_request_head *head, bool end)
-{
-	struct h2_client *client = c->client;
-	nghttp2_data_provider source = h2_stream_source(&c->st);
-	nghttp2_nv nv[FIELDS_MAX + 6];
-	size_t count = put_fields(c, head, nv);
-	int32_t id;
-
-	if (!count) {
-		c->call.failure = "the request's header fields do not fit";
-		return IO_FAILED;
-	}
-	id = nghttp2_submit_request(client->wire.session, NULL, nv, count, end ? NULL : &source,
-				    &c->st);
-	if (id < 0) {
-		if (nghttp2_is_fatal(id))
-			h2_wire_break(&client->wire, NGHTTP2_INTERNAL_ERROR);
-		retire(client); /* all stream numbers used up, or worse */
-		return IO_CLOSED;
-	}
-	c->st.id = id;
-	c->sent = true;
-	if (h2_stream_push_head(&c->st) == IO_OK)
-		return IO_OK;
-	/* It waits in nghttp2 with fields that are about to go: take it back. */
-	h2_stream_reset(&c->st, NGHTTP2_CANCEL);
-	retire(client);
-	return IO_CLOSED;
-}
-
-static enum io_result send_head(struct http_call *call, const struct http_request_head *head,
-				int flags, int64_t deadline_ms)
-{
-	struct h2_call *c = call_of(call);
-	bool end = flags & HTTP_SEND_END && !head->upgrade.len;
-	enum io_result result;
-
-	if (c->sent)
-		return IO_FAILED;
-	result = h2_stream_wait_room(&c->st, deadline_ms);
-	if (result != IO_OK)
-		return result;
-	if (head->upgrade.len && !offers_extended_connect(c)) {
-		call->failure = "the service does not offer extended CONNECT";
-		return IO_FAILED;
-	}
-	c->to_head = span_eq(head->method, SPAN("HEAD"));
-	c->to_connect = head->upgrade.len;
-	c->length_known = has_length(head) || (head->no_body && !head->upgrade.len);
-	c->body_left = has_length(head) ? (uint64_t)head->content_length : 0;
-	if (end && c->body_left) {
-		call->failure = "the request ends short of its length";
-		return IO_FAILED;
-	}
-	result = submit(c, head, end);
-	c->request_ended = end && result == IO_OK;
-	return result;
-}
-
-static enum io_result send_body(struct http_call *call, struct span piece, int flags,
-				int64_t deadline_ms)
-{
-	struct h2_call *c = call_of(call);
-	bool end = flags & HTTP_SEND_END;
-	enum io_result result;
-
-	if (!c->sent || c->request_ended)
-		return IO_FAILED;
-	if (c->length_known) {
-		if (piece.len > c->body_left || (end && piece.len < c->body_left)) {
-			call->failure = "the request's body does not have its length";
-			return IO_FAILED;
-		}
-		c->body_left -= piece.len;
-	}
-	result = h2_stream_send(&c->st, piece, end, deadline_ms);
-	if (result == IO_OK && end)
-		c->request_ended = true;
-	return result;
-}
-
-static enum io_result send_trailers(struct http_call *call, const struct http_field *fields,
-				    size_t count, int64_t deadline_ms)
-{
-	struct h2_call *c = call_of(call);
-	nghttp2_nv nv[FIELDS_MAX];
-	enum io_result result;
-
-	if (!c->sent || c->request_ended)
-		return IO_FAILED;
-	if (count <= FIELDS_MAX)
-		count = h2_fields(nv, fields, count, &c->arena);
-	if (count > FIELDS_MAX || (c->length_known && c->body_left)) {
-		call->failure = "the request's trailers do not fit";
-		return IO_FAILED;
-	}
-	result = h2_stream_send_trailers(&c->st, nv, count, deadline_ms);
-	c->request_ended = result == IO_OK;
-	return result;
-}
-
-/* --- the response --- */
-
-static enum io_result parse_next_head(struct h2_call *c)
-{
-	struct http_call *call = &c->call;
-	struct response_text *head = c->heads;
-	enum http1_result parsed;
-
-	c->heads = head->next;
-	if (!c->heads)
-		c->heads_tail = &c->heads;
-	call->response.fields = c->fields;
-	parsed = h2_head_parse_response(head->text, &call->pool->options.head, c->to_head,
-					&call->response);
-	if (parsed == HTTP1_DONE && call->response.status == 101)
-		parsed = HTTP1_BAD_LINE; /* RFC 9113 section 8.6 */
-	if (parsed != HTTP1_DONE) {
-		refuse_response(c, http1_result_text(parsed));
-		return IO_FAILED;
-	}
-	if (call->response.status < 200)
-		return IO_OK;
-	call->tunnel = c->to_connect && call->response.status < 300;
-	if (call->response.framing == HTTP1_UNTIL_CLOSE && c->st.remote_ended &&
-	    !c->st.in_first)
-		call->response.framing = HTTP1_NO_BODY;
-	call->body_ended = c->st.remote_ended && !c->st.in_first && !call->trailers;
-	call->more_ready = h2_stream_has_more(&c->st) || c->st.remote_ended;
-	return IO_OK;
-}
-
-static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
-{
-	struct h2_call *c = call_of(call);
-
-	while (!c->heads) {
-		enum io_result result;
-
-		if (call->failure)
-			return IO_FAILED;
-		if (c->st.closed || c->st.wire->broken)
-			return IO_CLOSED;
-		result = h2_stream_park(&c->st.reader, deadline_ms);
-		if (result != IO_OK)
-			return result;
-	}
-	return parse_next_head(c);
-}
-
-static enum io_result read_body(struct http_call *call, struct span *piece, int64_t deadline_ms)
-{
-	struct h2_call *c = call_of(call);
-	enum io_result result;
-
-	if (call->failure)
-		return IO_FAILED;
-	result = h2_stream_read(&c->st, piece, deadline_ms);
-	call->more_ready = h2_stream_has_more(&c->st) || c->st.remote_ended;
-	if (call->failure)
-		return IO_FAILED;
-	if (result == IO_EOF || (result == IO_OK && c->st.remote_ended &&
-				 !h2_stream_has_more(&c->st) && !call->trailers))
-		call->body_ended = true;
-	return result;
 }
 
 /* --- calls --- */
@@ -654,14 +349,14 @@ static void go_idle(struct h2_client *client)
 
 static void release(struct http_call *call)
 {
-	struct h2_call *c = call_of(call);
+	struct h2_call *c = h2_call_of(call);
 	struct h2_client *client = c->client;
 	struct http_pool *pool = call->pool;
 
 	if (must_reset(c))
 		h2_stream_reset(&c->st, c->st.remote_ended ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 	if (is_suspicious(c))
-		retire(client);
+		h2_client_retire(client);
 	if (c->sent && !c->st.closed && client->wire.session)
 		(void)nghttp2_session_set_stream_user_data(client->wire.session, c->st.id,
 							   NULL);
@@ -679,11 +374,11 @@ static void release(struct http_call *call)
 }
 
 static const struct http_call_ops h2_ops = {
-	.send_head = send_head,
-	.send_body = send_body,
-	.send_trailers = send_trailers,
-	.read_head = read_head,
-	.read_body = read_body,
+	.send_head = h2_call_send_head,
+	.send_body = h2_call_send_body,
+	.send_trailers = h2_call_send_trailers,
+	.read_head = h2_call_read_head,
+	.read_body = h2_call_read_body,
 	.release = release,
 };
 

@@ -1,9 +1,7 @@
 /* HTTP/2 connections from clients (RFC 9113, RFC 8441). */
 #include "base/mem.h"
 #include "http/block.h"
-#include "http/connection.h"
-#include "http/h2_head.h"
-#include "http/h2_wire.h"
+#include "http/h2_exchange.h"
 
 /* Between the two GOAWAY frames of an orderly end, for requests that are on their way. */
 #define DRAIN_MS 1000
@@ -12,50 +10,6 @@
 #define LINGER_MAX ((uint64_t)1024 * 1024)
 /* Handlers of cancelled streams may need a moment to end; streams beyond that are refused. */
 #define RUNNING_PER_STREAM 2
-/* More fields than this in one response come from no service. */
-#define FIELDS_MAX 256
-
-struct h2_server {
-	struct http_connection *base;
-	struct h2_wire wire;
-	struct h2_head head; /* the header block under way */
-	struct h2_exchange *head_of; /* ... of this stream */
-	int64_t head_start_ms;
-	struct list streams; /* h2_exchange.node */
-	size_t stream_count;
-	uint64_t served;
-	int64_t idle_since_ms; /* while stream_count is 0 */
-	/* what the client has done in the interval */
-	int64_t interval_start_ms;
-	uint32_t resets;
-	uint32_t control_frames;
-	uint32_t continuations; /* of the block under way */
-	uint64_t data_frames_before; /* wire.data_frames_sent at the interval's start */
-	int64_t drain_at_ms; /* the final GOAWAY is due; 0: not draining */
-	bool greeted; /* the client's SETTINGS have come */
-	bool lost; /* exchanges have been told; freed with the last of them */
-	bool lingering; /* ... but the socket stays a little */
-	uint64_t lingered_bytes;
-};
-
-/* A stream with its exchange; outlives whichever of nghttp2's stream and the fiber ends first. */
-struct h2_exchange {
-	struct h2_stream st;
-	struct h2_server *server;
-	struct http_exchange *x; /* NULL when it has ended */
-	struct fiber *fiber; /* NULL: not started */
-	struct list node;
-	int64_t body_start_ms;
-	uint64_t body_left; /* of the response, when length_known */
-	bool length_known;
-	bool no_content; /* the request must not have any */
-	bool reset_by_us;
-};
-
-static const struct http_limits *limits_of(const struct h2_server *s)
-{
-	return &s->base->server->limits;
-}
 
 static struct h2_server *server_of(struct h2_wire *wire)
 {
@@ -67,11 +21,6 @@ static struct h2_exchange *exchange_of_id(nghttp2_session *session, int32_t id)
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
 
 	return st ? CONTAINER_OF(st, struct h2_exchange, st) : NULL;
-}
-
-static struct h2_exchange *exchange_of(const struct http_exchange *x)
-{
-	return x->state;
 }
 
 /* --- ends --- */
@@ -180,7 +129,7 @@ static void begin_interval(struct h2_server *s)
 {
 	int64_t now_ms = loop_now_ms();
 
-	if (now_ms - s->interval_start_ms < limits_of(s)->h2_interval_ms)
+	if (now_ms - s->interval_start_ms < h2_server_limits(s)->h2_interval_ms)
 		return;
 	s->interval_start_ms = now_ms;
 	s->resets = 0;
@@ -198,14 +147,15 @@ static int calm(struct h2_server *s)
 static int count_reset(struct h2_server *s)
 {
 	begin_interval(s);
-	return ++s->resets > limits_of(s)->h2_resets ? calm(s) : 0;
+	return ++s->resets > h2_server_limits(s)->h2_resets ? calm(s) : 0;
 }
 
 /* `answers`: frames of ours in the interval that such a frame may be an answer to. */
 static int count_control_frame(struct h2_server *s, uint64_t answers)
 {
 	begin_interval(s);
-	return ++s->control_frames > limits_of(s)->h2_control_frames + answers ? calm(s) : 0;
+	return ++s->control_frames > h2_server_limits(s)->h2_control_frames + answers ? calm(s)
+										      : 0;
 }
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
@@ -219,7 +169,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 		s->head_start_ms = loop_now_ms();
 		return 0;
 	case NGHTTP2_CONTINUATION:
-		return ++s->continuations > limits_of(s)->h2_continuations ? calm(s) : 0;
+		return ++s->continuations > h2_server_limits(s)->h2_continuations ? calm(s) : 0;
 	case NGHTTP2_DATA:
 		/* Empty frames cost as much as others and bring nothing, but for the end. */
 		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
@@ -235,70 +185,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
 /* --- requests --- */
 
-static enum io_result send_continue(struct h2_exchange *ex)
-{
-	const nghttp2_nv nv = h2_field(SPAN(":status"), SPAN("100"));
-
-	ex->x->request.expect_continue = false;
-	if (ex->x->head_sent || ex->st.closed || ex->st.wire->broken)
-		return IO_OK;
-	if (nghttp2_submit_headers(ex->st.wire->session, NGHTTP2_FLAG_NONE, ex->st.id, NULL,
-				   &nv, 1, NULL) < 0)
-		return IO_FAILED;
-	return h2_stream_push_head(&ex->st);
-}
-
-static int64_t rate_deadline_ms(const struct h2_exchange *ex)
-{
-	const struct http_limits *limits = limits_of(ex->server);
-
-	if (!limits->body_rate_bytes || ex->x->tunnel)
-		return FIBER_FOREVER;
-	return ex->body_start_ms + limits->body_grace_ms +
-	       (int64_t)(ex->x->body_received_bytes * 1000 / limits->body_rate_bytes);
-}
-
-static bool over_body_limit(struct http_exchange *x, uint64_t more)
-{
-	if (x->tunnel || (more <= x->body_limit_bytes &&
-			  x->body_received_bytes <= x->body_limit_bytes - more))
-		return false;
-	x->body_too_large = true;
-	return true;
-}
-
-static enum io_result read_body(struct http_exchange *x, struct span *piece,
-				int64_t deadline_ms)
-{
-	struct h2_exchange *ex = exchange_of(x);
-	int64_t rate_ms = rate_deadline_ms(ex);
-	enum io_result result;
-
-	if (ex->no_content) {
-		x->body_ended = true;
-		return IO_EOF;
-	}
-	if (x->request.framing == HTTP1_LENGTH &&
-	    over_body_limit(x, x->request.content_length - x->body_received_bytes))
-		return IO_FAILED;
-	if (x->request.expect_continue) {
-		result = send_continue(ex);
-		if (result != IO_OK)
-			return result;
-	}
-	result = h2_stream_read(&ex->st, piece, deadline_ms < rate_ms ? deadline_ms : rate_ms);
-	if (result == IO_OK) {
-		if (over_body_limit(x, piece->len))
-			return IO_FAILED;
-		x->body_received_bytes += piece->len;
-	}
-	if (result == IO_EOF)
-		x->body_ended = true;
-	return result;
-}
-
 static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id);
-static const struct http_exchange_ops h2_ops;
 
 static void exchange_main(void *arg)
 {
@@ -334,7 +221,7 @@ static void start_draining(struct h2_server *s)
 static void start_exchange(struct h2_exchange *ex)
 {
 	struct h2_server *s = ex->server;
-	const struct http_limits *limits = limits_of(s);
+	const struct http_limits *limits = h2_server_limits(s);
 
 	ex->x->version = 20;
 	ex->body_start_ms = loop_now_ms();
@@ -394,7 +281,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	h2_head_release(&s->head);
 	s->head_of = NULL;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-		if (s->stream_count >= (size_t)limits_of(s)->h2_streams * RUNNING_PER_STREAM)
+		if (s->stream_count >=
+		    (size_t)h2_server_limits(s)->h2_streams * RUNNING_PER_STREAM)
 			return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
 							 NGHTTP2_REFUSED_STREAM) < 0
 				       ? NGHTTP2_ERR_CALLBACK_FAILURE
@@ -403,10 +291,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 		if (!ex)
 			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena, &limits_of(s)->head);
+		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena,
+			      &h2_server_limits(s)->head);
 	} else if (ex && ex->x && !ex->x->tunnel) {
 		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena, &limits_of(s)->head);
+		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena,
+			      &h2_server_limits(s)->head);
 	}
 	return 0;
 }
@@ -508,166 +398,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 	return result;
 }
 
-/* --- responses --- */
-
-static bool has_no_body(const struct http_exchange *x, unsigned status)
-{
-	return x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
-}
-
-/* Length of the body that will have to be sent, if it is known. */
-static void expect_body(struct h2_exchange *ex, const struct http_response *response)
-{
-	ex->length_known = response->content_length >= 0 && !ex->x->tunnel;
-	ex->body_left = ex->length_known ? (uint64_t)response->content_length : 0;
-}
-
-static size_t put_length(char to[20], uint64_t value)
-{
-	char reversed[20];
-	size_t len = 0;
-
-	do
-		reversed[len++] = (char)('0' + value % 10);
-	while (value /= 10);
-	for (size_t i = 0; i < len; i++)
-		to[i] = reversed[len - 1 - i];
-	return len;
-}
-
-static enum io_result submit_head(struct h2_exchange *ex, const struct http_response *response,
-				  unsigned status, bool interim, bool end)
-{
-	struct http_exchange *x = ex->x;
-	nghttp2_session *session = ex->st.wire->session;
-	nghttp2_data_provider source = h2_stream_source(&ex->st);
-	nghttp2_nv nv[FIELDS_MAX + 2];
-	char status_text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
-			       (char)('0' + status % 10)};
-	char length_text[20];
-	size_t count;
-	int error;
-
-	if (response->field_count > FIELDS_MAX)
-		return IO_FAILED;
-	nv[0] = h2_field(SPAN(":status"), span_of(status_text, 3));
-	count = h2_fields(nv + 1, response->fields, response->field_count, &x->arena);
-	if (count == SIZE_MAX)
-		return IO_FAILED;
-	count++;
-	if (response->content_length >= 0 && !interim && status != 204 && !x->tunnel) {
-		size_t len = put_length(length_text, (uint64_t)response->content_length);
-
-		nv[count++] = h2_field(SPAN("content-length"), span_of(length_text, len));
-	}
-	if (interim)
-		error = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, ex->st.id, NULL, nv,
-					       count, NULL);
-	else
-		error = nghttp2_submit_response(session, ex->st.id, nv, count,
-						end ? NULL : &source);
-	if (error < 0)
-		return nghttp2_is_fatal(error) ? IO_FAILED : IO_CLOSED;
-	return h2_stream_push_head(&ex->st);
-}
-
-static enum io_result send_head(struct http_exchange *x, const struct http_response *response,
-				int flags, int64_t deadline_ms)
-{
-	struct h2_exchange *ex = exchange_of(x);
-	bool interim = response->status < 200 && response->status != 101;
-	unsigned status = response->status == 101 ? 200 : response->status;
-	enum io_result result = h2_stream_wait_room(&ex->st, deadline_ms);
-	bool end;
-
-	if (result != IO_OK)
-		return result;
-	if (x->head_sent)
-		return IO_FAILED;
-	if (interim)
-		return submit_head(ex, response, status, true, false);
-	end = flags & HTTP_SEND_END;
-	if (end && response->content_length > 0 && !has_no_body(x, status))
-		return IO_FAILED;
-	x->tunnel = x->request.upgrade && status >= 200 && status < 300;
-	expect_body(ex, response);
-	result = submit_head(ex, response, status, false, end);
-	if (result != IO_OK)
-		return result;
-	x->head_sent = true;
-	x->status = status;
-	x->ended = end;
-	return IO_OK;
-}
-
-static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
-				int64_t deadline_ms)
-{
-	struct h2_exchange *ex = exchange_of(x);
-	bool end = flags & HTTP_SEND_END;
-	enum io_result result;
-
-	if (!x->head_sent || x->ended)
-		return IO_FAILED;
-	if (has_no_body(x, x->status)) {
-		piece.len = 0;
-	} else if (ex->length_known) {
-		if (piece.len > ex->body_left || (end && piece.len < ex->body_left))
-			return IO_FAILED;
-		ex->body_left -= piece.len;
-	}
-	result = h2_stream_send(&ex->st, piece, end, deadline_ms);
-	if (result != IO_OK)
-		return result;
-	x->body_sent_bytes += piece.len;
-	x->ended = end;
-	return IO_OK;
-}
-
-static enum io_result send_trailers(struct http_exchange *x, const struct http_field *fields,
-				    size_t count, int64_t deadline_ms)
-{
-	struct h2_exchange *ex = exchange_of(x);
-	nghttp2_nv nv[FIELDS_MAX];
-	enum io_result result;
-
-	if (count > FIELDS_MAX ||
-	    (ex->length_known && ex->body_left && !has_no_body(x, x->status)))
-		return IO_FAILED;
-	count = h2_fields(nv, fields, count, &x->arena);
-	if (count == SIZE_MAX)
-		return IO_FAILED;
-	result = h2_stream_send_trailers(&ex->st, nv, count, deadline_ms);
-	x->ended = result == IO_OK;
-	return result;
-}
-
-static void abort_exchange(struct http_exchange *x)
-{
-	struct h2_exchange *ex = exchange_of(x);
-
-	x->aborted = true;
-	if (ex->reset_by_us)
-		return;
-	ex->reset_by_us = true;
-	h2_stream_reset(&ex->st, NGHTTP2_INTERNAL_ERROR);
-}
-
-static const struct http_exchange_ops h2_ops = {
-	.read_body = read_body,
-	.send_head = send_head,
-	.send_body = send_body,
-	.send_trailers = send_trailers,
-	.abort = abort_exchange,
-};
-
 static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
 {
 	struct h2_exchange *ex = mem_zalloc(1, sizeof(*ex));
 
 	if (!ex)
 		return NULL;
-	ex->x = http_exchange_new(s->base, &h2_ops);
+	ex->x = http_exchange_new(s->base, &h2_exchange_ops);
 	if (!ex->x || nghttp2_session_set_stream_user_data(s->wire.session, id, &ex->st) < 0) {
 		if (ex->x)
 			http_exchange_free(ex->x);
@@ -714,7 +451,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* The next time at which one of the limits in time may have passed. */
 static int64_t next_check_ms(const struct h2_server *s)
 {
-	const struct http_limits *limits = limits_of(s);
+	const struct http_limits *limits = h2_server_limits(s);
 	int64_t wait_ms = earlier(earlier(limits->head_timeout_ms, limits->idle_timeout_ms),
 				  limits->write_timeout_ms);
 	int64_t at_ms = loop_deadline_ms(wait_ms > 1 ? wait_ms : 1);
@@ -726,7 +463,7 @@ static void on_timer(struct timer *timer)
 {
 	struct http_connection *c = CONTAINER_OF(timer, struct http_connection, idle_timer);
 	struct h2_server *s = c->state;
-	const struct http_limits *limits = limits_of(s);
+	const struct http_limits *limits = h2_server_limits(s);
 	int64_t now_ms = loop_now_ms();
 
 	if (s->lost) {
@@ -781,7 +518,7 @@ static nghttp2_session_callbacks *callbacks_new(void)
 
 static int session_new(struct h2_server *s)
 {
-	const struct http_limits *limits = limits_of(s);
+	const struct http_limits *limits = h2_server_limits(s);
 	nghttp2_session_callbacks *callbacks = callbacks_new();
 	nghttp2_option *option = h2_wire_option_new();
 	nghttp2_mem mem = h2_wire_memory(&s->wire);
@@ -803,7 +540,7 @@ static int session_new(struct h2_server *s)
 
 static int submit_settings(struct h2_server *s)
 {
-	const struct http_limits *limits = limits_of(s);
+	const struct http_limits *limits = h2_server_limits(s);
 	const nghttp2_settings_entry entries[] = {
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->h2_streams},
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->h2_window_bytes},
