@@ -180,7 +180,7 @@ static enum io_result send_body(struct http_call *call, struct span piece, int f
 			result = stream_write(&client->stream, piece.ptr, piece.len,
 					      deadline_ms);
 		if (result == IO_OK && flags & HTTP_SEND_END)
-			stream_shutdown(&client->stream);
+			result = stream_finish(&client->stream, deadline_ms);
 	}
 	if (result == IO_OK && flags & HTTP_SEND_END)
 		client->request_ended = true;

@@ -234,7 +234,7 @@ static enum io_result send_body(struct http_exchange *x, struct span piece, int 
 		if (result == IO_OK && piece.len)
 			result = stream_write(stream, piece.ptr, piece.len, deadline_ms);
 		if (result == IO_OK && flags & HTTP_SEND_END)
-			stream_shutdown(stream);
+			result = stream_finish(stream, deadline_ms);
 	} else if (has_no_body(x, x->status)) {
 		result = h1_output_flush(&s->out, stream, deadline_ms);
 		piece.len = 0;
@@ -431,7 +431,7 @@ static void linger(struct h1_server *s)
 	uint64_t discarded = 0;
 	size_t got;
 
-	stream_shutdown(&s->base->stream);
+	stream_finish(&s->base->stream, deadline_ms);
 	while (discarded < LINGER_MAX &&
 	       stream_read(&s->base->stream, s->in.ptr, s->in.cap, &got, deadline_ms) == IO_OK)
 		discarded += got;
@@ -464,7 +464,7 @@ static void serve(void *arg)
 	if (s->linger)
 		linger(s);
 	else
-		stream_shutdown(&s->base->stream);
+		stream_finish(&s->base->stream, loop_deadline_ms(LINGER_MS));
 	h1_free(s);
 }
 

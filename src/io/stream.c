@@ -465,6 +465,28 @@ void stream_shutdown(struct stream *stream)
 	shutdown(stream->watch.fd, SHUT_WR);
 }
 
+enum io_result stream_finish(struct stream *stream, int64_t deadline_ms)
+{
+	enum io_result result = IO_AGAIN;
+	uint32_t events;
+
+	while (result == IO_AGAIN && stream->watch.fd >= 0 && stream->ssl &&
+	       SSL_is_init_finished(stream->ssl)) {
+		int returned;
+
+		ERR_clear_error();
+		returned = SSL_shutdown(stream->ssl);
+		result = returned >= 0 ? IO_OK : tls_result(stream, returned, &events);
+		if (result == IO_AGAIN && wait_for(stream, EPOLLOUT, deadline_ms) != IO_OK)
+			break;
+	}
+	ERR_clear_error();
+	if (stream->watch.fd < 0)
+		return IO_CLOSED;
+	shutdown(stream->watch.fd, SHUT_WR);
+	return result == IO_AGAIN && stream->ssl ? IO_TIMEOUT : IO_OK;
+}
+
 bool stream_maybe_readable(const struct stream *stream)
 {
 	if (stream->watch.ready & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))

@@ -74,6 +74,11 @@ enum io_result stream_try_write(struct stream *stream, const void *from, size_t 
 				size_t *put);
 /* TLS close_notify if possible without parking, then shutdown of the sending side. */
 void stream_shutdown(struct stream *stream);
+/*
+ * As stream_shutdown, but parks until the goodbye is out: where the peer's socket is full, TLS would
+ * otherwise see a connection that was cut. IO_TIMEOUT when it did not get out.
+ */
+enum io_result stream_finish(struct stream *stream, int64_t deadline_ms);
 /* Decrypted bytes wait, or the kernel may have some: a read is worth trying. */
 bool stream_maybe_readable(const struct stream *stream);
 /* The peer has closed or reset the connection, as far as is known without reading. */

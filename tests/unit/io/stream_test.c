@@ -153,7 +153,7 @@ static void send_flow(void *arg)
 		assert_int_equal(flow->result, IO_OK);
 		flow->done += size;
 	}
-	stream_shutdown(flow->stream);
+	assert_int_equal(stream_finish(flow->stream, loop_deadline_ms(10000)), IO_OK);
 }
 
 static void receive_flow(void *arg)
