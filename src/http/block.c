@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-#define FREE_MAX 512
+#define FREE_MAX 1024
 
 struct free_block {
 	struct free_block *next;

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "http/connection.h"
 
-#define FREE_MAX 256
+#define FREE_MAX 1024
 #define ARENA_CHUNK_BYTES ((size_t)4096)
 
 struct pooled_exchange {
