@@ -2,8 +2,6 @@
 #include "base/hash.h"
 #include "gateway/exchange.h"
 
-#define LIMITS_MAX 16
-
 static uint64_t address_key(const struct exchange *e)
 {
 	size_t len = 16;
@@ -54,9 +52,9 @@ enum phase_result phase_limit(struct exchange *e)
 {
 	const struct snapshot_route *route = e->route;
 	struct limiter *limiter = e->worker->shared->limiter;
-	uint64_t taken[LIMITS_MAX];
+	uint64_t taken[SNAPSHOT_LIMITS_MAX];
 
-	for (size_t i = 0; i < route->limit_count && i < LIMITS_MAX; i++) {
+	for (size_t i = 0; i < route->limit_count; i++) {
 		const struct snapshot_limit *limit = &route->limits[i];
 		struct limiter_result result;
 

@@ -48,6 +48,8 @@ static int build_limits(struct snapshot_route *route, struct err *err)
 
 	if (config->limits.count == 0)
 		return 0;
+	if (config->limits.count > SNAPSHOT_LIMITS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d limits", SNAPSHOT_LIMITS_MAX);
 	limits = mem_zalloc(config->limits.count, sizeof(*limits));
 	if (!limits)
 		return out_of_memory(err);

@@ -14,6 +14,9 @@
 #include "io/tls.h"
 #include "parse/address.h"
 
+/* Limits of one route; a configuration with more is refused. */
+#define SNAPSHOT_LIMITS_MAX 16
+
 struct snapshot_limit {
 	enum config_limit_per per;
 	struct limiter_rate rate;
