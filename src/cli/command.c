@@ -1,8 +1,7 @@
 #include "cli/command.h"
 
+#include "base/compiler.h"
 #include "base/span.h"
-
-#define COMMANDS_MAX 32
 
 const struct command *const commands[] = {
 	&cmd_serve,   &cmd_check, &cmd_audit_verify, &cmd_schema, &cmd_help,
@@ -27,11 +26,11 @@ static int words_matched(const struct command *command, int argc, const char *co
 
 static const struct command *unknown(int argc, const char *const *argv, struct err *err)
 {
-	const char *names[COMMANDS_MAX + 1] = {NULL};
+	const char *names[COUNT_OF(commands)] = {NULL};
 	char given[130];
 	const char *nearest;
 
-	for (size_t i = 0; commands[i] && i < COMMANDS_MAX; i++) {
+	for (size_t i = 0; i + 1 < COUNT_OF(commands); i++) {
 		struct span rest = span_cstr(commands[i]->name);
 		struct span first = span_cut(&rest, ' ');
 
