@@ -14,7 +14,10 @@ int token_cache_init(struct token_cache *cache, size_t entries)
 	if (cache->sets > UINT32_MAX)
 		cache->sets = UINT32_MAX;
 	cache->entries = mem_zalloc(cache->sets * cache->ways, sizeof(*cache->entries));
-	return cache->entries ? 0 : -1;
+	if (cache->entries)
+		return 0;
+	cache->sets = 0; /* it can still be flushed and released */
+	return -1;
 }
 
 static void clear(struct token_cache *cache, struct token_entry *entry)
