@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "gateway/audit.h"
 #include "io/net_address.h"
 #include "parse/uri.h"
 
@@ -102,6 +103,28 @@ static void print_process(const struct admin *admin, struct buf *out)
 		(unsigned long long)stats.refreshes, (unsigned long long)stats.refresh_errors);
 }
 
+static void print_audit(struct audit_log *log, struct buf *out)
+{
+	struct audit_stats stats;
+
+	if (!log)
+		return;
+	audit_read_stats(log, &stats);
+	buf_printf(
+		out,
+		"# HELP sallyport_audit_records_total Records written to the audit log.\n"
+		"# TYPE sallyport_audit_records_total counter\n"
+		"sallyport_audit_records_total %llu\n"
+		"# HELP sallyport_audit_lost_total Events that the audit log has lost.\n"
+		"# TYPE sallyport_audit_lost_total counter\n"
+		"sallyport_audit_lost_total %llu\n"
+		"# HELP sallyport_audit_failures_total Writes of the audit log that failed.\n"
+		"# TYPE sallyport_audit_failures_total counter\n"
+		"sallyport_audit_failures_total %llu\n",
+		(unsigned long long)stats.written, (unsigned long long)stats.lost,
+		(unsigned long long)stats.failures);
+}
+
 static void answer_metrics(struct admin *admin, struct http_exchange *x)
 {
 	struct buf body;
@@ -113,6 +136,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	buf_init(&body, BODY_MAX);
 	metrics_print(admin->metrics, admin->metrics_count, &body);
 	print_process(admin, &body);
+	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
 
@@ -131,6 +155,8 @@ static void answer_config(struct admin *admin, struct http_exchange *x)
 {
 	struct buf body;
 
+	if (admin->shared->audit_log)
+		audit_event(admin->shared->audit_log, "admin.config_read", SPAN_NONE);
 	buf_init(&body, BODY_MAX);
 	config_print_masked(admin->snapshot->config, &body);
 	answer_buf(x, SPAN("application/json"), &body);

@@ -180,6 +180,12 @@ static void audit(struct server *server, const char *event)
 		audit_event(server->shared->audit_log, event, SPAN_NONE);
 }
 
+static void audit_loading(struct server *server, const char *event)
+{
+	if (server->shared->audit_log)
+		audit_config(server->shared->audit_log, event, server->config_path);
+}
+
 static void on_reload(struct server *server)
 {
 	struct err err;
@@ -187,10 +193,10 @@ static void on_reload(struct server *server)
 	if (server->draining)
 		return;
 	if (reload(server, &err) < 0) {
-		audit(server, "config.refused");
+		audit_loading(server, "config.refused");
 		say(server, CHANNEL_REFUSED, span_cstr(err.message));
 	} else {
-		audit(server, "config.loaded");
+		audit_loading(server, "config.loaded");
 		say(server, CHANNEL_RELOADED, SPAN_NONE);
 	}
 }
@@ -199,6 +205,8 @@ static void on_reopen(struct server *server)
 {
 	struct err err;
 
+	if (server->shared->audit_log && audit_reopen(server->shared->audit_log, &err) < 0)
+		log_message(LOG_ERROR, "audit.not_reopened", "%s", err.message);
 	if (!server->shared->access_log)
 		return;
 	if (access_log_reopen(server->shared->access_log, &err) < 0)
@@ -378,7 +386,7 @@ static int start_shared(struct server *server, struct err *err)
 		shared->audit_log = audit_open(server->config->log.audit_path.ptr, err);
 		if (!shared->audit_log)
 			return -1;
-		audit_event(shared->audit_log, "server.started", SPAN_NONE);
+		audit_loading(server, "server.started");
 	}
 	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
 		return 0;
