@@ -42,7 +42,9 @@ static void apply_limits(struct worker *worker)
 	to->body_grace_ms = (int64_t)from->body_grace_ms;
 	to->requests_per_connection = from->requests_per_connection;
 	to->h2_streams = from->http2.streams;
+	to->h2_head_bytes = from->http2.header_list_bytes;
 	to->h2_window_bytes = (uint32_t)from->http2.window_bytes;
+	to->h2_connection_window_bytes = (uint32_t)from->http2.connection_window_bytes;
 	to->h2_resets = from->http2.resets;
 	to->h2_continuations = from->http2.continuations;
 	to->h2_interval_ms = (int64_t)from->http2.resets_interval_ms;

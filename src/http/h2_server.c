@@ -277,7 +277,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	struct h2_server *s = server_of(user_data);
 	int32_t id = frame->hd.stream_id;
 	struct h2_exchange *ex = exchange_of_id(session, id);
+	struct http1_limits limits = h2_server_limits(s)->head;
 
+	limits.head_bytes = h2_server_limits(s)->h2_head_bytes;
 	h2_head_release(&s->head);
 	s->head_of = NULL;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -291,12 +293,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 		if (!ex)
 			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena,
-			      &h2_server_limits(s)->head);
+		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena, &limits);
 	} else if (ex && ex->x && !ex->x->tunnel) {
 		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena,
-			      &h2_server_limits(s)->head);
+		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena, &limits);
 	}
 	return 0;
 }
@@ -544,11 +544,11 @@ static int submit_settings(struct h2_server *s)
 	const nghttp2_settings_entry entries[] = {
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->h2_streams},
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->h2_window_bytes},
-		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->head.head_bytes},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->h2_head_bytes},
 		{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
-	uint64_t window = 4 * (uint64_t)limits->h2_window_bytes;
+	uint32_t window = limits->h2_connection_window_bytes;
 
 	if (window > INT32_MAX)
 		window = INT32_MAX;

@@ -21,7 +21,10 @@ struct http_limits {
 	uint64_t requests_per_connection; /* 0: no limit */
 	/* HTTP/2 */
 	uint32_t h2_streams; /* concurrent, a connection */
-	uint32_t h2_window_bytes; /* of a stream; the connection's is 4 times that */
+	uint64_t
+		h2_head_bytes; /* field list of a request, decoded; in the place of head.head_bytes */
+	uint32_t h2_window_bytes; /* of a stream */
+	uint32_t h2_connection_window_bytes;
 	uint32_t h2_resets; /* RST_STREAM received an interval, before GOAWAY */
 	uint32_t h2_continuations; /* CONTINUATION frames of one field block */
 	uint32_t h2_control_frames; /* PING, SETTINGS, PRIORITY, empty frames an interval */

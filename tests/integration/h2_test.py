@@ -20,7 +20,7 @@ FRONT = """
 workers: 1
 admin: {address: "127.0.0.1:{admin}"}
 log: {access: off}
-limits: {connections_per_address: 0, body: 64MiB}
+limits: {connections_per_address: 0, body: 64MiB, http2: {%s}}
 trusted_proxies: [%s]
 """
 TLS = 'listen: [{address: "127.0.0.1:{port}", tls: {certificate: a.pem, key: a.key}}]\n'
@@ -90,10 +90,10 @@ class Setup:
     """A gateway that speaks TLS, in front of `url` or of a scripted HTTP/1.1 service."""
 
     def __init__(self, script=None, url=None, listen=TLS, options="", more="",
-                 trusted="127.0.0.0/8"):
+                 trusted="127.0.0.0/8", limits=""):
         self.service = Service(script) if script else None
         url = url or f"http://127.0.0.1:{self.service.port}"
-        self.gateway = Gateway(listen + FRONT % trusted + more + BACK % (url, options), files())
+        self.gateway = Gateway(listen + FRONT % (limits, trusted) + more + BACK % (url, options), files())
 
     def __enter__(self):
         return self.gateway, self.service
@@ -210,6 +210,15 @@ def test_refusals_are_answered_over_http2():
         assert curl(gateway, "/only-get", "-X", "DELETE")[:2] == ("405", "2")
         assert curl(gateway, "/up/%00")[:2] == ("400", "2")
         assert not service.heads
+
+
+def test_field_lists_have_a_limit_of_their_own_over_http2():
+    with Setup(plain, limits="header_list: 2k") as (gateway, service):
+        big = ("-H", "X-Big: " + "a" * 3000)
+        assert curl(gateway, "/up/", *big)[:2] == ("431", "2")
+        assert not service.heads
+        assert curl(gateway, "/up/", "--http1.1", *big)[:2] == ("200", "1.1")
+        assert curl(gateway, "/up/")[:2] == ("200", "2")
 
 
 def test_head_has_the_length_but_no_body_over_http2():
@@ -382,7 +391,7 @@ def test_a_client_certificate_is_an_identity():
     service = Service(plain)
     back = BACK.replace(", auth: none", "") % (
         f"http://127.0.0.1:{service.port}", ", identity: {as: headers}")
-    gateway = Gateway(listen + FRONT % "127.0.0.0/8" + more + back, files())
+    gateway = Gateway(listen + FRONT % ("", "127.0.0.0/8") + more + back, files())
     try:
         assert curl(gateway, "/up/")[0] == "401"
         assert not service.heads
