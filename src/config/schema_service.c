@@ -169,7 +169,7 @@ static const struct schema_object retry = {
 };
 
 static const struct schema_key pool_keys[] = {
-	{KEY("size", COUNT, config_pool, size), .initial = "128", .min = 1, .max = 65535,
+	{KEY("size", COUNT, config_pool, size), .initial = "1024", .min = 1, .max = 65535,
 	 .text = "Connections to an endpoint, for each worker."},
 	{KEY("idle", DURATION, config_pool, idle_timeout_ms), .initial = "30s", .min = 1,
 	 .text = "How long an idle connection is kept."},
