@@ -30,7 +30,7 @@ static const struct command *unknown(int argc, const char *const *argv, struct e
 	char given[130];
 	const char *nearest;
 
-	for (size_t i = 0; i + 1 < COUNT_OF(commands); i++) {
+	for (size_t i = 0; i < COUNT_OF(commands) && commands[i]; i++) {
 		struct span rest = span_cstr(commands[i]->name);
 		struct span first = span_cut(&rest, ' ');
 
