@@ -50,6 +50,10 @@ run chekc
 ok 'a wrong command is answered with the nearest' err 'did you mean "check"?'
 ok 'with status 2' status 2
 
+run audit
+ok 'half of a command of two words is answered with the whole' err '"audit verify"'
+ok 'with status 2' status 2
+
 run check --formt json
 ok 'a wrong option is answered with the nearest' err 'did you mean --format?'
 ok 'with status 2' status 2
@@ -109,6 +113,8 @@ complete_at() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _sallyport; echo "${CO
 [[ $(complete_at sallyport check --for) == --format ]] || exit 2
 [[ $(complete_at sallyport check --format j) == json ]] || exit 3
 [[ $(complete_at sallyport completion f) == fish ]] || exit 4
+[[ $(complete_at sallyport audit '') == verify ]] || exit 5
+[[ $(complete_at sallyport audit verify --f) == --format ]] || exit 6
 END
 ok 'bash completes commands, options and values' bash "$work/complete" "$work/out"
 
