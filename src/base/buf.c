@@ -66,16 +66,22 @@ int buf_append_byte(struct buf *b, char byte)
 	return buf_append_bytes(b, &byte, 1);
 }
 
-int buf_append_u64(struct buf *b, uint64_t value)
+struct span buf_u64_digits(char digits[BUF_U64_DIGITS], uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	size_t at = BUF_U64_DIGITS;
 
 	do {
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	return buf_append_bytes(b, digits + at, sizeof(digits) - at);
+	return span_of(digits + at, BUF_U64_DIGITS - at);
+}
+
+int buf_append_u64(struct buf *b, uint64_t value)
+{
+	char digits[BUF_U64_DIGITS];
+
+	return buf_append(b, buf_u64_digits(digits, value));
 }
 
 int buf_append_i64(struct buf *b, int64_t value)

@@ -33,6 +33,9 @@ int buf_append(struct buf *b, struct span s);
 int buf_append_bytes(struct buf *b, const void *bytes, size_t len);
 int buf_append_cstr(struct buf *b, const char *string);
 int buf_append_byte(struct buf *b, char byte);
+/* The value in decimal digits at the end of `digits`; returns their span. */
+#define BUF_U64_DIGITS 20
+struct span buf_u64_digits(char digits[BUF_U64_DIGITS], uint64_t value);
 int buf_append_u64(struct buf *b, uint64_t value);
 int buf_append_i64(struct buf *b, int64_t value);
 int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -308,7 +308,7 @@ static void release(struct http_call *call)
 	struct http_pool *pool = call->pool;
 
 	if (is_reusable(client)) {
-		h1_input_idle(&client->in);
+		h1_input_release(&client->in);
 		h1_output_idle(&client->out);
 		arena_reset(&client->arena);
 		client->in_use = false;

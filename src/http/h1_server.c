@@ -442,7 +442,7 @@ static void go_idle(struct h1_server *s)
 	const struct http_limits *limits = limits_of(s);
 	int64_t wait_ms = s->served ? limits->idle_timeout_ms : limits->head_timeout_ms;
 
-	h1_input_idle(&s->in);
+	h1_input_release(&s->in);
 	h1_output_idle(&s->out);
 	s->fiber = NULL;
 	timer_set(&s->base->idle_timer, loop_deadline_ms(wait_ms));

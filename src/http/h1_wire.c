@@ -1,5 +1,6 @@
 #include "http/h1_wire.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "http/block.h"
 
@@ -38,11 +39,6 @@ void h1_input_release(struct h1_input *in)
 	in->ptr = NULL;
 	in->body_block = NULL;
 	in->cap = in->start = in->end = in->base = 0;
-}
-
-void h1_input_idle(struct h1_input *in)
-{
-	h1_input_release(in);
 }
 
 /* Makes the buffer larger and moves the unread bytes to its front. */
@@ -345,14 +341,9 @@ enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
 
 char *h1_put_u64(char *to, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[BUF_U64_DIGITS];
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return h1_put(to, span_of(digits + at, sizeof(digits) - at));
+	return h1_put(to, buf_u64_digits(digits, value));
 }
 
 static char *put_chunk_size(char *to, size_t size)

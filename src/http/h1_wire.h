@@ -28,8 +28,7 @@ struct h1_input {
 
 /* False when out of memory. */
 bool h1_input_ready(struct h1_input *in);
-/* Gives memory back; unread bytes must be none. */
-void h1_input_idle(struct h1_input *in);
+/* Gives its memory back: at the end, and while the connection is idle. */
 void h1_input_release(struct h1_input *in);
 static inline struct span h1_input_unread(const struct h1_input *in)
 {

@@ -19,8 +19,6 @@ struct h2_client {
 	struct list calls; /* h2_call.node */
 	size_t call_count;
 	struct timer idle_timer;
-	struct h2_head head; /* the header block under way */
-	struct h2_call *head_of;
 	struct h2_call *free_calls;
 	size_t free_count;
 	uint64_t served;

@@ -43,7 +43,6 @@ static void client_free(struct h2_client *client)
 
 	timer_clear(&client->idle_timer);
 	list_remove(&client->node);
-	h2_head_release(&client->head);
 	h2_wire_release(&client->wire);
 	stream_close(&client->stream);
 	while (client->free_calls) {
@@ -74,8 +73,6 @@ static void lose(struct h2_client *client)
 	h2_client_retire(client);
 	if (client->wire.broken)
 		h2_wire_say_goodbye(&client->wire, 0);
-	h2_head_release(&client->head);
-	client->head_of = NULL;
 	h2_wire_release(&client->wire);
 	stream_shutdown(&client->stream);
 	stream_close(&client->stream);
@@ -166,43 +163,15 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	struct h2_client *client = client_of(user_data);
 	struct h2_call *c = call_of_id(session, frame->hd.stream_id);
 
-	h2_head_release(&client->head);
-	client->head_of = NULL;
+	h2_head_release(&client->wire.head);
+	client->wire.head_of = NULL;
 	if (!c)
 		return 0;
 	c->call.response_started = true;
-	client->head_of = c;
-	h2_head_begin(&client->head, c->final_head_seen ? H2_HEAD_TRAILERS : H2_HEAD_RESPONSE,
-		      &c->arena, &client->pool->options.head);
-	return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
-{
-	struct h2_client *client = client_of(user_data);
-
-	(void)session;
-	(void)frame;
-	(void)flags;
-	if (client->head_of)
-		h2_head_add(&client->head, name, value);
-	return 0;
-}
-
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
-			     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
-			     void *user_data)
-{
-	struct h2_client *client = client_of(user_data);
-
-	(void)session;
-	(void)frame;
-	(void)name;
-	(void)value;
-	(void)flags;
-	if (client->head_of)
-		h2_head_add_invalid(&client->head);
+	client->wire.head_of = &c->st;
+	h2_head_begin(&client->wire.head,
+		      c->final_head_seen ? H2_HEAD_TRAILERS : H2_HEAD_RESPONSE, &c->arena,
+		      &client->pool->options.head);
 	return 0;
 }
 
@@ -213,13 +182,13 @@ static bool is_interim(struct span text)
 
 static void end_head(struct h2_call *c)
 {
-	struct span text = h2_head_response_text(&c->client->head);
+	struct span text = h2_head_response_text(&c->client->wire.head);
 	struct response_text *head = text.ptr ? arena_alloc(&c->arena, sizeof(*head)) : NULL;
 
 	if (!head) {
-		h2_call_refuse(c, c->client->head.error == HTTP1_DONE
+		h2_call_refuse(c, c->client->wire.head.error == HTTP1_DONE
 					  ? "no memory for the response's header fields"
-					  : http1_result_text(c->client->head.error));
+					  : http1_result_text(c->client->wire.head.error));
 		return;
 	}
 	if (!is_interim(text)) {
@@ -239,7 +208,7 @@ static void end_trailers(struct h2_call *c)
 {
 	struct http_field *fields = NULL;
 	size_t count = 0;
-	enum http1_result result = h2_head_trailers(&c->client->head, &fields, &count);
+	enum http1_result result = h2_head_trailers(&c->client->wire.head, &fields, &count);
 
 	if (result != HTTP1_DONE) {
 		h2_call_refuse(c, http1_result_text(result));
@@ -282,8 +251,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	}
 	if (!c)
 		return 0;
-	if (frame->hd.type == NGHTTP2_HEADERS && client->head_of == c) {
-		client->head_of = NULL;
+	if (frame->hd.type == NGHTTP2_HEADERS && client->wire.head_of == &c->st) {
+		client->wire.head_of = NULL;
 		if (c->final_head_seen)
 			end_trailers(c);
 		else
@@ -302,8 +271,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 
 	if (!c)
 		return 0;
-	if (client->head_of == c)
-		client->head_of = NULL;
+	if (client->wire.head_of == &c->st)
+		client->wire.head_of = NULL;
 	h2_stream_close(&c->st, error_code);
 	return 0;
 }
@@ -360,8 +329,8 @@ static void release(struct http_call *call)
 	if (c->sent && !c->st.closed && client->wire.session)
 		(void)nghttp2_session_set_stream_user_data(client->wire.session, c->st.id,
 							   NULL);
-	if (client->head_of == c)
-		client->head_of = NULL;
+	if (client->wire.head_of == &c->st)
+		client->wire.head_of = NULL;
 	h2_stream_release(&c->st);
 	list_remove(&c->node);
 	call_recycle(c);
@@ -493,8 +462,6 @@ static nghttp2_session_callbacks *callbacks_new(void)
 		return NULL;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	return callbacks;

@@ -12,8 +12,6 @@
 struct h2_server {
 	struct http_connection *base;
 	struct h2_wire wire;
-	struct h2_head head; /* the header block under way */
-	struct h2_exchange *head_of; /* ... of this stream */
 	int64_t head_start_ms;
 	struct list streams; /* h2_exchange.node */
 	size_t stream_count;

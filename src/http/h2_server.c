@@ -27,7 +27,6 @@ static struct h2_exchange *exchange_of_id(nghttp2_session *session, int32_t id)
 
 static void server_free(struct h2_server *s)
 {
-	h2_head_release(&s->head);
 	http_connection_free(s->base);
 	mem_free(s);
 }
@@ -42,8 +41,8 @@ static void exchange_free(struct h2_exchange *ex)
 {
 	struct h2_server *s = ex->server;
 
-	if (s->head_of == ex)
-		s->head_of = NULL;
+	if (s->wire.head_of == &ex->st)
+		s->wire.head_of = NULL;
 	h2_stream_release(&ex->st);
 	if (ex->x)
 		http_exchange_free(ex->x);
@@ -72,7 +71,6 @@ static void lose(struct h2_server *s)
 	if (linger)
 		h2_wire_say_goodbye(&s->wire,
 				    nghttp2_session_get_last_proc_stream_id(s->wire.session));
-	h2_head_release(&s->head);
 	h2_wire_release(&s->wire);
 	list_for_each (node, &s->streams) {
 		struct h2_exchange *ex = list_entry(node, struct h2_exchange, node);
@@ -241,9 +239,9 @@ static void end_request_head(struct h2_exchange *ex, bool end_stream)
 	struct h2_server *s = ex->server;
 	struct http_exchange *x = ex->x;
 	enum http1_result result =
-		h2_head_request(&s->head, end_stream, &x->request, &x->protocol);
+		h2_head_request(&s->wire.head, end_stream, &x->request, &x->protocol);
 
-	if (s->head.out_of_memory) {
+	if (s->wire.head.out_of_memory) {
 		x->malformed_status = 503;
 		x->malformed = "no memory for the request's header fields";
 	} else if (result != HTTP1_DONE) {
@@ -262,7 +260,7 @@ static bool end_trailers(struct h2_exchange *ex)
 	struct http_field *fields = NULL;
 	size_t count = 0;
 
-	if (h2_head_trailers(&ex->server->head, &fields, &count) != HTTP1_DONE) {
+	if (h2_head_trailers(&ex->server->wire.head, &fields, &count) != HTTP1_DONE) {
 		h2_stream_reset(&ex->st, NGHTTP2_PROTOCOL_ERROR);
 		return false;
 	}
@@ -280,8 +278,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	struct http1_limits limits = h2_server_limits(s)->head;
 
 	limits.head_bytes = h2_server_limits(s)->h2_head_bytes;
-	h2_head_release(&s->head);
-	s->head_of = NULL;
+	h2_head_release(&s->wire.head);
+	s->wire.head_of = NULL;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		if (s->stream_count >=
 		    (size_t)h2_server_limits(s)->h2_streams * RUNNING_PER_STREAM)
@@ -292,41 +290,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 		ex = exchange_new(s, id);
 		if (!ex)
 			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_REQUEST, &ex->x->arena, &limits);
+		s->wire.head_of = &ex->st;
+		h2_head_begin(&s->wire.head, H2_HEAD_REQUEST, &ex->x->arena, &limits);
 	} else if (ex && ex->x && !ex->x->tunnel) {
-		s->head_of = ex;
-		h2_head_begin(&s->head, H2_HEAD_TRAILERS, &ex->x->arena, &limits);
+		s->wire.head_of = &ex->st;
+		h2_head_begin(&s->wire.head, H2_HEAD_TRAILERS, &ex->x->arena, &limits);
 	}
-	return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
-{
-	struct h2_server *s = server_of(user_data);
-
-	(void)session;
-	(void)frame;
-	(void)flags;
-	if (s->head_of)
-		h2_head_add(&s->head, name, value);
-	return 0;
-}
-
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
-			     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
-			     void *user_data)
-{
-	struct h2_server *s = server_of(user_data);
-
-	(void)session;
-	(void)frame;
-	(void)name;
-	(void)value;
-	(void)flags;
-	if (s->head_of)
-		h2_head_add_invalid(&s->head);
 	return 0;
 }
 
@@ -344,8 +313,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	}
 	if (!ex)
 		return 0;
-	if (frame->hd.type == NGHTTP2_HEADERS && s->head_of == ex) {
-		s->head_of = NULL;
+	if (frame->hd.type == NGHTTP2_HEADERS && s->wire.head_of == &ex->st) {
+		s->wire.head_of = NULL;
 		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			end_request_head(ex, end_stream);
 		else if (!end_trailers(ex))
@@ -391,8 +360,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 	} else if (ex->reset_by_us || s->wire.broken) {
 		exchange_free(ex);
 	} else {
-		if (s->head_of == ex)
-			s->head_of = NULL;
+		if (s->wire.head_of == &ex->st)
+			s->wire.head_of = NULL;
 		report_malformed(ex);
 	}
 	return result;
@@ -473,7 +442,7 @@ static void on_timer(struct timer *timer)
 	if (s->wire.out_first && now_ms - s->wire.progress_ms >= limits->write_timeout_ms) {
 		s->wire.peer_gone = true;
 		h2_wire_break(&s->wire, NGHTTP2_NO_ERROR);
-	} else if ((s->head_of || !s->greeted) &&
+	} else if ((s->wire.head_of || !s->greeted) &&
 		   now_ms - s->head_start_ms >= limits->head_timeout_ms) {
 		h2_wire_break(&s->wire, NGHTTP2_ENHANCE_YOUR_CALM);
 	} else if (!s->stream_count && now_ms - s->idle_since_ms >= limits->idle_timeout_ms) {
@@ -509,8 +478,6 @@ static nghttp2_session_callbacks *callbacks_new(void)
 		return NULL;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	return callbacks;

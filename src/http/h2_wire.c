@@ -451,12 +451,43 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 /* --- the session --- */
 
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
+{
+	struct h2_wire *wire = user_data;
+
+	(void)session;
+	(void)frame;
+	(void)flags;
+	if (wire->head_of)
+		h2_head_add(&wire->head, name, value);
+	return 0;
+}
+
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+			     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+			     void *user_data)
+{
+	struct h2_wire *wire = user_data;
+
+	(void)session;
+	(void)frame;
+	(void)name;
+	(void)value;
+	(void)flags;
+	if (wire->head_of)
+		h2_head_add_invalid(&wire->head);
+	return 0;
+}
+
 nghttp2_session_callbacks *h2_wire_callbacks_new(void)
 {
 	nghttp2_session_callbacks *callbacks;
 
 	if (nghttp2_session_callbacks_new(&callbacks) < 0)
 		return NULL;
+	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
@@ -492,6 +523,8 @@ void h2_wire_release(struct h2_wire *wire)
 {
 	loop_undefer(&wire->flush);
 	loop_undefer(&wire->again);
+	h2_head_release(&wire->head); /* it holds the session's memory */
+	wire->head_of = NULL;
 	free_session(wire);
 	wire->broken = true;
 	free_blocks(wire->out_first);

@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "http/h2_head.h"
 #include "io/stream.h"
 #include "parse/http_field.h"
 
@@ -31,6 +32,8 @@ struct h2_wire {
 	struct list memory; /* of the session */
 	/* Called in the loop after input or output, when the wire is broken or has nothing left. */
 	void (*update)(struct h2_wire *wire);
+	struct h2_head head; /* the header block under way ... */
+	struct h2_stream *head_of; /* ... of this stream; NULL: it is of no interest */
 	struct deferred flush;
 	struct deferred again; /* more input waits than one turn takes */
 	struct h2_block *out_first;
