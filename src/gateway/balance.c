@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "gateway/fields.h"
 #include "gateway/forward.h"
 
 static bool was_tried(uint64_t tried, size_t index)
@@ -59,21 +60,13 @@ static struct span cookie_value(struct span cookies, struct span name)
 	return SPAN_NONE;
 }
 
-static struct span header_value(const struct http1_head *head, struct span name)
-{
-	for (size_t i = 0; i < head->field_count; i++)
-		if (span_eq_nocase(head->fields[i].name, name))
-			return head->fields[i].value;
-	return SPAN_NONE;
-}
-
 static uint64_t affinity_key(const struct exchange *e, const struct config_service *config)
 {
 	const struct http1_head *head = &e->x->request;
 	struct span value = SPAN_NONE;
 
 	switch (config->hash_by) {
-	case CONFIG_HASH_BY_HEADER: value = header_value(head, config->hash_name); break;
+	case CONFIG_HASH_BY_HEADER: value = fields_find(head, config->hash_name); break;
 	case CONFIG_HASH_BY_COOKIE:
 		value = cookie_value(http1_field(head, HTTP_FIELD_COOKIE), config->hash_name);
 		break;

@@ -1,20 +1,20 @@
+#include "gateway/fields.h"
 #include "gateway/forward.h"
 #include "parse/traceparent.h"
 
-#define BIT(id) ((uint64_t)1 << (id))
-
 /* Of the connection, or set anew by us whatever the client says. */
 #define DROP_ALWAYS                                                                            \
-	(BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_KEEP_ALIVE) |      \
-	 BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TRANSFER_ENCODING) |                \
-	 BIT(HTTP_FIELD_UPGRADE) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_EXPECT) |   \
-	 BIT(HTTP_FIELD_HTTP2_SETTINGS) | BIT(HTTP_FIELD_TE) | BIT(HTTP_FIELD_TRAILER) |       \
-	 BIT(HTTP_FIELD_PROXY_AUTHORIZATION) | BIT(HTTP_FIELD_PROXY_AUTHENTICATE) |            \
-	 BIT(HTTP_FIELD_FORWARDED) | BIT(HTTP_FIELD_X_FORWARDED_FOR) |                         \
-	 BIT(HTTP_FIELD_X_FORWARDED_HOST) | BIT(HTTP_FIELD_X_FORWARDED_PORT) |                 \
-	 BIT(HTTP_FIELD_X_FORWARDED_PROTO) | BIT(HTTP_FIELD_X_REAL_IP) |                       \
-	 BIT(HTTP_FIELD_X_REQUEST_ID) | BIT(HTTP_FIELD_TRACEPARENT) |                          \
-	 BIT(HTTP_FIELD_TRACESTATE))
+	(FIELD_BIT(HTTP_FIELD_HOST) | FIELD_BIT(HTTP_FIELD_CONNECTION) |                       \
+	 FIELD_BIT(HTTP_FIELD_KEEP_ALIVE) | FIELD_BIT(HTTP_FIELD_PROXY_CONNECTION) |           \
+	 FIELD_BIT(HTTP_FIELD_TRANSFER_ENCODING) | FIELD_BIT(HTTP_FIELD_UPGRADE) |             \
+	 FIELD_BIT(HTTP_FIELD_CONTENT_LENGTH) | FIELD_BIT(HTTP_FIELD_EXPECT) |                 \
+	 FIELD_BIT(HTTP_FIELD_HTTP2_SETTINGS) | FIELD_BIT(HTTP_FIELD_TE) |                     \
+	 FIELD_BIT(HTTP_FIELD_TRAILER) | FIELD_BIT(HTTP_FIELD_PROXY_AUTHORIZATION) |           \
+	 FIELD_BIT(HTTP_FIELD_PROXY_AUTHENTICATE) | FIELD_BIT(HTTP_FIELD_FORWARDED) |          \
+	 FIELD_BIT(HTTP_FIELD_X_FORWARDED_FOR) | FIELD_BIT(HTTP_FIELD_X_FORWARDED_HOST) |      \
+	 FIELD_BIT(HTTP_FIELD_X_FORWARDED_PORT) | FIELD_BIT(HTTP_FIELD_X_FORWARDED_PROTO) |    \
+	 FIELD_BIT(HTTP_FIELD_X_REAL_IP) | FIELD_BIT(HTTP_FIELD_X_REQUEST_ID) |                \
+	 FIELD_BIT(HTTP_FIELD_TRACEPARENT) | FIELD_BIT(HTTP_FIELD_TRACESTATE))
 
 /* Fields that forward adds itself, at most. */
 #define ADDED_MAX (IDENTITY_PASS_FIELDS_MAX + 12)
@@ -29,24 +29,6 @@ static void put(struct list_out *out, struct span name, struct span value)
 	out->fields[out->count++] = (struct http_field){name, value, HTTP_FIELD_OTHER};
 }
 
-static bool edited(const struct config_header_edit *edit, struct span name)
-{
-	for (size_t i = 0; i < edit->remove.count; i++)
-		if (span_eq_nocase(edit->remove.at[i], name))
-			return true;
-	for (size_t i = 0; i < edit->set.count; i++)
-		if (span_eq_nocase(edit->set.at[i].name, name))
-			return true;
-	return false;
-}
-
-/* Connection names further fields that end here (RFC 9110 section 7.6.1). */
-static bool is_plain_connection(struct span value)
-{
-	return !value.ptr || span_eq_nocase(value, SPAN("keep-alive")) ||
-	       span_eq_nocase(value, SPAN("close")) || span_eq_nocase(value, SPAN("upgrade"));
-}
-
 static void put_client_fields(struct exchange *e, const struct view_service *service,
 			      struct list_out *out)
 {
@@ -54,18 +36,18 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 	const struct config_header_edit *edit = &e->route->config->request_headers;
 	const struct identity_pass *pass = service->snapshot->pass;
 	struct span connection = http1_field(head, HTTP_FIELD_CONNECTION);
-	bool plain = is_plain_connection(connection);
-	bool edits = edit->remove.count || edit->set.count;
+	bool named = fields_named_by_connection(connection);
+	bool edits = fields_has_edits(edit);
 
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct http_field *field = &head->fields[i];
 
-		if (DROP_ALWAYS & BIT(field->id) ||
+		if (DROP_ALWAYS & FIELD_BIT(field->id) ||
 		    identity_strip_has(e->snapshot->strip, field) ||
 		    identity_pass_drops(pass, field))
 			continue;
-		if ((!plain && http_list_has(connection, field->name)) ||
-		    (edits && edited(edit, field->name)))
+		if ((named && http_list_has(connection, field->name)) ||
+		    (edits && fields_edited(edit, field->name)))
 			continue;
 		out->fields[out->count++] = *field;
 	}

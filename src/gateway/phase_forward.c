@@ -1,4 +1,5 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
+#include "gateway/fields.h"
 #include "gateway/forward.h"
 
 /* A request body up to this size is read before it is sent: it can then be sent again. */
@@ -299,14 +300,16 @@ static int64_t response_length(const struct http1_head *response)
 	return -1;
 }
 
-/* Fields that the service's Connection names stay with the service. */
+/*
+ * Fields that the service's Connection names stay with the service. Moves the others up: the head's
+ * fields cannot be looked up by id any more.
+ */
 static size_t drop_named_fields(const struct http1_head *response)
 {
 	struct span connection = http1_field(response, HTTP_FIELD_CONNECTION);
 	size_t kept = 0;
 
-	if (!connection.ptr || span_eq_nocase(connection, SPAN("keep-alive")) ||
-	    span_eq_nocase(connection, SPAN("close")))
+	if (!fields_named_by_connection(connection))
 		return response->field_count;
 	for (size_t i = 0; i < response->field_count; i++)
 		if (!http_list_has(connection, response->fields[i].name))
@@ -391,7 +394,6 @@ static enum phase_result relay_response(struct forward *f)
 	const struct http1_head *from = &f->call->response;
 	struct http_response response = {.status = from->status,
 					 .fields = from->fields,
-					 .field_count = drop_named_fields(from),
 					 .content_length = response_length(from)};
 	int flags = HTTP_SEND_NOW;
 	enum io_result result;
@@ -399,11 +401,10 @@ static enum phase_result relay_response(struct forward *f)
 	e->reason = NULL;
 	if (from->status == 101 && !f->head.upgrade.len)
 		return answer_failure(f);
-	if (f->call->tunnel)
-		flags = HTTP_SEND_NOW;
-	else if (f->call->body_ended)
+	response.field_count = drop_named_fields(from);
+	if (!f->call->tunnel && f->call->body_ended)
 		flags = HTTP_SEND_END;
-	else if (f->call->more_ready)
+	else if (!f->call->tunnel && f->call->more_ready)
 		flags = HTTP_SEND_MORE;
 	result = respond_head(e, &response, flags, step_deadline_ms(f, f->timeout->idle_ms));
 	if (result != IO_OK) {

@@ -1,5 +1,6 @@
 /* route: the whitelist. What no route names is 404, or 405 where the path is known. */
 #include "gateway/exchange.h"
+#include "gateway/fields.h"
 #include "parse/uri.h"
 
 static enum phase_result refuse_method(struct exchange *e, uint32_t allowed)
@@ -74,15 +75,6 @@ static bool add_cors(struct exchange *e, const struct config_cors *cors)
 	return true;
 }
 
-static struct span find_field(const struct http1_head *head, struct span name)
-{
-	for (size_t i = 0; i < head->field_count; i++)
-		if (head->fields[i].id == HTTP_FIELD_OTHER &&
-		    span_eq_nocase(head->fields[i].name, name))
-			return head->fields[i].value;
-	return SPAN_NONE;
-}
-
 /* A preflight asks what the request that it announces may do: it is answered for that route. */
 static bool answer_preflight(struct exchange *e, struct span asked, enum phase_result *result)
 {
@@ -116,7 +108,7 @@ static enum phase_result refuse_unknown(struct exchange *e, enum router_result r
 	enum phase_result answered;
 
 	if (e->x->request.method == HTTP_METHOD_OPTIONS) {
-		asked = find_field(&e->x->request, SPAN("access-control-request-method"));
+		asked = fields_find(&e->x->request, SPAN("access-control-request-method"));
 		if (asked.ptr && answer_preflight(e, asked, &answered))
 			return answered;
 	}

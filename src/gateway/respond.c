@@ -1,17 +1,15 @@
 /* respond: what every answer passes, also a refusal or a fallback. */
 #include "base/clock.h"
 #include "gateway/exchange.h"
-
-#define BIT(id) ((uint64_t)1 << (id))
-_Static_assert(HTTP_FIELD_COUNT <= 64, "field ids must fit a 64-bit set");
+#include "gateway/fields.h"
 
 /* The connection's own business, and what would tell about the inside. */
 #define DROP_ALWAYS                                                                            \
-	(BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_KEEP_ALIVE) |                             \
-	 BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TRANSFER_ENCODING) |                \
-	 BIT(HTTP_FIELD_UPGRADE) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_TRAILER) |  \
-	 BIT(HTTP_FIELD_X_REQUEST_ID))
-#define DROP_SERVER (BIT(HTTP_FIELD_SERVER) | BIT(HTTP_FIELD_X_POWERED_BY))
+	(FIELD_BIT(HTTP_FIELD_CONNECTION) | FIELD_BIT(HTTP_FIELD_KEEP_ALIVE) |                 \
+	 FIELD_BIT(HTTP_FIELD_PROXY_CONNECTION) | FIELD_BIT(HTTP_FIELD_TRANSFER_ENCODING) |    \
+	 FIELD_BIT(HTTP_FIELD_UPGRADE) | FIELD_BIT(HTTP_FIELD_CONTENT_LENGTH) |                \
+	 FIELD_BIT(HTTP_FIELD_TRAILER) | FIELD_BIT(HTTP_FIELD_X_REQUEST_ID))
+#define DROP_SERVER (FIELD_BIT(HTTP_FIELD_SERVER) | FIELD_BIT(HTTP_FIELD_X_POWERED_BY))
 
 struct date_cache {
 	int64_t unix_s;
@@ -40,37 +38,19 @@ struct out {
 static void put(struct out *out, struct span name, struct span value, enum http_field_id id)
 {
 	out->fields[out->count++] = (struct http_field){name, value, id};
-	out->seen |= BIT(id);
-}
-
-static bool named(const struct http_field *field, struct span name, enum http_field_id id)
-{
-	if (id != HTTP_FIELD_OTHER || field->id != HTTP_FIELD_OTHER)
-		return id == field->id;
-	return span_eq_nocase(field->name, name);
-}
-
-static bool removed_by_route(const struct config_header_edit *edit,
-			     const struct http_field *field)
-{
-	for (size_t i = 0; i < edit->remove.count; i++)
-		if (named(field, edit->remove.at[i], http_field_lookup(edit->remove.at[i])))
-			return true;
-	for (size_t i = 0; i < edit->set.count; i++)
-		if (named(field, edit->set.at[i].name, http_field_lookup(edit->set.at[i].name)))
-			return true;
-	return false;
+	out->seen |= FIELD_BIT(id);
 }
 
 static void put_from_service(struct out *out, const struct http_response *response,
 			     const struct config_header_edit *edit)
 {
-	bool edits = edit && (edit->remove.count || edit->set.count);
+	bool edits = edit && fields_has_edits(edit);
 
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
 
-		if (out->drop & BIT(field->id) || (edits && removed_by_route(edit, field)))
+		if (out->drop & FIELD_BIT(field->id) ||
+		    (edits && fields_edited(edit, field->name)))
 			continue;
 		put(out, field->name, field->value, field->id);
 	}
@@ -82,7 +62,7 @@ static void put_from_service(struct out *out, const struct http_response *respon
 static bool is_in(const struct out *out, struct span name, enum http_field_id id)
 {
 	if (id != HTTP_FIELD_OTHER)
-		return out->seen & BIT(id);
+		return out->seen & FIELD_BIT(id);
 	for (size_t i = 0; i < out->count; i++)
 		if (out->fields[i].id == HTTP_FIELD_OTHER &&
 		    span_eq_nocase(out->fields[i].name, name))
@@ -103,7 +83,7 @@ static void put_security(struct out *out, const struct exchange *e)
 			out->fields[out->count++] = *field;
 	}
 	if (e->secure && headers->hsts.len &&
-	    !(out->seen & BIT(HTTP_FIELD_STRICT_TRANSPORT_SECURITY)))
+	    !(out->seen & FIELD_BIT(HTTP_FIELD_STRICT_TRANSPORT_SECURITY)))
 		put(out, SPAN("strict-transport-security"), headers->hsts,
 		    HTTP_FIELD_STRICT_TRANSPORT_SECURITY);
 }
@@ -129,7 +109,7 @@ enum io_result respond_head(struct exchange *e, const struct http_response *resp
 		if (e->extra[i].value.ptr)
 			put(&out, e->extra[i].name, e->extra[i].value, e->extra[i].id);
 	put_security(&out, e);
-	if (!(out.seen & BIT(HTTP_FIELD_DATE)))
+	if (!(out.seen & FIELD_BIT(HTTP_FIELD_DATE)))
 		put(&out, SPAN("date"), date_now(), HTTP_FIELD_DATE);
 	put(&out, cfg->forwarded.request_id_header, e->request_id, HTTP_FIELD_X_REQUEST_ID);
 	final.fields = out.fields;

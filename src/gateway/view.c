@@ -77,7 +77,8 @@ static int open_pool(struct endpoint *endpoint, const struct snapshot_service *s
 
 static struct endpoint *endpoint_new(struct worker *worker,
 				     const struct snapshot_service *service,
-				     const struct config_endpoint *config, struct err *err)
+				     const struct config_endpoint *config, uint64_t key,
+				     struct err *err)
 {
 	struct endpoint *endpoint = mem_zalloc(1, sizeof(*endpoint));
 
@@ -86,7 +87,7 @@ static struct endpoint *endpoint_new(struct worker *worker,
 		return NULL;
 	}
 	endpoint->refs = 1;
-	endpoint->key = endpoint_key(service, config);
+	endpoint->key = key;
 	endpoint->port = config->address.port;
 	list_push_back(&worker->endpoints, &endpoint->node);
 	endpoint->host = mem_strdup(config->address.host);
@@ -116,7 +117,7 @@ static struct endpoint *endpoint_get(struct worker *worker,
 			return endpoint;
 		}
 	}
-	return endpoint_new(worker, service, config, err);
+	return endpoint_new(worker, service, config, key, err);
 }
 
 static int build_service(struct view *view, struct view_service *service,

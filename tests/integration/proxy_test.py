@@ -275,6 +275,20 @@ def test_head_has_the_length_but_no_body():
         assert (status, headers["Content-Length"], body) == (200, "5", b"")
 
 
+def test_fields_that_the_service_names_in_connection_stay_with_it():
+    def script(connection, _head, _number, rest):
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 7\r\nX-Other: 9\r\n"
+            b"Content-Length: 5\r\nX-Last: 11\r\n\r\n"
+        )
+        return rest
+
+    with Setup(script) as (gateway, _):
+        status, headers, _ = gateway.request("HEAD", "/up/")
+        assert (status, headers["Content-Length"]) == (200, "5"), headers
+        assert "X-Hop" not in headers and headers["X-Other"] == "9"
+
+
 def test_a_service_that_dies_is_never_a_complete_answer():
     def script(connection, head, _number, _rest):
         path = head.split(b" ")[1]

@@ -1,0 +1,27 @@
+#include "gateway/fields.h"
+
+struct span fields_find(const struct http1_head *head, struct span name)
+{
+	for (size_t i = 0; i < head->field_count; i++)
+		if (span_eq_nocase(head->fields[i].name, name))
+			return head->fields[i].value;
+	return SPAN_NONE;
+}
+
+bool fields_edited(const struct config_header_edit *edit, struct span name)
+{
+	for (size_t i = 0; i < edit->remove.count; i++)
+		if (span_eq_nocase(edit->remove.at[i], name))
+			return true;
+	for (size_t i = 0; i < edit->set.count; i++)
+		if (span_eq_nocase(edit->set.at[i].name, name))
+			return true;
+	return false;
+}
+
+bool fields_named_by_connection(struct span connection)
+{
+	return connection.ptr && !span_eq_nocase(connection, SPAN("keep-alive")) &&
+	       !span_eq_nocase(connection, SPAN("close")) &&
+	       !span_eq_nocase(connection, SPAN("upgrade"));
+}

@@ -1,0 +1,26 @@
+/* fields.h - questions about header fields that several phases ask. Private to src/gateway. */
+#ifndef GATEWAY_FIELDS_H
+#define GATEWAY_FIELDS_H
+
+#include "config/config.h"
+#include "parse/http1.h"
+
+/* A field's bit in a set of ids. */
+#define FIELD_BIT(id) ((uint64_t)1 << (id))
+_Static_assert(HTTP_FIELD_COUNT <= 64, "field ids must fit a 64-bit set");
+
+/* The first value of a field by its name, any case; ptr NULL when absent. With an id: http1_field. */
+struct span fields_find(const struct http1_head *head, struct span name);
+/* Whether there is anything to edit, and whether the edit removes or replaces the field. */
+static inline bool fields_has_edits(const struct config_header_edit *edit)
+{
+	return edit->remove.count || edit->set.count;
+}
+bool fields_edited(const struct config_header_edit *edit, struct span name);
+/*
+ * Whether a Connection value may name further fields, which then end here (RFC 9110 section 7.6.1);
+ * ptr NULL: there is no such field.
+ */
+bool fields_named_by_connection(struct span connection);
+
+#endif
