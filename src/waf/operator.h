@@ -1,0 +1,189 @@
+/*
+ * operator.h - the operators of SecLang (`@rx`, `@pm`, `@eq` ...), with the answers that
+ * libmodsecurity 3.0.9 gives. An operator is compiled once from its text, is immutable, and may be
+ * asked from any thread; what a thread needs meanwhile is in its operator_scratch.
+ *
+ * Parameters with macros (%{tx.limit}): the engine looks for them with operator_takes_macros(),
+ * compiles with `dynamic`, expands for each evaluation and gives the result to operator_match().
+ */
+#ifndef WAF_OPERATOR_H
+#define WAF_OPERATOR_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "waf/libinjection.h"
+
+enum operator_kind {
+	OPERATOR_RX, /* also when a rule names no operator */
+	OPERATOR_RX_GLOBAL,
+	OPERATOR_PM,
+	OPERATOR_PM_FROM_FILE, /* also @pmf */
+	OPERATOR_BEGINS_WITH,
+	OPERATOR_ENDS_WITH,
+	OPERATOR_CONTAINS,
+	OPERATOR_CONTAINS_WORD,
+	OPERATOR_STREQ,
+	OPERATOR_STRMATCH, /* as contains */
+	OPERATOR_WITHIN,
+	OPERATOR_EQ,
+	OPERATOR_GE,
+	OPERATOR_GT,
+	OPERATOR_LE,
+	OPERATOR_LT,
+	OPERATOR_IP_MATCH,
+	OPERATOR_IP_MATCH_FROM_FILE, /* also @ipMatchF */
+	OPERATOR_DETECT_SQLI,
+	OPERATOR_DETECT_XSS,
+	OPERATOR_VALIDATE_BYTE_RANGE,
+	OPERATOR_VALIDATE_URL_ENCODING,
+	OPERATOR_VALIDATE_UTF8_ENCODING,
+	OPERATOR_VERIFY_CC,
+	OPERATOR_VERIFY_CPF,
+	OPERATOR_VERIFY_SSN,
+	OPERATOR_VERIFY_SVNR,
+	OPERATOR_GEO_LOOKUP,
+	OPERATOR_UNCONDITIONAL_MATCH,
+	OPERATOR_NO_MATCH,
+	/*
+	 * Known, and refused by operator_new with the reason: they wait for the network (rbl,
+	 * gsbLookup), start programs (inspectFile), need what libmodsecurity does not build
+	 * either (fuzzyHash, rsub, validateHash), or read other files while a request waits
+	 * (validateDTD, validateSchema).
+	 */
+	OPERATOR_RBL,
+	OPERATOR_GSB_LOOKUP,
+	OPERATOR_INSPECT_FILE,
+	OPERATOR_FUZZY_HASH,
+	OPERATOR_RSUB,
+	OPERATOR_VALIDATE_DTD,
+	OPERATOR_VALIDATE_HASH,
+	OPERATOR_VALIDATE_SCHEMA,
+	OPERATOR_COUNT,
+};
+
+/* What a rule says: "!@ge 5". */
+struct operator_text {
+	enum operator_kind kind;
+	bool negated;
+	struct span
+		parameter; /* a part of the text, nothing trimmed but the space after the name */
+};
+
+/*
+ * Splits the second argument of SecRule, its quotes already removed. A text that starts with
+ * neither "@" and a letter nor "!@" and a letter is a pattern for rx, after a leading "!". -1 for
+ * a name that no operator has.
+ */
+int operator_text_parse(struct span text, struct operator_text *parts, struct err *err);
+/* As documented, "detectSQLi". */
+const char *operator_name(enum operator_kind kind);
+/* Whether libmodsecurity expands macros in the parameter of this operator. */
+bool operator_takes_macros(enum operator_kind kind);
+/* Whether the operator's answer for a value depends on nothing else (not on a database or macro). */
+bool operator_is_pure(enum operator_kind kind);
+
+struct geo_db;
+struct operator;
+
+struct operator_options {
+	/*
+	 * Appends the content of the file that pmFromFile or ipMatchFromFile names; the reader
+	 * knows relative to what. 0 or -1. NULL: such operators are an error.
+	 */
+	int (*load)(void *context, struct span name, struct buf *to, struct err *err);
+	void *load_context;
+	/* For detectSQLi and detectXSS; must outlive the operator. NULL: an error. */
+	const struct libinjection *libinjection;
+	/* For geoLookup; must outlive the operator. NULL: an error. */
+	const struct geo_db *geo;
+	/* The parameter has macros: it is given anew with each match. */
+	bool dynamic;
+};
+
+/*
+ * Compiles. NULL with a message for a pattern or number that is not understood, a file that cannot
+ * be read, or an operator that is refused. The parameter is copied. With `dynamic`, only operators
+ * that take macros are allowed, and what is wrong with the parameter shows at the match.
+ */
+struct operator* operator_new(const struct operator_text *text,
+			      const struct operator_options *options, struct err *err);
+void operator_free(struct operator* op);
+
+enum operator_kind operator_kind_of(const struct operator* op);
+bool operator_negated(const struct operator* op);
+/* As compiled; for dynamic ones, with the macros in it. */
+struct span operator_parameter(const struct operator* op);
+/*
+ * For engines that match many operators at once: the phrases of pm and pmFromFile as they were
+ * read, NULL past the end. Bytes above 0x7f in a phrase never match (as in libmodsecurity).
+ */
+const struct span *operator_phrase(const struct operator* op, size_t index);
+
+/* ---- matching -------------------------------------------------------------------------------- */
+
+struct operator_limits {
+	uint32_t match_limit; /* PCRE2's count of calls of match(), of one match */
+	uint32_t depth_limit; /* of backtracking, in the interpreter */
+	uint32_t heap_kib; /* of backtracking memory, in the interpreter */
+	size_t jit_stack_bytes; /* the most that the JIT stack of a scratch grows to */
+};
+
+/* 1,000,000 calls, depth 20,000, 20 MiB, 512 KiB. */
+#define OPERATOR_LIMITS_DEFAULT                                                                \
+	((struct operator_limits){.match_limit = 1000000,                                      \
+				  .depth_limit = 20000,                                        \
+				  .heap_kib = 20480,                                           \
+				  .jit_stack_bytes = 512 * 1024})
+
+/* What one thread needs to match; one match at a time. */
+struct operator_scratch;
+struct operator_scratch *operator_scratch_new(const struct operator_limits *limits,
+					      struct err *err);
+void operator_scratch_free(struct operator_scratch *scratch);
+
+/* One of what `capture` stores as TX.number. */
+struct operator_capture {
+	uint32_t number;
+	struct span text;
+};
+
+enum operator_error {
+	OPERATOR_OK,
+	OPERATOR_ERROR_LIMIT, /* a limit of PCRE2 was reached: MSC_PCRE_LIMITS_EXCEEDED */
+	OPERATOR_ERROR_PATTERN, /* a dynamic pattern does not compile */
+	OPERATOR_ERROR_MEMORY,
+};
+
+/* Captures of one match beyond these are dropped. */
+#define OPERATOR_CAPTURES_MAX 64
+
+struct operator_match {
+	/* The first capture, when there is one, is what to show as the matched piece. */
+	struct operator_capture captures[OPERATOR_CAPTURES_MAX];
+	size_t capture_count;
+	/* With an error the operator has not matched, before negation. */
+	enum operator_error error;
+	char fingerprint[8]; /* of detectSQLi; captures[0] points here */
+};
+
+/*
+ * Whether the rule matches `value`: negation included. `parameter` is the expanded parameter of a
+ * dynamic operator, and ignored for others. `match` may be NULL (then libpcre2 is not asked for
+ * captures); otherwise it is filled, and captures point into the value, the operator, the
+ * parameter or `match` itself. A negated operator may leave captures; they are of the pattern that
+ * matched, so that the rule did not.
+ */
+bool operator_match(const struct operator* op, struct operator_scratch *scratch,
+		    struct span parameter, struct span value, struct operator_match *match);
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+/* As stoi(), 0 where that throws: for eq. White space, a sign, digits; what follows is ignored. */
+int operator_to_int(struct span text);
+/* As atoll(), saturating: for ge, gt, le, lt. */
+int64_t operator_to_i64(struct span text);
+
+#endif
