@@ -164,10 +164,10 @@ struct body_xml_namespace {
 };
 
 /*
- * The text of each node that an XPath 1.0 expression selects ("/" and a star: all text of the document as
- * one value, "//@*" are the values of all attributes), with at most max_arguments of them. Nothing
- * is selected without a tree. -1 also when the expression is not valid; body_xpath_valid tells at
- * start.
+ * The text of each node that an XPath 1.0 expression selects, at most max_arguments of them. Of
+ * the two that published rules use, one selects the document's element, whose text is that of all
+ * elements in it, and "//@*" selects each attribute. Nothing is selected without a tree. -1 also
+ * when the expression is not valid; body_xpath_valid tells at start.
  */
 int body_xml_select(struct arena *arena, const struct body_xml *xml, const char *xpath,
 		    const struct body_xml_namespace *namespaces, size_t namespace_count,
