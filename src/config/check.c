@@ -235,6 +235,14 @@ static uint64_t inherited(uint64_t own, uint64_t from)
 	return own == CONFIG_INHERIT ? from : own;
 }
 
+/* A service of the program itself; one of that name in the file goes before. */
+static enum config_internal internal_named(const struct config *cfg, struct span name)
+{
+	if (span_eq(name, SPAN("identity")) && cfg->identity.issuer.len > 0)
+		return CONFIG_INTERNAL_IDENTITY;
+	return CONFIG_INTERNAL_NONE;
+}
+
 static void resolve_route(struct reader *reader, const struct config *cfg,
 			  struct config_route *route, bool *used)
 {
@@ -244,10 +252,12 @@ static void resolve_route(struct reader *reader, const struct config *cfg,
 
 	if (route->service_name.len > 0)
 		route->service = config_service_find(cfg, route->service_name);
+	if (!route->service)
+		route->internal = internal_named(cfg, route->service_name);
 	if (route->service) {
 		used[route->service->index] = true;
 		timeout = &route->service->timeout;
-	} else if (route->service_name.len > 0) {
+	} else if (route->service_name.len > 0 && route->internal == CONFIG_INTERNAL_NONE) {
 		near = check_nearest(route->service_name, service_name, cfg,
 				     cfg->services.count);
 		report(reader, CONFIG_ERROR, "routes", SPAN_NONE, route->index, route->where,
@@ -371,6 +381,9 @@ static void check_routes(struct reader *reader, struct config *cfg)
 
 		route->index = (uint32_t)i;
 		resolve_route(reader, cfg, route, used);
+		if (route->auth == CONFIG_AUTH_SESSION && cfg->identity.issuer.len == 0)
+			report(reader, CONFIG_ERROR, "routes", SPAN_NONE, i, route->where,
+			       "'auth: session' needs 'identity.issuer'");
 		if (route->auth == CONFIG_AUTH_REQUIRED && !closed)
 			closed = route;
 	}

@@ -206,6 +206,7 @@ struct config_introspection {
 
 struct config_provider {
 	struct config_where where;
+	bool built_in; /* our own server: keys come from the store */
 	struct span name; /* unique */
 	struct span issuer; /* compared with `iss` byte by byte */
 	struct config_strings audience; /* one of them must be in `aud`; at least one */
@@ -262,10 +263,51 @@ struct config_lockout {
 	uint64_t max_wait_ms;
 };
 
+/* argon2id (RFC 9106), and what a new password must be like. */
+struct config_password {
+	uint64_t memory_bytes;
+	uint32_t passes;
+	uint32_t lanes;
+	uint32_t min_chars;
+	struct span breached; /* file: passwords that are known, one a line; may be empty */
+};
+
+struct config_session {
+	uint64_t idle_ms;
+	uint64_t absolute_ms;
+	uint32_t per_user; /* the oldest ends when there are more */
+};
+
+struct config_tokens {
+	uint64_t access_ms;
+	uint64_t id_ms;
+	uint64_t code_ms;
+	uint64_t device_ms;
+	uint64_t refresh_ms; /* unused */
+	uint64_t refresh_absolute_ms; /* since the user logged in */
+};
+
+struct config_signing {
+	unsigned algorithm; /* one enum config_jws */
+	uint64_t rotate_ms;
+};
+
+struct config_theme {
+	struct span name;
+	struct span colour; /* "#rrggbb" */
+};
+
 struct config_identity {
 	struct config_where where;
 	struct span issuer; /* of the built-in server; empty: none */
+	struct span
+		key_file; /* what seals secrets in the store; empty: beside the SQLite file */
 	struct config_lockout lockout;
+	struct config_password password;
+	struct config_session session;
+	struct config_tokens tokens;
+	struct config_signing signing;
+	struct config_theme theme;
 	CONFIG_LIST(struct config_provider) providers;
 	struct config_api_keys *api_keys;
 	CONFIG_LIST(struct config_client_identity) client_certificates;
@@ -441,7 +483,21 @@ struct config_service {
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-enum config_auth { CONFIG_AUTH_REQUIRED, CONFIG_AUTH_OPTIONAL, CONFIG_AUTH_NONE };
+enum config_auth {
+	CONFIG_AUTH_REQUIRED,
+	CONFIG_AUTH_OPTIONAL,
+	CONFIG_AUTH_NONE,
+	CONFIG_AUTH_SESSION /* a login of the built-in server; browsers are sent to log in */
+};
+
+/* Services inside of the program: a route names them as it names others. */
+enum config_internal {
+	CONFIG_INTERNAL_NONE,
+	CONFIG_INTERNAL_IDENTITY,
+	CONFIG_INTERNAL_CONSOLE,
+	CONFIG_INTERNAL_REGISTRY,
+	CONFIG_INTERNAL_COUNT,
+};
 
 enum config_condition_kind {
 	CONFIG_CONDITION_EQUALS, /* the claim is, or contains, values.at[0] */
@@ -499,7 +555,8 @@ struct config_route {
 		path; /* "/a/b" exact, "/a/{id}" one segment, "/a/" + "**" all below and itself */
 	struct config_strings methods; /* empty: every method */
 	struct span service_name; /* empty when `respond` is set */
-	const struct config_service *service; /* NULL when `respond` is set */
+	const struct config_service *service; /* NULL when `respond` or `internal` is set */
+	enum config_internal internal;
 	struct config_answer *respond;
 	struct span
 		operation; /* name for logs, metrics, approvals; never empty after loading */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "config/built_in.h"
 #include "config/check.h"
 #include "config/include.h"
 #include "config/reader.h"
@@ -150,6 +151,8 @@ static void read_document(struct reader *reader, struct span text, const char *f
 	if (root->kind == TREE_MAP)
 		include_files(reader, root);
 	reader_object(reader, &schema_config, root, cfg);
+	if (!reader->out_of_memory)
+		built_in_add(reader, cfg);
 	if (!reader->out_of_memory)
 		check_config(reader, cfg);
 }

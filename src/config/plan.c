@@ -32,6 +32,7 @@ static const char *auth_name(enum config_auth auth)
 	case CONFIG_AUTH_REQUIRED: return "required";
 	case CONFIG_AUTH_OPTIONAL: return "optional";
 	case CONFIG_AUTH_NONE: return "none";
+	case CONFIG_AUTH_SESSION: return "session";
 	}
 	return "";
 }
@@ -89,7 +90,8 @@ static void text_who(const struct config_route *route, struct buf *out)
 		buf_append_cstr(out, "everybody; credentials are checked when there are any");
 		return;
 	}
-	buf_append_cstr(out, "authenticated");
+	buf_append_cstr(out,
+			route->auth == CONFIG_AUTH_SESSION ? "logged in" : "authenticated");
 	if (route->scopes.count > 0) {
 		buf_append_cstr(out, "; scopes ");
 		join(out, &route->scopes, " and ");
@@ -148,6 +150,8 @@ static void text_route(const struct config_route *route, struct buf *out)
 	buf_append(out, route->path);
 	if (route->service)
 		buf_printf(out, " -> %.*s\n", SPAN_ARG(route->service->name));
+	else if (!route->respond)
+		buf_printf(out, " -> built-in %.*s\n", SPAN_ARG(route->service_name));
 	else
 		buf_printf(out, " -> answers %u\n", route->respond->status);
 	if (!span_eq(route->operation, route->path))
@@ -261,6 +265,8 @@ static void json_route(const struct config_route *route, struct buf *out)
 	json_strings(out, "methods", &route->methods);
 	if (route->service)
 		json_member(out, "service", route->service->name);
+	else if (!route->respond)
+		json_member(out, "service", route->service_name);
 	else
 		buf_printf(out, "\"status\":%u,", route->respond->status);
 	json_member(out, "operation", route->operation);

@@ -126,7 +126,7 @@ static void provider_finish(struct reader *reader, const struct tree_node *node,
 		reader_error(reader, node->where, "'algorithms' is empty");
 }
 
-static const struct schema_object provider = {
+const struct schema_object schema_provider = {
 	.name = "provider",
 	.size = sizeof(struct config_provider),
 	.keys = provider_keys,
@@ -347,6 +347,101 @@ static const struct schema_object lockout = {
 	.keys = lockout_keys,
 };
 
+static const struct schema_key password_keys[] = {
+	{KEY("memory", SIZE, config_password, memory_bytes), .initial = "19M", .min = 8192,
+	 .max = (uint64_t)4 << 30, .text = "Memory that argon2id takes."},
+	{KEY("passes", COUNT, config_password, passes), .initial = "2", .min = 1, .max = 100,
+	 .text = "Passes over it."},
+	{KEY("lanes", COUNT, config_password, lanes), .initial = "1", .min = 1, .max = 64,
+	 .text = "Lanes; they are computed one after the other."},
+	{KEY("min_length", COUNT, config_password, min_chars), .initial = "10", .min = 8,
+	 .max = 128, .text = "Characters that a new password has at least."},
+	{KEY("breached", FILE, config_password, breached),
+	 .text = "File with known passwords, one a line, sorted or not; these are refused."},
+	{.name = NULL},
+};
+
+static const struct schema_object password = {
+	.name = "password",
+	.size = sizeof(struct config_password),
+	.keys = password_keys,
+};
+
+static const struct schema_key session_keys[] = {
+	{KEY("idle", DURATION, config_session, idle_ms), .initial = "30m", .min = 1000,
+	 .text = "A session that is not used ends after this."},
+	{KEY("absolute", DURATION, config_session, absolute_ms), .initial = "12h", .min = 1000,
+	 .text = "Every session ends after this."},
+	{KEY("per_user", COUNT, config_session, per_user), .initial = "10", .min = 1,
+	 .max = 1000, .text = "Sessions that a user has at once; the oldest ends first."},
+	{.name = NULL},
+};
+
+static const struct schema_object session = {
+	.name = "session",
+	.size = sizeof(struct config_session),
+	.keys = session_keys,
+};
+
+static const struct schema_key tokens_keys[] = {
+	{KEY("access", DURATION, config_tokens, access_ms), .initial = "5m", .min = 1000,
+	 .max = 86400000, .text = "Life of an access token."},
+	{KEY("id", DURATION, config_tokens, id_ms), .initial = "5m", .min = 1000,
+	 .max = 86400000, .text = "Life of an ID token."},
+	{KEY("code", DURATION, config_tokens, code_ms), .initial = "1m", .min = 1000,
+	 .max = 600000, .text = "Life of an authorization code."},
+	{KEY("device", DURATION, config_tokens, device_ms), .initial = "10m", .min = 10000,
+	 .max = 3600000, .text = "Life of a device code."},
+	{KEY("refresh", DURATION, config_tokens, refresh_ms), .initial = "14d", .min = 1000,
+	 .text = "Life of a refresh token that is not used."},
+	{KEY("refresh_absolute", DURATION, config_tokens, refresh_absolute_ms),
+	 .initial = "90d", .min = 1000,
+	 .text = "Life of a grant, however often it is renewed."},
+	{.name = NULL},
+};
+
+static const struct schema_object tokens = {
+	.name = "tokens",
+	.size = sizeof(struct config_tokens),
+	.keys = tokens_keys,
+};
+
+static const struct schema_name signing_names[] = {
+	{"ES256", CONFIG_JWS_ES256},
+	{"EdDSA", CONFIG_JWS_EDDSA},
+	{"RS256", CONFIG_JWS_RS256},
+	{NULL, 0},
+};
+
+static const struct schema_key signing_keys[] = {
+	{KEY("algorithm", ENUM, config_signing, algorithm), .initial = "ES256",
+	 .names = signing_names, .text = "Of new keys."},
+	{KEY("rotate", DURATION, config_signing, rotate_ms), .initial = "30d", .min = 60000,
+	 .text = "A new key after this time; the old one stays valid for tokens."},
+	{.name = NULL},
+};
+
+static const struct schema_object signing = {
+	.name = "signing",
+	.size = sizeof(struct config_signing),
+	.keys = signing_keys,
+	.shorthand = "algorithm",
+};
+
+static const struct schema_key theme_keys[] = {
+	{KEY("name", TEXT, config_theme, name), .initial = "Sallyport", .format = &format_any,
+	 .text = "Name on the pages."},
+	{KEY("colour", TEXT, config_theme, colour), .initial = "#1f5fa8",
+	 .format = &format_colour, .text = "Colour of buttons and links: #rrggbb."},
+	{.name = NULL},
+};
+
+static const struct schema_object theme = {
+	.name = "theme",
+	.size = sizeof(struct config_theme),
+	.keys = theme_keys,
+};
+
 static const struct schema_key token_cache_keys[] = {
 	{KEY("size", COUNT, config_identity, token_cache_size), .initial = "10000",
 	 .max = 10000000, .text = "Verified tokens that are remembered; 0 remembers none."},
@@ -365,9 +460,22 @@ static const struct schema_object token_cache = {
 static const struct schema_key identity_keys[] = {
 	{KEY("issuer", TEXT, config_identity, issuer), .format = &format_url,
 	 .text = "Issuer of the built-in identity server."},
+	{KEY("key_file", OUTPUT, config_identity, key_file),
+	 .text = "Key that seals secrets in the store; without, beside the SQLite file. It is "
+		 "made when it is not there."},
 	{KEY("lockout", OBJECT, config_identity, lockout), .object = &lockout,
 	 .text = "Against guessing passwords."},
-	{KEY("providers", LIST, config_identity, providers), .object = &provider,
+	{KEY("password", OBJECT, config_identity, password), .object = &password,
+	 .text = "How passwords are kept, and must be."},
+	{KEY("session", OBJECT, config_identity, session), .object = &session,
+	 .text = "Logins of browsers."},
+	{KEY("tokens", OBJECT, config_identity, tokens), .object = &tokens,
+	 .text = "Lives of what is issued."},
+	{KEY("signing", OBJECT, config_identity, signing), .object = &signing,
+	 .text = "Keys that sign tokens."},
+	{KEY("theme", OBJECT, config_identity, theme), .object = &theme,
+	 .text = "How the pages look."},
+	{KEY("providers", LIST, config_identity, providers), .object = &schema_provider,
 	 .text = "Who issues bearer tokens."},
 	{KEY("api_keys", OPTIONAL, config_identity, api_keys), .object = &api_keys,
 	 .text = "API keys, stored hashed."},

@@ -17,6 +17,7 @@ extern const struct schema_name schema_jws_names[];
 
 extern const struct schema_object schema_listen;
 extern const struct schema_object schema_identity;
+extern const struct schema_object schema_provider;
 extern const struct schema_object schema_service;
 extern const struct schema_object schema_answer;
 extern const struct schema_object schema_route;

@@ -4,6 +4,7 @@ static const struct schema_name auth_names[] = {
 	{"required", CONFIG_AUTH_REQUIRED},
 	{"optional", CONFIG_AUTH_OPTIONAL},
 	{"none", CONFIG_AUTH_NONE},
+	{"session", CONFIG_AUTH_SESSION},
 	{NULL, 0},
 };
 
@@ -246,7 +247,8 @@ static void route_finish(struct reader *reader, const struct tree_node *node, vo
 		reader_error(reader, node->where,
 			     "a fixed answer has no prefix, timeout, request_headers and "
 			     "websocket");
-	if (route->auth != CONFIG_AUTH_REQUIRED && schema_given(node, needs) > 0)
+	if (route->auth != CONFIG_AUTH_REQUIRED && route->auth != CONFIG_AUTH_SESSION &&
+	    schema_given(node, needs) > 0)
 		reader_error(reader, node->where,
 			     "scopes, roles, permissions and claims need 'auth: required'");
 	if (route->strip_prefix.len > 0 && !is_prefix_of(route->strip_prefix, route->path))

@@ -340,6 +340,19 @@ static bool is_spiffe(struct span text)
 		 span_find_byte(rest, '*') == rest.len - 1));
 }
 
+static bool is_colour(struct span text)
+{
+	if (text.len != 7 || text.ptr[0] != '#')
+		return false;
+	for (size_t j = 1; j < text.len; j++) {
+		char c = ascii_lower(text.ptr[j]);
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+	}
+	return true;
+}
+
 const struct schema_format format_any = {"some text", is_any, false, NULL};
 const struct schema_format format_name = {"a name of letters, digits, '.', '_' and '-'",
 					  is_name, false, "^[A-Za-z0-9._-]{1,64}$"};
@@ -354,6 +367,8 @@ const struct schema_format format_method = {"a method such as GET", is_method, f
 					    "^[A-Z0-9!#$%&'*+.^_`|~-]+$"};
 const struct schema_format format_host = {"a host name such as example.com or *.example.com",
 					  is_route_host, true, NULL};
+const struct schema_format format_colour = {"a colour such as #1f5fa8", is_colour, true,
+					    "^#[0-9a-fA-F]{6}$"};
 const struct schema_format format_url = {"an http:// or https:// URL without user and fragment",
 					 is_url, false, "^https?://"};
 const struct schema_format format_origin = {"an origin such as https://example.com, or \"*\"",

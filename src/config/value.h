@@ -12,6 +12,7 @@ extern const struct schema_format format_field_name_or_none;
 extern const struct schema_format format_field_value;
 extern const struct schema_format format_method;
 extern const struct schema_format format_host; /* of a route: a name, or "*." and a name */
+extern const struct schema_format format_colour; /* #rrggbb */
 extern const struct schema_format format_url; /* http or https */
 extern const struct schema_format format_origin; /* of CORS */
 extern const struct schema_format format_path; /* of a route */

@@ -1,6 +1,7 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
 #include "gateway/fields.h"
 #include "gateway/forward.h"
+#include "gateway/internal_service.h"
 
 /* A request body up to this size is read before it is sent: it can then be sent again. */
 #define REPLAY_MAX ((uint64_t)16 * 1024)
@@ -450,6 +451,8 @@ enum phase_result phase_forward(struct exchange *e)
 		return answer_problem(e, 413, "body-too-large", NULL);
 	if (route->respond)
 		return answer_fixed(e, route->respond);
+	if (route->internal != CONFIG_INTERNAL_NONE)
+		return internal_service_serve(e);
 	f.service = &e->view->services[route->service->index];
 	f.config = route->service;
 	return forward(&f);

@@ -70,10 +70,14 @@ void view_unref(struct view *view);
 
 #define GATEWAY_ADDRESS_COUNTERS 65536
 
+struct internal_service;
+
 /* What all workers of a process share. */
 struct gateway_shared {
 	struct limiter *limiter;
 	struct access_log *access_log; /* NULL: off */
+	/* Services of the program itself, by enum config_internal; NULL: not there. */
+	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
 	_Atomic uint64_t connections;
 	_Atomic uint32_t address_counters[2][GATEWAY_ADDRESS_COUNTERS];
