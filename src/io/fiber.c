@@ -31,7 +31,7 @@
 struct fiber {
 	struct fiber_context context;
 	struct list ready_node;
-	struct timer timer;
+	struct timer timer; /* may stay in the wheel, stopped, while the fiber is pooled */
 	fiber_function *function;
 	void *arg;
 	struct fiber *next_free;
@@ -68,6 +68,22 @@ struct fiber_thread {
 
 static _Thread_local struct fiber_thread thread;
 
+static void make_ready(struct fiber *fiber)
+{
+	if (fiber->ready)
+		return;
+	fiber->ready = true;
+	list_push_back(&loop_current()->ready, &fiber->ready_node);
+}
+
+static void on_deadline(struct timer *timer)
+{
+	struct fiber *fiber = CONTAINER_OF(timer, struct fiber, timer);
+
+	fiber->timed_out = true;
+	make_ready(fiber);
+}
+
 /* The struct lives at the top of its own stack, so that a fiber is one mapping. */
 static struct fiber *map_fiber(struct err *err)
 {
@@ -88,6 +104,7 @@ static struct fiber *map_fiber(struct err *err)
 	fiber = (struct fiber *)(void *)(base + GUARD_BYTES + STACK_BYTES -
 					 ((sizeof(*fiber) + 63) & ~(size_t)63));
 	fiber->stack = base + GUARD_BYTES;
+	timer_init(&fiber->timer, on_deadline);
 	return fiber;
 }
 
@@ -95,6 +112,7 @@ static void unmap_fiber(struct fiber *fiber)
 {
 	char *base = fiber->stack - GUARD_BYTES;
 
+	timer_clear(&fiber->timer);
 #ifdef HAVE_ASAN
 	__asan_unpoison_memory_region(fiber->stack, STACK_BYTES);
 #endif
@@ -194,22 +212,6 @@ static void resume(struct fiber *fiber)
 		recycle(fiber);
 }
 
-static void make_ready(struct fiber *fiber)
-{
-	if (fiber->ready)
-		return;
-	fiber->ready = true;
-	list_push_back(&loop_current()->ready, &fiber->ready_node);
-}
-
-static void on_deadline(struct timer *timer)
-{
-	struct fiber *fiber = CONTAINER_OF(timer, struct fiber, timer);
-
-	fiber->timed_out = true;
-	make_ready(fiber);
-}
-
 static struct fiber *take_fiber(fiber_function *function, void *arg, struct err *err)
 {
 	struct fiber *fiber = thread.free_list;
@@ -227,8 +229,13 @@ static struct fiber *take_fiber(fiber_function *function, void *arg, struct err 
 #ifdef HAVE_ASAN
 	__asan_unpoison_memory_region(stack, usable_stack(fiber));
 #endif
-	*fiber = (struct fiber){.function = function, .arg = arg, .stack = stack};
-	timer_init(&fiber->timer, on_deadline);
+	fiber->function = function;
+	fiber->arg = arg;
+	fiber->ready = fiber->parked = fiber->woken = false;
+	fiber->cancelled = fiber->timed_out = fiber->ended = false;
+#ifdef HAVE_ASAN
+	fiber->fake_stack = NULL;
+#endif
 #ifdef HAVE_TSAN
 	fiber->tsan = __tsan_create_fiber(0);
 #endif
@@ -301,7 +308,7 @@ enum fiber_wake fiber_park(int64_t deadline_ms)
 	fiber->parked = true;
 	leave(fiber);
 	fiber->parked = false;
-	timer_clear(&fiber->timer);
+	timer_stop(&fiber->timer);
 	reason = wake_reason(fiber);
 	fiber->woken = false;
 	return reason;

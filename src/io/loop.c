@@ -14,7 +14,8 @@ static _Thread_local struct loop *current;
 
 static void read_clocks(struct loop *loop)
 {
-	loop->now_ms = clock_ms();
+	loop->round_ns = clock_ns();
+	loop->now_ms = loop->round_ns / 1000000;
 	loop->unix_s = clock_unix_coarse_s();
 }
 
@@ -84,6 +85,11 @@ struct loop *loop_current(void)
 int64_t loop_now_ms(void)
 {
 	return current->now_ms;
+}
+
+int64_t loop_round_ns(void)
+{
+	return current->round_ns;
 }
 
 int64_t loop_unix_s(void)
@@ -337,10 +343,8 @@ static void note_lag(struct loop *loop, int64_t round_us)
 void loop_step(struct loop *loop, int64_t max_wait_ms)
 {
 	int count = wait_for_events(loop, max_wait_ms);
-	int64_t start_ns = clock_ns();
 
-	loop->now_ms = start_ns / 1000000;
-	loop->unix_s = clock_unix_coarse_s();
+	read_clocks(loop);
 	if (count < 0 && errno != EINTR)
 		log_message(LOG_ERROR, "loop.epoll_failed", "errno %d", errno);
 	loop->event_count = count > 0 ? count : 0;
@@ -351,7 +355,7 @@ void loop_step(struct loop *loop, int64_t max_wait_ms)
 		fiber_run_ready(loop);
 	/* Work that defers more work is run now too; it is meant for flushing, which ends. */
 	run_deferred(loop, &loop->deferred);
-	note_lag(loop, (clock_ns() - start_ns) / 1000);
+	note_lag(loop, (clock_ns() - loop->round_ns) / 1000);
 }
 
 void loop_run(struct loop *loop)

@@ -31,6 +31,8 @@ void loop_stop(struct loop *loop);
 
 /* Monotonic milliseconds, read once a round: cheap. */
 int64_t loop_now_ms(void);
+/* The same moment in nanoseconds: when the events of this round were fetched. */
+int64_t loop_round_ns(void);
 /* Deadline `ms` from now; FIBER_FOREVER for a negative value. */
 int64_t loop_deadline_ms(int64_t ms);
 /* The wall clock in seconds, read once a round. */
@@ -39,17 +41,27 @@ int64_t loop_unix_s(void);
 /* --- timers: 1 ms ticks; never early, late by at most the running step --- */
 struct timer {
 	struct list node;
-	int64_t at_ms;
+	int64_t at_ms; /* INT64_MAX: stopped */
+	int64_t slot_ms; /* where the wheel will look at it, at or before at_ms */
 	void (*fire)(struct timer *timer);
 	unsigned level, slot;
-	bool armed;
+	bool armed; /* in the wheel */
 };
 static inline void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
 {
 	*timer = (struct timer){.fire = fire};
 }
-/* Arms or moves the timer. fire() runs in the loop, disarmed. */
+/*
+ * Arms or moves the timer. fire() runs in the loop, disarmed. Moving one that is armed or stopped
+ * to a later time costs next to nothing: the wheel finds out when it comes to the old one.
+ */
 void timer_set(struct timer *timer, int64_t at_ms);
+/* It will not fire, but stays linked: for timers that are about to be set again. */
+static inline void timer_stop(struct timer *timer)
+{
+	timer->at_ms = INT64_MAX;
+}
+/* It will not fire and is no longer linked; needed before its memory goes. */
 void timer_clear(struct timer *timer);
 
 /* --- watches: readiness of one descriptor --- */

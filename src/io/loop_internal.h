@@ -23,7 +23,10 @@ struct timer_wheel {
 };
 
 void wheel_init(struct timer_wheel *wheel, int64_t now_ms);
+/* Arms a timer that is not in the wheel. */
 void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms);
+/* Arms it or moves it; one that moves to later keeps its slot until the wheel comes there. */
+void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms);
 void wheel_remove(struct timer_wheel *wheel, struct timer *timer);
 /* Fires what is due at or before now_ms. */
 void wheel_advance(struct timer_wheel *wheel, int64_t now_ms);
@@ -34,6 +37,7 @@ struct loop {
 	int epoll_fd;
 	int event_fd;
 	int64_t now_ms;
+	int64_t round_ns;
 	int64_t unix_s;
 	struct timer_wheel wheel;
 	struct list ready; /* fibers */

@@ -43,6 +43,7 @@ static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t due_m
 
 	timer->level = level;
 	timer->slot = slot;
+	timer->slot_ms = due;
 	timer->armed = true;
 	list_push_back(&wheel->slots[level][slot], &timer->node);
 	wheel->occupied[level][slot / 64] |= (uint64_t)1 << slot % 64;
@@ -83,11 +84,13 @@ static void cascade(struct timer_wheel *wheel, unsigned level, unsigned slot)
 	last = list_entry(head->prev, struct timer, node);
 	for (;;) {
 		struct timer *timer = list_entry(head->next, struct timer, node);
+		bool is_last = timer == last;
 
 		wheel_remove(wheel, timer);
-		insert(wheel, timer,
-		       timer->at_ms > wheel->now_ms ? timer->at_ms : wheel->now_ms);
-		if (timer == last)
+		if (timer->at_ms != INT64_MAX)
+			insert(wheel, timer,
+			       timer->at_ms > wheel->now_ms ? timer->at_ms : wheel->now_ms);
+		if (is_last)
 			return;
 	}
 }
@@ -107,7 +110,10 @@ static void tick(struct timer_wheel *wheel)
 		struct timer *timer = list_entry(due->next, struct timer, node);
 
 		wheel_remove(wheel, timer);
-		timer->fire(timer);
+		if (timer->at_ms <= now)
+			timer->fire(timer);
+		else if (timer->at_ms != INT64_MAX)
+			insert(wheel, timer, timer->at_ms);
 	}
 }
 
@@ -160,13 +166,20 @@ void wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
 	}
 }
 
-void timer_set(struct timer *timer, int64_t at_ms)
+void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
 {
-	struct timer_wheel *wheel = &loop_current()->wheel;
-
+	if (timer->armed && at_ms >= timer->slot_ms) {
+		timer->at_ms = at_ms;
+		return;
+	}
 	if (timer->armed)
 		wheel_remove(wheel, timer);
 	wheel_add(wheel, timer, at_ms);
+}
+
+void timer_set(struct timer *timer, int64_t at_ms)
+{
+	wheel_set(&loop_current()->wheel, timer, at_ms);
 }
 
 void timer_clear(struct timer *timer)
