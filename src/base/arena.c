@@ -16,7 +16,7 @@
 #define RED_ZONE 0
 #endif
 
-#define ALIGNMENT 16
+#define ALIGNMENT ARENA_ALIGNMENT
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -89,7 +89,7 @@ static int add_chunk(struct arena *a, size_t need)
 	return 0;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+void *arena_alloc_slow(struct arena *a, size_t size)
 {
 	size_t need;
 	char *result;

@@ -18,7 +18,7 @@ struct forward {
 	bool replayable;
 	uint64_t tried;
 	struct pump pump;
-	struct err err;
+	struct err *err;
 };
 
 enum attempt_result {
@@ -207,7 +207,7 @@ static enum attempt_result attempt(struct forward *f, bool fresh)
 	f->endpoint = picked->endpoint;
 	e->endpoint = f->endpoint;
 	f->call = endpoint_open(e->worker, f->endpoint, fresh,
-				step_deadline_ms(f, f->timeout->connect_ms), &result, &f->err);
+				step_deadline_ms(f, f->timeout->connect_ms), &result, f->err);
 	if (!f->call) {
 		e->reason = result == IO_TIMEOUT ? "connect_timeout" : "connect_failed";
 		return result != IO_CANCELLED && take_retry(f, CONFIG_RETRY_ON_CONNECT)
@@ -422,7 +422,7 @@ static enum phase_result forward(struct forward *f)
 	enum io_result body;
 	enum phase_result result;
 
-	if (forward_build_request(e, f->service, &f->head, &f->err) < 0)
+	if (forward_build_request(e, f->service, &f->head, f->err) < 0)
 		return answer_problem(e, 503, "unavailable", NULL);
 	body = prepare_body(f);
 	if (body != IO_OK)
@@ -444,7 +444,8 @@ static enum phase_result forward(struct forward *f)
 enum phase_result phase_forward(struct exchange *e)
 {
 	const struct config_route *route = e->route->config;
-	struct forward f = {.e = e, .timeout = &route->timeout};
+	struct err err; /* apart, because clearing it for every request would cost */
+	struct forward f = {.e = e, .timeout = &route->timeout, .err = &err};
 
 	if (e->x->request.framing == HTTP1_LENGTH &&
 	    e->x->request.content_length > e->x->body_limit_bytes)

@@ -1,6 +1,5 @@
 #include "http/exchange.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "http/connection.h"
 
@@ -59,7 +58,7 @@ struct http_exchange *http_exchange_new(struct http_connection *c,
 					   .arena = arena,
 					   .request = {.fields = pooled->fields},
 					   .body_limit_bytes = limits->body_bytes,
-					   .start_ns = clock_ns()};
+					   .start_ns = loop_round_ns()};
 	c->server->exchange_count++;
 	return &pooled->x;
 }

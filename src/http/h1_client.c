@@ -206,26 +206,29 @@ static enum io_result fail(struct h1_client *client, const char *why)
 	return note(client, IO_FAILED);
 }
 
+static enum io_result fill_head(struct h1_client *client, int64_t deadline_ms)
+{
+	size_t max_bytes = client->call.pool->options.head.head_bytes + 1;
+	enum io_result result =
+		h1_input_fill(&client->in, &client->stream, max_bytes, deadline_ms);
+
+	if (client->in.start != client->in.end)
+		client->call.response_started = true;
+	if (result == IO_OK)
+		return IO_OK;
+	if (result == IO_FAILED && !client->stream.tls_error[0])
+		return fail(client, "response head over its limit");
+	return note(client, result == IO_EOF ? IO_CLOSED : result);
+}
+
 static enum io_result read_head_bytes(struct h1_client *client, int64_t deadline_ms)
 {
+	enum io_result result = IO_OK;
 	size_t resume = 0;
 
-	while (!http1_head_complete(h1_input_unread(&client->in), &resume)) {
-		size_t max_bytes = client->call.pool->options.head.head_bytes + 1;
-		enum io_result result =
-			h1_input_fill(&client->in, &client->stream, max_bytes, deadline_ms);
-
-		if (client->in.start != client->in.end)
-			client->call.response_started = true;
-		if (result == IO_FAILED && !client->stream.tls_error[0])
-			return fail(client, "response head over its limit");
-		if (result == IO_EOF)
-			return note(client, IO_CLOSED);
-		if (result != IO_OK)
-			return note(client, result);
-	}
-	client->call.response_started = true;
-	return IO_OK;
+	while (result == IO_OK && !http1_head_complete(h1_input_unread(&client->in), &resume))
+		result = fill_head(client, deadline_ms);
+	return result;
 }
 
 static enum io_result accept_head(struct h1_client *client, size_t consumed)
@@ -249,6 +252,17 @@ static enum io_result accept_head(struct h1_client *client, size_t consumed)
 	return IO_OK;
 }
 
+static enum http1_result parse_head(struct h1_client *client, size_t *consumed)
+{
+	struct http_call *call = &client->call;
+
+	call->response.fields = client->fields;
+	return http1_parse_response(&call->response, h1_input_unread(&client->in),
+				    &call->pool->options.head, client->to_head, false,
+				    consumed);
+}
+
+/* Most heads come whole: they are parsed at once, and only of others is the end looked for. */
 static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
 {
 	struct h1_client *client = client_of(call);
@@ -258,13 +272,18 @@ static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
 
 	if (!h1_input_ready(&client->in))
 		return fail(client, "out of memory");
-	result = read_head_bytes(client, deadline_ms);
-	if (result != IO_OK)
-		return result;
-	call->response.fields = client->fields;
-	parsed = http1_parse_response(&call->response, h1_input_unread(&client->in),
-				      &call->pool->options.head, client->to_head, false,
-				      &consumed);
+	if (client->in.start == client->in.end) {
+		result = fill_head(client, deadline_ms);
+		if (result != IO_OK)
+			return result;
+	}
+	parsed = parse_head(client, &consumed);
+	if (parsed == HTTP1_MORE) {
+		result = read_head_bytes(client, deadline_ms);
+		if (result != IO_OK)
+			return result;
+		parsed = parse_head(client, &consumed);
+	}
 	if (parsed != HTTP1_DONE)
 		return fail(client, parsed == HTTP1_MORE ? "response head over its limit"
 							 : http1_result_text(parsed));
@@ -340,7 +359,7 @@ struct h1_client *h1_client_take_idle(struct http_pool *pool)
 		return NULL;
 	client = list_entry(node, struct h1_client, node);
 	pool->idle_count--;
-	timer_clear(&client->idle_timer);
+	timer_stop(&client->idle_timer);
 	client->in_use = true;
 	return client;
 }

@@ -453,7 +453,7 @@ static void serve(void *arg)
 	struct h1_server *s = arg;
 	enum serve_result result;
 
-	timer_clear(&s->base->idle_timer);
+	timer_stop(&s->base->idle_timer);
 	do
 		result = serve_one(s);
 	while (result == SERVE_NEXT);

@@ -270,6 +270,8 @@ struct span http_reason_phrase(unsigned status)
 {
 	size_t low = 0, high = COUNT_OF(reasons);
 
+	if (LIKELY(status == 200))
+		return SPAN("OK");
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
