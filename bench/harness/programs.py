@@ -33,7 +33,7 @@ def build_own(sallyport):
             tree = folder
             break
     if not (tree / "build.ninja").exists():
-        run_tool([find_tool("meson"), "setup", tree, ROOT], BUILD_TIMEOUT_S)
+        run_tool([find_tool("meson"), "setup", "-Db_lto=true", tree, ROOT], BUILD_TIMEOUT_S)
     targets = [f"bench/{name}" for name in OWN]
     run_tool([find_tool("ninja"), "-C", tree, "-j2", *targets], BUILD_TIMEOUT_S)
     return {name: tree / "bench" / name for name in OWN}
