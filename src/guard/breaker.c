@@ -142,8 +142,8 @@ void breaker_unref(struct breaker *breaker)
 {
 	if (!breaker || atomic_fetch_sub_explicit(&breaker->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	mem_free((void *)breaker->slots);
-	mem_free((void *)breaker->buckets);
+	mem_free((void *)(uintptr_t)breaker->slots);
+	mem_free((void *)(uintptr_t)breaker->buckets);
 	mem_free(breaker);
 }
 
