@@ -57,6 +57,11 @@ struct component {
 	enum component_scope scope;
 	enum component_relation relation;
 	/*
+	 * Part of the project itself, or taken from a path or another place that is not the
+	 * ecosystem's registry: advisories for its name do not concern it.
+	 */
+	bool local;
+	/*
 	 * As advisories name it: "@scope/name", "group:artifact", "github.com/org/module",
 	 * normalised where the ecosystem says how (PyPI: lower case and '-').
 	 */

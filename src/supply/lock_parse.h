@@ -1,0 +1,130 @@
+/*
+ * lock_parse.h - the parsers of lock files, manifests and package databases: bytes in, components
+ * in an inventory out. No input or output.
+ *
+ * Each parser returns 0, or -1 with "line 3: ..." in *err (ERR_SYNTAX, ERR_INVALID, ERR_LIMIT,
+ * ERR_MEMORY) when the text is not what it should be; components found before that place stay. A
+ * single entry that cannot be understood, in an otherwise good file, is told by inventory_problem
+ * and does not fail it. Running out of memory for components shows in inv->failed.
+ */
+#ifndef SUPPLY_LOCK_PARSE_H
+#define SUPPLY_LOCK_PARSE_H
+
+#include "parse/node.h"
+#include "supply/component.h"
+
+struct lock_input {
+	struct inventory *inv; /* text of components is copied into its arena */
+	struct arena *scratch; /* for what is needed while the file is parsed */
+	struct span file; /* its name, in inv's arena (or living as long) */
+	struct span text;
+	uint32_t layer; /* or COMPONENT_NONE */
+	/*
+	 * The text of another file, by its path relative to the folder of this one; SPAN_NONE
+	 * when it is not there. NULL: nothing is. What it gives lives as long as `text`.
+	 */
+	struct span (*beside)(void *context, struct span path);
+	/* Told of each file that this one includes, by a path as above; may be NULL. */
+	void (*include)(void *context, struct span path);
+	void *context;
+};
+
+/* JavaScript */
+int lock_npm(const struct lock_input *in, struct err *err); /* package-lock, shrinkwrap 1-3 */
+int lock_yarn(const struct lock_input *in, struct err *err); /* 1 and berry */
+int lock_pnpm(const struct lock_input *in, struct err *err); /* 5 to 9 */
+int lock_bun(const struct lock_input *in, struct err *err); /* bun.lock */
+int lock_package_json(const struct lock_input *in, struct err *err); /* an installed package */
+/* Python */
+int lock_requirements(const struct lock_input *in, struct err *err);
+int lock_poetry(const struct lock_input *in, struct err *err);
+int lock_uv(const struct lock_input *in, struct err *err);
+int lock_pipfile(const struct lock_input *in, struct err *err);
+int lock_pdm(const struct lock_input *in, struct err *err);
+int lock_pylock(const struct lock_input *in, struct err *err);
+int lock_dist_info(const struct lock_input *in, struct err *err); /* METADATA, PKG-INFO */
+/* Go */
+int lock_go_mod(const struct lock_input *in, struct err *err);
+int lock_go_sum(const struct lock_input *in, struct err *err);
+/* Rust */
+int lock_cargo(const struct lock_input *in, struct err *err);
+/* Programs in ELF: Go's build information, cargo-auditable's list; nothing in others. */
+int lock_binary(const struct lock_input *in, struct err *err);
+/* Java */
+int lock_maven(const struct lock_input *in, struct err *err); /* pom.xml */
+int lock_gradle(const struct lock_input *in, struct err *err); /* *.lockfile */
+int lock_gradle_verification(const struct lock_input *in, struct err *err);
+/* Ruby, PHP, .NET, C++, Elixir, Dart, Swift, R, Haskell */
+int lock_bundler(const struct lock_input *in, struct err *err);
+int lock_gemspec(const struct lock_input *in, struct err *err); /* an installed gem's */
+int lock_composer(const struct lock_input *in, struct err *err);
+int lock_nuget(const struct lock_input *in, struct err *err); /* packages.lock.json */
+int lock_dotnet_deps(const struct lock_input *in, struct err *err); /* *.deps.json */
+int lock_nuget_config(const struct lock_input *in, struct err *err); /* packages.config */
+int lock_conan(const struct lock_input *in, struct err *err);
+int lock_mix(const struct lock_input *in, struct err *err);
+int lock_pub(const struct lock_input *in, struct err *err);
+int lock_swift(const struct lock_input *in, struct err *err); /* Package.resolved */
+int lock_renv(const struct lock_input *in, struct err *err);
+int lock_cabal(const struct lock_input *in, struct err *err); /* cabal.project.freeze */
+int lock_stack(const struct lock_input *in, struct err *err); /* stack.yaml.lock */
+/* What is not a language's */
+int lock_workflow(const struct lock_input *in, struct err *err); /* GitHub workflow, action */
+int lock_dockerfile(const struct lock_input *in, struct err *err);
+
+/* --- What they share. */
+
+/*
+ * Adds a component with copies of name and version, and returns it, to be filled in further until
+ * the next is added; *index may be NULL. NULL when memory ran out.
+ */
+struct component *lock_add(const struct lock_input *in, enum ecosystem ecosystem,
+			   struct span name, struct span version, uint32_t line,
+			   uint32_t *index);
+struct span lock_text(const struct lock_input *in, struct span text);
+/*
+ * "https://example.test/a/b.git#0123…", "git+ssh://…#…", "github:a/b#…": sets commit and vcs_url
+ * when the address names a commit (7 to 64 hex digits).
+ */
+bool lock_vcs(const struct lock_input *in, struct component *c, struct span address);
+bool lock_is_commit(struct span s);
+/* "sha512-<base64>", "sha256:<hex>", or with another separator: sets the digest. */
+void lock_digest(const struct lock_input *in, struct component *c, struct span digest);
+/*
+ * Of the components from `first` on, whose edges begin at `first_edge`: those that can be reached
+ * from a direct one that is not for development, are not either; the others of those that can be
+ * reached from one for development, are. For files that mark only direct ones.
+ */
+void lock_spread_scopes(const struct lock_input *in, uint32_t first, size_t first_edge);
+
+/* Names to indices, in a map of base/map.h. Keys must live until it is released. */
+struct map;
+/* Nothing when the key is there already. */
+void lock_index_put(const struct lock_input *in, struct map *m, struct span key,
+		    uint32_t index);
+/* COMPONENT_NONE when absent. */
+uint32_t lock_index_get(const struct map *m, struct span key);
+
+/* PEP 503: lower case, runs of '-', '_' and '.' become one '-'. In the scratch arena. */
+struct span lock_python_name(const struct lock_input *in, struct span name);
+
+/* Lines of a text, numbered; without CR. */
+struct lock_lines {
+	struct span rest;
+	uint32_t number;
+};
+void lock_lines_init(struct lock_lines *l, struct span text);
+bool lock_lines_next(struct lock_lines *l, struct span *line);
+/* Leading spaces; a tab counts as one. */
+size_t lock_indent(struct span line);
+
+/* A YAML document as a tree; aliases share what they stand for. As node_parse_json. */
+struct node *lock_parse_yaml(struct arena *a, struct span text, struct err *err);
+/*
+ * An XML document's root element: a string when it holds only text, else a map from the names of
+ * its elements (without prefix) and "@" with those of its attributes, in order, "#text" for text
+ * beside them. No entities but the predefined ones, no network.
+ */
+struct node *lock_parse_xml(struct arena *a, struct span text, struct err *err);
+
+#endif
