@@ -118,7 +118,8 @@ bool operator_negated(const struct operator* op);
 struct span operator_parameter(const struct operator* op);
 /*
  * For engines that match many operators at once: the phrases of pm and pmFromFile as they were
- * read, NULL past the end. Bytes above 0x7f in a phrase never match (as in libmodsecurity).
+ * read, NULL past the end. A phrase with a byte 0xff never matches, and some that end inside of
+ * longer ones are not found (as in libmodsecurity): confirm with operator_match.
  */
 const struct span *operator_phrase(const struct operator* op, size_t index);
 
@@ -161,7 +162,7 @@ enum operator_error {
 #define OPERATOR_CAPTURES_MAX 64
 
 struct operator_match {
-	/* The first capture, when there is one, is what to show as the matched piece. */
+	struct span piece; /* what matched, to show it: a part of the value, or all of it */
 	struct operator_capture captures[OPERATOR_CAPTURES_MAX];
 	size_t capture_count;
 	/* With an error the operator has not matched, before negation. */
@@ -171,7 +172,7 @@ struct operator_match {
 
 /*
  * Whether the rule matches `value`: negation included. `parameter` is the expanded parameter of a
- * dynamic operator, and ignored for others. `match` may be NULL (then libpcre2 is not asked for
+ * dynamic operator, and ignored for others. `match` may be NULL (then PCRE2 is not asked for
  * captures); otherwise it is filled, and captures point into the value, the operator, the
  * parameter or `match` itself. A negated operator may leave captures; they are of the pattern that
  * matched, so that the rule did not.

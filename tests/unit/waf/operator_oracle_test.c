@@ -1,0 +1,448 @@
+/*
+ * The operators against those of libmodsecurity: whether they match, and what they capture, for
+ * random values made of what they look for, and for the realistic values of the test data.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+
+#include "base/compiler.h"
+#include "base/hex.h"
+#include "base/mem.h"
+#include "oracle.h"
+#include "waf/operator.h"
+#include "waf_data.h"
+
+/* Rule 1 is the operator; rules 100 + n tell the digest of TX.n. */
+#define CAPTURES 4
+
+static struct libinjection *libinjection;
+static struct operator_scratch *scratch;
+
+static const char phrase_file[] =
+	"# comment\nselect\nUnion All\n\n  # more\nsleep(\n/etc/\n\xc3\xa9x\n"
+	"ABCD\nbcx\ncxy\nAbc d\nscript>\n";
+static const char address_file[] = "10.0.0.0/8 # inside\n192.168.1.77\n\n2001:db8::/32,::1\n";
+
+static const char *const operators[] = {
+	"@rx a(b)?(c)",
+	"@rx (?i)^(union|select)\\b.*$",
+	"@rx .",
+	"@rx ^$",
+	"!@rx ^[a-z]*$",
+	"@rx (a)|(b)|(c)|(d)",
+	"@rx (?:(\\d+)[-/])+x",
+	"@rxGlobal [0-9]+(x?)",
+	"@rxGlobal b*",
+	"(?=c)",
+	"!^a",
+	"@pm abcd bcx cxy ab/ UNION select",
+	"!@pm abc",
+	"@pm foo\\;bar |AA BB| x",
+	"@pm bad\\escape abc",
+	"@pm \xffr q\xff \xc3\xa9x",
+	"@pm he she his hers ushe",
+	"@pm aab aaab ab",
+	"@beginsWith abc",
+	"@beginsWith /",
+	"@endsWith xy",
+	"@contains bc",
+	"@containsWord abc",
+	"@containsWord a",
+	"@streq abc",
+	"@strmatch cx",
+	"@within abc,def,GET,POST",
+	"@eq 1",
+	"@eq 0",
+	"@eq -5",
+	"@ge 10",
+	"@gt 10",
+	"@le 10",
+	"@lt 10",
+	"!@lt 0",
+	"@gt 9223372036854775807",
+	"@ipMatch 10.0.0.0/8,192.168.1.1,2001:db8::/32",
+	"@ipMatch 127.0.0.1/24",
+	"@detectSQLi",
+	"@detectXSS",
+	"@validateByteRange 10, 13, 32-126",
+	"@validateByteRange 38,44-46,48-58,61,65-90,95,97-122",
+	"@validateUrlEncoding",
+	"@validateUtf8Encoding",
+	"@verifyCC (?:^|[^\\d])(\\d{13,16})(?:[^\\d]|$)",
+	"@verifyCC \\d{13,16}",
+	"@verifyCPF ([0-9]{3}\\.?){3}-?[0-9]{2}",
+	"@verifySSN \\d{3}-?\\d{2}-?\\d{4}",
+	"@verifySVNR ([0-9]{10})",
+	"@unconditionalMatch",
+	"!@unconditionalMatch",
+	"@pmFromFile FILE",
+	"@pmf FILE",
+	"@ipMatchFromFile FILE",
+};
+
+struct answer {
+	bool matched;
+	char capture[CAPTURES][40];
+	bool captured[CAPTURES];
+};
+
+static void on_match(void *context, unsigned rule_id, struct span data)
+{
+	struct answer *answer = context;
+
+	if (rule_id == 1) {
+		answer->matched = true;
+		return;
+	}
+	assert_true(rule_id >= 100 && rule_id < 100 + CAPTURES && data.len == 40);
+	answer->captured[rule_id - 100] = true;
+	memcpy(answer->capture[rule_id - 100], data.ptr, 40);
+}
+
+static void digest_hex(struct span value, char hex[40])
+{
+	unsigned char sum[20];
+	unsigned size;
+
+	assert_int_equal(
+		EVP_Digest(value.ptr ? value.ptr : "", value.len, sum, &size, EVP_sha1(), NULL),
+		1);
+	hex_encode(hex, sum, 20);
+}
+
+static struct span text_of_file(struct span name)
+{
+	return span_find(name, SPAN("phrase")) < name.len ? span_cstr(phrase_file)
+							  : span_cstr(address_file);
+}
+
+static int load(void *context, struct span name, struct buf *to, struct err *err)
+{
+	(void)context;
+	(void)err;
+	return buf_append(to, text_of_file(name));
+}
+
+static void print_value(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++)
+		print_message(value.ptr[i] >= 32 && value.ptr[i] < 127 ? "%c" : "\\x%02x",
+			      (unsigned char)value.ptr[i]);
+	print_message("\n");
+}
+
+static bool same_capture(const struct answer *answer, const struct operator_match *match,
+			 unsigned number)
+{
+	/* The later of two with one number counts, as it replaces the other. */
+	for (size_t i = match->capture_count; i-- > 0;) {
+		char hex[40];
+
+		if (match->captures[i].number != number)
+			continue;
+		digest_hex(match->captures[i].text, hex);
+		return answer->captured[number] &&
+		       memcmp(hex, answer->capture[number], 40) == 0;
+	}
+	return !answer->captured[number];
+}
+
+static unsigned check(struct oracle *oracle, const struct operator* op, struct span value)
+{
+	struct answer answer = {0};
+	struct operator_match match;
+	bool matched, same;
+
+	oracle_header(oracle, value, on_match, &answer);
+	matched = operator_match(op, scratch, SPAN_NONE, value, &match);
+	assert_int_equal(match.error, OPERATOR_OK);
+	assert_int_equal(matched, operator_match(op, scratch, SPAN_NONE, value, NULL));
+	assert_true(match.piece.len <= value.len);
+	same = matched == answer.matched;
+	for (unsigned i = 0; i < CAPTURES; i++)
+		same = same && same_capture(&answer, &match, i);
+	if (same)
+		return 0;
+	print_message(
+		"%s%s \"%.*s\" %s here and %s there, with %zu captures, the first \"%.*s\": ",
+		operator_negated(op) ? "!@" : "@", operator_name(operator_kind_of(op)),
+		SPAN_ARG(operator_parameter(op)), matched ? "matches" : "does not match",
+		answer.matched ? "does" : "does not", match.capture_count,
+		SPAN_ARG(match.capture_count ? match.captures[0].text : SPAN("")));
+	print_value(value);
+	return 1;
+}
+
+static uint64_t seed = 88172645463325252u;
+
+static unsigned next_random(unsigned below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (unsigned)(seed >> 32) % below;
+}
+
+static struct span random_value(char *to)
+{
+	static const struct span pieces[] = {
+#define P(literal) SPAN_INIT(literal)
+		P("a"),
+		P("b"),
+		P("c"),
+		P("d"),
+		P("x"),
+		P("y"),
+		P("abc"),
+		P("ABCD"),
+		P("bcx"),
+		P("abcxy"),
+		P("union"),
+		P("UNION ALL"),
+		P("select"),
+		P(" "),
+		P("\n"),
+		P("\0"),
+		P("/etc/"),
+		P("sleep("),
+		P("\xc3\xa9x"),
+		P("\xed\xa0\x80"),
+		P("\xc0\xaf"),
+		P("\xf4\x90\x80\x80"),
+		P("\xf5\x80\x80\x80"),
+		P("\xf0\x9f\x92\xa9"),
+		P("\xff"),
+		P("%41"),
+		P("%4"),
+		P("%"),
+		P("%zz"),
+		P("1"),
+		P("10"),
+		P("11"),
+		P("-5"),
+		P("+"),
+		P("0x10"),
+		P("2147483648"),
+		P("99999999999999999999"),
+		P("-"),
+		P("/"),
+		P("."),
+		P("'"),
+		P("\""),
+		P("1' OR '1'='1"),
+		P("<script>"),
+		P("onerror="),
+		P("--"),
+		P("10-x"),
+		P("7/8/x"),
+		P("10.1.2.3"),
+		P("192.168.1.77"),
+		P("127.0.0.9"),
+		P("2001:db8::5"),
+		P("::1"),
+		P("4111111111111111"),
+		P("378282246310005"),
+		P("4111111111111112"),
+		P("529.982.247-25"),
+		P("52998224725"),
+		P("11111111111"),
+		P("01234567890"),
+		P("123-45-6789"),
+		P("078051120"),
+		P("666-12-3456"),
+		P("111111111"),
+		P("1237010180"),
+		P("8888888888"),
+		P("1234567890"),
+		P("quoted"),
+		P("foo;barr"),
+		P("foo;bar"),
+		P("\xaa\xbb"),
+		P("he"),
+		P("she"),
+		P("ushers"),
+		P("his"),
+		P("aa"),
+		P("GET"),
+		P("def"),
+		P("bad\\escape"),
+		P("script>"),
+		P(","),
+		P("\t"),
+		P("aaab"),
+#undef P
+	};
+	unsigned count = next_random(3) ? next_random(6) : 1;
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct span *piece = &pieces[next_random(COUNT_OF(pieces))];
+
+		memcpy(to + len, piece->ptr, piece->len);
+		len += piece->len;
+	}
+	return span_of(to, len);
+}
+
+/* libmodsecurity throws out of these for the empty value. */
+static bool is_unsafe_there(const struct operator* op, struct span value)
+{
+	enum operator_kind kind = operator_kind_of(op);
+
+	return value.len == 0 && (kind == OPERATOR_VERIFY_CPF || kind == OPERATOR_VERIFY_SSN ||
+				  kind == OPERATOR_VERIFY_SVNR);
+}
+
+/* "FILE" in an operator stands for a file, which libmodsecurity reads itself. */
+static struct oracle *make_oracle(const char *text, char *path, size_t size)
+{
+	struct buf rules;
+	struct oracle *oracle;
+	const char *file = strstr(text, "FILE");
+	bool phrases = strstr(text, "@pm") != NULL;
+
+	buf_init(&rules, 65536);
+	buf_printf(&rules, "SecRuleEngine On\nSecRule REQUEST_HEADERS:x \"");
+	path[0] = 0;
+	if (file) {
+		struct span content = span_cstr(phrases ? phrase_file : address_file);
+		FILE *f;
+		int fd;
+
+		snprintf(path, size, "/tmp/sallyport-%s-XXXXXX",
+			 phrases ? "phrase" : "address");
+		fd = mkstemp(path);
+		f = fd < 0 ? NULL : fdopen(fd, "w");
+		assert_non_null(f);
+		assert_int_equal(fwrite(content.ptr, 1, content.len, f), content.len);
+		assert_int_equal(fclose(f), 0);
+		buf_append_bytes(&rules, text, (size_t)(file - text));
+		buf_append_cstr(&rules, path);
+	} else {
+		buf_append_cstr(&rules, text);
+	}
+	buf_printf(&rules, "\" \"id:1,phase:1,pass,log,t:none,capture,msg:'m',logdata:'x'\"\n");
+	for (unsigned i = 0; i < CAPTURES; i++)
+		buf_printf(
+			&rules,
+			"SecRule TX:%u \"@unconditionalMatch\" \"id:%u,phase:1,pass,log,t:none,"
+			"t:sha1,t:hexEncode,msg:'m',logdata:'%%{MATCHED_VAR}'\"\n",
+			i, 100 + i);
+	oracle = oracle_try(buf_cstr(&rules));
+	buf_release(&rules);
+	return oracle;
+}
+
+static struct operator* make_operator(const char *text, const char *path)
+{
+	struct operator_options options = {.load = load, .libinjection = libinjection};
+	struct operator_text parts;
+	struct operator* op;
+	struct err err = {0};
+
+	assert_int_equal(operator_text_parse(span_cstr(text), &parts, &err), 0);
+	if (path[0])
+		parts.parameter = span_cstr(path);
+	op = operator_new(&parts, &options, &err);
+	if (!op)
+		fail_msg("%s: %s", text, err.message);
+	return op;
+}
+
+static void operators_answer_as_those_of_libmodsecurity(void **state)
+{
+	unsigned wrong = 0;
+	char value[1024], path[64];
+
+	(void)state;
+	for (size_t n = 0; n < COUNT_OF(operators); n++) {
+		struct oracle *oracle;
+		struct operator* op;
+		unsigned matched = 0;
+
+		oracle = make_oracle(operators[n], path, sizeof(path));
+		assert_non_null(oracle);
+		op = make_operator(operators[n], path);
+		for (unsigned i = 0; i < 800 && wrong < 20; i++) {
+			struct span v = random_value(value);
+
+			if (!is_unsafe_there(op, v))
+				wrong += check(oracle, op, v);
+			matched += operator_match(op, scratch, SPAN_NONE, v, NULL);
+		}
+		operator_free(op);
+		oracle_free(oracle);
+		if (path[0])
+			(void)remove(path);
+		if (matched == 0 && !strstr(operators[n], "!@unconditional") &&
+		    !strstr(operators[n], "9223372036854775807"))
+			fail_msg("%s matches no value", operators[n]);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static void realistic_values_too(void **state)
+{
+	static const char *const some[] = {
+		"@detectSQLi",		"@detectXSS",
+		"@pmFromFile FILE",	"@rx (?i)(select|union)\\W+(\\w+)",
+		"@validateUrlEncoding", "@containsWord or"};
+	unsigned wrong = 0;
+
+	(void)state;
+	for (size_t n = 0; n < COUNT_OF(some); n++) {
+		struct waf_data data;
+		struct span value;
+		struct oracle *oracle;
+		struct operator* op;
+		unsigned count = 0;
+		char path[64];
+
+		if (!waf_data_open(&data))
+			skip();
+		oracle = make_oracle(some[n], path, sizeof(path));
+		assert_non_null(oracle);
+		op = make_operator(some[n], path);
+		while (waf_data_next(&data, &value, NULL))
+			if (count++ % 10 == 0 && wrong < 20)
+				wrong += check(oracle, op, value);
+		operator_free(op);
+		oracle_free(oracle);
+		waf_data_close(&data);
+		if (path[0])
+			(void)remove(path);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static int set_up(void **state)
+{
+	struct err err = {0};
+
+	(void)state;
+	libinjection = libinjection_open(NULL, &err);
+	scratch = operator_scratch_new(&OPERATOR_LIMITS_DEFAULT, &err);
+	return libinjection && scratch ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	operator_scratch_free(scratch);
+	libinjection_close(libinjection);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(operators_answer_as_those_of_libmodsecurity),
+		cmocka_unit_test(realistic_values_too),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
