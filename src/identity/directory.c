@@ -1,0 +1,413 @@
+/*
+ * Users, groups and roles. A user is kept under an id that is never another's; the name is a record
+ * of its own ("user-name"), so that two users cannot have the same one.
+ */
+#include "base/clock.h"
+#include "identity/idp_internal.h"
+#include "identity/permission.h"
+#include "parse/utf8.h"
+
+#define RECORD_BYTES ((size_t)256 * 1024)
+#define ROLES_MAX 1024
+
+struct span user_name_normal(struct span name, struct arena *arena)
+{
+	char *text = arena_alloc(arena, name.len + 1);
+
+	if (!text || name.len == 0 || name.len > 128 || !utf8_valid(name))
+		return SPAN_NONE;
+	for (size_t i = 0; i < name.len; i++) {
+		text[i] = ascii_lower(name.ptr[i]);
+		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+			return SPAN_NONE;
+	}
+	text[name.len] = '\0';
+	return span_of(text, name.len);
+}
+
+/* --- users as JSON --- */
+
+void user_write(struct json_writer *w, const struct idp_user *user, bool secrets)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("id"), user->id);
+	json_member_string(w, SPAN("name"), user->name);
+	json_member_string(w, SPAN("display"), user->display);
+	json_member_string(w, SPAN("email"), user->email);
+	json_member_bool(w, SPAN("email_verified"), user->email_verified);
+	json_member_bool(w, SPAN("disabled"), user->disabled);
+	json_member_bool(w, SPAN("must_change"), user->must_change);
+	json_put_texts(w, "roles", &user->roles);
+	json_put_texts(w, "groups", &user->groups);
+	json_put_texts(w, "permissions", &user->permissions);
+	json_member_int(w, SPAN("created"), user->created_unix_s);
+	json_member_bool(w, SPAN("has_totp"), user->totp.len > 0);
+	json_member_bool(w, SPAN("has_password"), user->password.len > 0);
+	if (secrets) {
+		json_member_string(w, SPAN("password_hash"), user->password);
+		json_member_string(w, SPAN("totp"), user->totp);
+		json_member_int(w, SPAN("totp_step"), user->totp_step);
+		json_put_texts(w, "recovery", &user->recovery);
+	}
+	json_end_object(w);
+}
+
+static bool are_permissions(const struct config_strings *list, struct arena *arena)
+{
+	struct permission parsed;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (permission_parse(&parsed, list->at[i], arena) != PERMISSION_OK)
+			return false;
+	return true;
+}
+
+int user_read(const struct json *object, struct idp_user *user, struct arena *arena,
+	      struct err *err)
+{
+	struct span name = json_text(object, "name");
+
+	user->name = user_name_normal(name, arena);
+	if (!user->name.ptr)
+		return err_set(err, ERR_INVALID, "'name' is no name");
+	user->id = json_text(object, "id");
+	user->display = json_text(object, "display");
+	user->email = json_text(object, "email");
+	user->email_verified = json_flag(object, "email_verified");
+	user->disabled = json_flag(object, "disabled");
+	user->must_change = json_flag(object, "must_change");
+	user->password = json_text(object, "password_hash");
+	user->totp = json_text(object, "totp");
+	user->totp_step = json_number(object, "totp_step");
+	user->created_unix_s = json_number(object, "created");
+	if (json_texts(object, "recovery", arena, &user->recovery) < 0 ||
+	    json_texts(object, "roles", arena, &user->roles) < 0 ||
+	    json_texts(object, "groups", arena, &user->groups) < 0 ||
+	    json_texts(object, "permissions", arena, &user->permissions) < 0)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	if (!are_permissions(&user->permissions, arena))
+		return err_set(err, ERR_INVALID, "'permissions' has one that is malformed");
+	return 0;
+}
+
+/* --- users in the store --- */
+
+static enum store_result read_user(const struct store_record *record, struct arena *arena,
+				   struct idp_user *user, struct err *err)
+{
+	const struct json *object = idp_parse(record->value, arena, err);
+
+	if (!object)
+		return STORE_FAILED;
+	*user = (struct idp_user){.version = record->version};
+	if (user_read(object, user, arena, err) < 0)
+		return STORE_FAILED;
+	user->version = record->version;
+	return STORE_OK;
+}
+
+enum store_result user_get(struct idp *idp, struct span id, struct arena *arena,
+			   struct idp_user *user, struct err *err)
+{
+	struct store_record record;
+	enum store_result result = store_get(idp->store, SPAN("user"), id, arena, &record, err);
+
+	return result == STORE_OK ? read_user(&record, arena, user, err) : result;
+}
+
+enum store_result user_find(struct idp *idp, struct span name, struct arena *arena,
+			    struct idp_user *user, struct err *err)
+{
+	struct span normal = user_name_normal(name, arena);
+	struct store_record record;
+	enum store_result result;
+
+	if (!normal.ptr)
+		return STORE_ABSENT;
+	result = store_get(idp->store, SPAN("user-name"), normal, arena, &record, err);
+	return result == STORE_OK ? user_get(idp, record.value, arena, user, err) : result;
+}
+
+/* The change of a name's record goes along when the user is new or has another name. */
+static size_t name_changes(const struct idp_user *user, struct span old_name,
+			   struct store_change *changes)
+{
+	size_t count = 0;
+
+	if (span_eq(user->name, old_name))
+		return 0;
+	changes[count++] = (struct store_change){.kind = SPAN("user-name"),
+						 .key = user->name,
+						 .expect = STORE_EXPECT_ABSENT,
+						 .value = user->id};
+	if (old_name.len)
+		changes[count++] = (struct store_change){
+			.kind = SPAN("user-name"), .key = old_name, .remove = true};
+	return count;
+}
+
+enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena *arena,
+			   struct err *err)
+{
+	const struct store_index index = {SPAN("email"), user->email};
+	struct store_change changes[3] = {{.kind = SPAN("user")}};
+	struct idp_user old = {.name = SPAN("")};
+	enum store_result result;
+	struct json_writer w;
+	struct buf value;
+
+	if (!user->id.len)
+		user->id = idp_new_id(arena, 'u');
+	if (!user->id.len)
+		return idp_no_memory(err);
+	if (!user->created_unix_s)
+		user->created_unix_s = clock_unix_s();
+	if (user->version && user_get(idp, user->id, arena, &old, err) == STORE_FAILED)
+		return STORE_FAILED;
+	buf_init(&value, RECORD_BYTES);
+	json_writer_init(&w, &value);
+	user_write(&w, user, true);
+	changes[0].key = user->id;
+	changes[0].value = buf_span(&value);
+	changes[0].expect = user->version ? STORE_EXPECT_VERSION : STORE_EXPECT_ABSENT;
+	changes[0].version = user->version;
+	changes[0].indexes = &index;
+	changes[0].index_count = user->email.len ? 1 : 0;
+	result = buf_failed(&value)
+			 ? idp_no_memory(err)
+			 : store_commit(idp->store, changes,
+					1 + name_changes(user, old.name, changes + 1), err);
+	if (value.ptr)
+		secret_wipe(value.ptr, value.len);
+	buf_release(&value);
+	return result;
+}
+
+enum store_result user_remove(struct idp *idp, const struct idp_user *user, struct arena *arena,
+			      struct err *err)
+{
+	const struct store_change changes[] = {
+		{.kind = SPAN("user"), .key = user->id, .remove = true},
+		{.kind = SPAN("user-name"), .key = user->name, .remove = true}};
+
+	if (session_end_all(idp, user->id, SPAN_NONE, arena, err) == STORE_FAILED)
+		return STORE_FAILED;
+	return store_commit(idp->store, changes, COUNT_OF(changes), err);
+}
+
+enum store_result user_list(struct idp *idp, struct span after, size_t limit,
+			    struct arena *arena, struct idp_user **users, size_t *count,
+			    bool *more, struct err *err)
+{
+	struct store_page page;
+
+	if (store_list(idp->store, SPAN("user"), SPAN_NONE, after, limit, arena, &page, err) !=
+	    STORE_OK)
+		return STORE_FAILED;
+	*users = arena_array(arena, struct idp_user, page.count + 1);
+	if (!*users)
+		return idp_no_memory(err);
+	for (size_t i = 0; i < page.count; i++)
+		if (read_user(&page.records[i], arena, &(*users)[i], err) != STORE_OK)
+			return STORE_FAILED;
+	*count = page.count;
+	*more = page.more;
+	return STORE_OK;
+}
+
+/* --- roles and groups --- */
+
+static enum store_result read_role(struct span name, const struct store_record *record,
+				   struct arena *arena, struct idp_role *role, struct err *err)
+{
+	const struct json *object = idp_parse(record->value, arena, err);
+
+	if (!object)
+		return STORE_FAILED;
+	role->name = name;
+	if (json_texts(object, "permissions", arena, &role->permissions) < 0 ||
+	    json_texts(object, "includes", arena, &role->includes) < 0)
+		return idp_no_memory(err);
+	return STORE_OK;
+}
+
+enum store_result role_get(struct idp *idp, struct span name, struct arena *arena,
+			   struct idp_role *role, struct err *err)
+{
+	struct store_record record;
+	enum store_result result =
+		store_get(idp->store, SPAN("role"), name, arena, &record, err);
+
+	return result == STORE_OK ? read_role(name, &record, arena, role, err) : result;
+}
+
+/* The names and all that they include, each once. Roles that are not stored have only a name. */
+static enum store_result close_roles(struct idp *idp, struct config_strings *names,
+				     struct config_strings *permissions, struct arena *arena,
+				     struct err *err)
+{
+	struct span *all = arena_array(arena, struct span, ROLES_MAX);
+	struct span *held = arena_array(arena, struct span, ROLES_MAX);
+
+	if (!all || !held)
+		return idp_no_memory(err);
+	if (names->count > ROLES_MAX)
+		names->count = ROLES_MAX;
+	if (names->count)
+		memcpy(all, names->at, names->count * sizeof(*all));
+	names->at = all;
+	permissions->at = held;
+	permissions->count = 0;
+	for (size_t i = 0; i < names->count; i++) {
+		struct idp_role role = {.includes = {.count = 0}};
+
+		if (role_get(idp, all[i], arena, &role, err) == STORE_FAILED)
+			return STORE_FAILED;
+		for (size_t j = 0; j < role.includes.count && names->count < ROLES_MAX; j++)
+			if (!texts_have(names, role.includes.at[j]))
+				all[names->count++] = role.includes.at[j];
+		for (size_t j = 0; j < role.permissions.count && permissions->count < ROLES_MAX;
+		     j++)
+			if (!texts_have(permissions, role.permissions.at[j]))
+				held[permissions->count++] = role.permissions.at[j];
+	}
+	return STORE_OK;
+}
+
+enum store_result role_put(struct idp *idp, const struct idp_role *role, struct arena *arena,
+			   struct err *err)
+{
+	struct config_strings below = role->includes, permissions;
+	struct store_change change = {.kind = SPAN("role"), .key = role->name};
+	enum store_result result;
+	struct json_writer w;
+	struct buf value;
+
+	if (!are_permissions(&role->permissions, arena)) {
+		(void)err_set(err, ERR_INVALID, "a permission is malformed");
+		return STORE_FAILED;
+	}
+	if (close_roles(idp, &below, &permissions, arena, err) != STORE_OK)
+		return STORE_FAILED;
+	if (texts_have(&below, role->name)) {
+		(void)err_set(err, ERR_INVALID, "the role would include itself");
+		return STORE_FAILED;
+	}
+	buf_init(&value, RECORD_BYTES);
+	json_writer_init(&w, &value);
+	json_begin_object(&w);
+	json_put_texts(&w, "permissions", &role->permissions);
+	json_put_texts(&w, "includes", &role->includes);
+	json_end_object(&w);
+	change.value = buf_span(&value);
+	result = buf_failed(&value) ? idp_no_memory(err)
+				    : store_commit(idp->store, &change, 1, err);
+	buf_release(&value);
+	return result;
+}
+
+enum store_result role_remove(struct idp *idp, struct span name, struct err *err)
+{
+	const struct store_change change = {.kind = SPAN("role"), .key = name, .remove = true};
+
+	return store_commit(idp->store, &change, 1, err);
+}
+
+enum store_result role_list(struct idp *idp, struct arena *arena, struct idp_role **roles,
+			    size_t *count, struct err *err)
+{
+	struct store_page page;
+
+	if (store_list(idp->store, SPAN("role"), SPAN_NONE, SPAN_NONE, STORE_PAGE_MAX, arena,
+		       &page, err) != STORE_OK)
+		return STORE_FAILED;
+	*roles = arena_array(arena, struct idp_role, page.count + 1);
+	if (!*roles)
+		return idp_no_memory(err);
+	for (size_t i = 0; i < page.count; i++)
+		if (read_role(page.records[i].key, &page.records[i], arena, &(*roles)[i],
+			      err) != STORE_OK)
+			return STORE_FAILED;
+	*count = page.count;
+	return STORE_OK;
+}
+
+enum store_result group_get(struct idp *idp, struct span name, struct arena *arena,
+			    struct config_strings *roles, struct err *err)
+{
+	struct store_record record;
+	const struct json *object;
+	enum store_result result =
+		store_get(idp->store, SPAN("group"), name, arena, &record, err);
+
+	if (result != STORE_OK)
+		return result;
+	object = idp_parse(record.value, arena, err);
+	if (!object)
+		return STORE_FAILED;
+	return json_texts(object, "roles", arena, roles) < 0 ? idp_no_memory(err) : STORE_OK;
+}
+
+enum store_result group_put(struct idp *idp, struct span name,
+			    const struct config_strings *roles, struct arena *arena,
+			    struct err *err)
+{
+	struct span joined = texts_join(roles, '\n', arena);
+	struct store_change change = {.kind = SPAN("group"), .key = name};
+	enum store_result result;
+	struct json_writer w;
+	struct buf value;
+
+	if (!joined.ptr)
+		return idp_no_memory(err);
+	buf_init(&value, RECORD_BYTES);
+	json_writer_init(&w, &value);
+	json_begin_object(&w);
+	json_put_texts(&w, "roles", roles);
+	json_end_object(&w);
+	change.value = buf_span(&value);
+	result = buf_failed(&value) ? idp_no_memory(err)
+				    : store_commit(idp->store, &change, 1, err);
+	buf_release(&value);
+	return result;
+}
+
+enum store_result group_remove(struct idp *idp, struct span name, struct err *err)
+{
+	const struct store_change change = {.kind = SPAN("group"), .key = name, .remove = true};
+
+	return store_commit(idp->store, &change, 1, err);
+}
+
+enum store_result user_access(struct idp *idp, const struct idp_user *user, struct arena *arena,
+			      struct idp_access *access, struct err *err)
+{
+	struct span *names = arena_array(arena, struct span, ROLES_MAX);
+	size_t count = 0;
+
+	if (!names)
+		return idp_no_memory(err);
+	for (size_t i = 0; i < user->roles.count && count < ROLES_MAX; i++)
+		names[count++] = user->roles.at[i];
+	for (size_t i = 0; i < user->groups.count; i++) {
+		struct config_strings roles = {.count = 0};
+
+		if (group_get(idp, user->groups.at[i], arena, &roles, err) == STORE_FAILED)
+			return STORE_FAILED;
+		for (size_t j = 0; j < roles.count && count < ROLES_MAX; j++) {
+			const struct config_strings so_far = {names, count};
+
+			if (!texts_have(&so_far, roles.at[j]))
+				names[count++] = roles.at[j];
+		}
+	}
+	access->roles = (struct config_strings){names, count};
+	if (close_roles(idp, &access->roles, &access->permissions, arena, err) != STORE_OK)
+		return STORE_FAILED;
+	for (size_t i = 0; i < user->permissions.count && access->permissions.count < ROLES_MAX;
+	     i++)
+		if (!texts_have(&access->permissions, user->permissions.at[i]))
+			access->permissions.at[access->permissions.count++] =
+				user->permissions.at[i];
+	return STORE_OK;
+}

@@ -1,0 +1,106 @@
+/*
+ * idp.h - the identity server: users, roles, sessions, and an OAuth 2.0 / OpenID Connect server, on
+ * a store. One a process, for all threads; it outlives reloads of the configuration.
+ *
+ * Everything that looks into the store or hashes a password blocks, and belongs to an offload
+ * thread or a command line. What a worker asks at each request (idp_is_revoked, idp_session_peek)
+ * does not: it looks into memory.
+ */
+#ifndef IDENTITY_IDP_H
+#define IDENTITY_IDP_H
+
+#include "identity/identity.h"
+#include "store/store.h"
+
+struct idp;
+
+struct idp_options {
+	struct config *config; /* a reference is taken; for the store and the key file */
+	/*
+	 * Told of everything that matters to security; `members` is further JSON, as
+	 * audit_event takes it. Any thread. NULL: nobody listens.
+	 */
+	void (*audit)(void *context, const char *event, struct span members);
+	void *audit_context;
+};
+
+/* Does the configuration ask for one? */
+bool idp_is_wanted(const struct config *cfg);
+/* The file that seals secrets: as configured, or beside the SQLite file. Empty: out of memory. */
+struct span idp_key_file(const struct config *cfg, struct arena *arena);
+/*
+ * Opens the store and the key file. With `serve` also makes what a server needs where it is
+ * missing: signing keys, and the first administrator, whose one-time password is then in
+ * idp_first_password until the server ends. Blocks.
+ */
+struct idp *idp_open(const struct idp_options *options, bool serve, struct err *err) MUST_CHECK;
+/* NULL is allowed. */
+void idp_close(struct idp *idp);
+/* Empty unless this process has made the administrator. */
+struct span idp_first_password(const struct idp *idp);
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/*
+ * Reads keys and revocations of other replicas, rotates keys that are due, sweeps the store. Every
+ * second or so; blocks. *keys_changed: give the authenticator idp_jwks anew. -1: the store is
+ * away; what is known stays in use.
+ */
+int idp_maintain(struct idp *idp, const struct config *cfg, bool *keys_changed,
+		 struct err *err) MUST_CHECK;
+/* The public keys as a JSON Web Key set. */
+int idp_jwks(struct idp *idp, struct buf *to) MUST_CHECK;
+
+/* ---- at each request ------------------------------------------------------------------------- */
+
+/* Was the access token, its grant or its session taken back? Never blocks. */
+bool idp_is_revoked(struct idp *idp, const struct identity *identity);
+
+#define IDP_SESSION_COOKIE "__Host-sallyport"
+
+/* A login, as the pipeline sees it. */
+struct idp_login {
+	struct span user; /* id */
+	struct span name;
+	struct config_strings roles;
+	struct config_strings permissions;
+	int64_t authenticated_unix_s;
+	int64_t expires_unix_s;
+};
+/* Looks the cookie's value up. STORE_OK, STORE_ABSENT or STORE_FAILED; blocks. */
+enum store_result idp_login_find(struct idp *idp, const struct config *cfg, struct span cookie,
+				 struct arena *arena, struct idp_login *login, struct err *err);
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+#define IDP_FIELDS_MAX 16
+
+/* A request to the server and its answer; everything lives in the arena. */
+struct idp_exchange {
+	struct idp *idp;
+	const struct config *config;
+	struct arena *arena;
+	/* The request; absent fields are empty. */
+	enum http_method method;
+	struct span path; /* normalised */
+	struct span query;
+	struct span body;
+	struct span cookie;
+	struct span authorization;
+	struct span content_type;
+	struct span origin;
+	struct span fetch_site;
+	struct span user_agent;
+	struct span address; /* of the client, as text; an IPv6 network of 64 bits */
+	/* The answer. */
+	unsigned status;
+	struct http_field fields[IDP_FIELDS_MAX];
+	size_t field_count;
+	struct span content;
+	const char *reason; /* why it was refused, a stable word; NULL: it was not */
+};
+
+/* Always gives an answer. Blocks. */
+void idp_serve(struct idp_exchange *x);
+
+#endif
