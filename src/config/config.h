@@ -132,7 +132,8 @@ struct config_limits {
 	uint32_t connections_per_address; /* 0: no limit */
 	uint64_t
 		drain_timeout_ms; /* reload, upgrade, stop: what is still open then is cut off */
-	uint64_t buffer_bytes; /* an I/O buffer */
+	uint64_t body_buffer_bytes; /* of a body that is held back to be checked */
+	uint64_t body_buffers_bytes; /* of all such bodies together */
 	uint64_t exchange_memory_bytes; /* the arena of one exchange */
 	struct config_http2_limits http2;
 };

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
+#include "gateway/spool.h"
 #include "gateway/worker.h"
 #include "http/exchange.h"
 
@@ -43,6 +44,8 @@ struct exchange {
 	const struct snapshot_route *route;
 	const struct identity *identity;
 	struct identity *identity_held; /* reference to give back */
+
+	struct spool spool; /* the request's body, where it is held back */
 
 	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */
 	struct span request_id;

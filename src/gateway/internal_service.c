@@ -1,7 +1,5 @@
 #include "gateway/internal_service.h"
 
-#include "base/secret.h"
-
 #define BODY_TIMEOUT_MS 30000
 #define ANSWER_TIMEOUT_MS 30000
 
@@ -15,42 +13,20 @@ enum phase_result internal_service_serve(struct exchange *e)
 	return service->serve(e, service->context);
 }
 
-static enum phase_result refuse_body(struct exchange *e, enum io_result result)
-{
-	if (e->x->client_gone || result == IO_CLOSED || result == IO_CANCELLED)
-		return PHASE_GONE;
-	if (e->x->body_too_large)
-		return answer_problem(e, 413, "body-too-large", NULL);
-	if (result == IO_TIMEOUT)
-		return answer_problem(e, 408, "body-too-slow", NULL);
-	return answer_problem(e, 400, "malformed-body", NULL);
-}
-
 enum phase_result internal_read_body(struct exchange *e, size_t max_bytes, struct span *body)
 {
-	int64_t deadline_ms = loop_deadline_ms(BODY_TIMEOUT_MS);
-	enum io_result result;
-	struct span piece;
-	struct buf whole;
+	enum io_result why = IO_OK;
 
-	*body = SPAN("");
-	if (e->x->request.framing == HTTP1_NO_BODY)
-		return PHASE_NEXT;
 	if (e->x->body_limit_bytes > max_bytes)
 		e->x->body_limit_bytes = max_bytes;
-	buf_init(&whole, max_bytes);
-	while ((result = http_read_body(e->x, &piece, deadline_ms)) == IO_OK)
-		buf_append(&whole, piece);
-	if (result == IO_EOF && !buf_failed(&whole) && whole.len)
-		*body = arena_dup(&e->x->arena, buf_span(&whole));
-	if (whole.ptr)
-		secret_wipe(whole.ptr, whole.len);
-	if (buf_failed(&whole) || !body->ptr) {
-		buf_release(&whole);
-		return answer_problem(e, 503, "out-of-memory", NULL);
+	e->spool.secret = true; /* passwords come this way */
+	switch (spool_read(e, max_bytes, BODY_TIMEOUT_MS, &why)) {
+	case SPOOL_COMPLETE: *body = e->spool.held.len ? e->spool.held : SPAN(""); break;
+	case SPOOL_FULL: return answer_problem(e, 413, "body-too-large", NULL);
+	case SPOOL_BUSY: return answer_problem(e, 503, "out-of-memory", NULL);
+	case SPOOL_FAILED: return answer_bad_body(e, why);
 	}
-	buf_release(&whole);
-	return result == IO_EOF ? PHASE_NEXT : refuse_body(e, result);
+	return PHASE_NEXT;
 }
 
 enum phase_result internal_respond(struct exchange *e, const struct http_response *response,

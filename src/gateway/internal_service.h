@@ -23,7 +23,7 @@ struct internal_service {
 enum phase_result internal_service_serve(struct exchange *e);
 
 /*
- * The whole body, in the exchange's arena: PHASE_NEXT. Otherwise the request was answered (413,
+ * The whole body, valid as long as the exchange: PHASE_NEXT. Otherwise the request was answered (413,
  * 408, 400, 503) or the client is gone.
  */
 enum phase_result internal_read_body(struct exchange *e, size_t max_bytes, struct span *body);

@@ -14,7 +14,7 @@ struct forward {
 	struct http_request_head head;
 	struct http_call *call;
 	struct endpoint *endpoint;
-	struct span body; /* when it was read beforehand */
+	struct span body; /* what was held back of it */
 	bool replayable;
 	uint64_t tried;
 	struct pump pump;
@@ -40,55 +40,43 @@ static int64_t step_deadline_ms(const struct forward *f, uint64_t step_ms)
 
 /* --- the request's body --- */
 
-static enum phase_result refuse_body(struct exchange *e, enum io_result result)
+/* A small body is held back, so that it can be sent again. */
+static enum phase_result hold_small_body(struct forward *f)
 {
-	if (e->x->client_gone || result == IO_CLOSED || result == IO_CANCELLED)
-		return PHASE_GONE;
-	if (e->x->body_too_large)
-		return answer_problem(e, 413, "body-too-large", NULL);
-	if (result == IO_TIMEOUT)
-		return answer_problem(e, 408, "body-too-slow", NULL);
-	return answer_problem(e, 400, "malformed-body", NULL);
-}
+	struct exchange *e = f->e;
+	enum io_result why = IO_OK;
 
-/* One piece is enough for a body that came with its head; otherwise pieces are put together. */
-static enum io_result read_small_body(struct forward *f)
-{
-	struct http_exchange *x = f->e->x;
-	uint64_t length = x->request.content_length;
-	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
-	enum io_result result = http_read_body(x, &f->body, deadline_ms);
-	char *whole;
-	size_t len;
-
-	if (result != IO_OK || f->body.len == length)
-		return result;
-	whole = arena_alloc(&x->arena, length);
-	if (!whole)
-		return IO_FAILED;
-	for (len = 0;; result = http_read_body(x, &f->body, deadline_ms)) {
-		if (result != IO_OK)
-			return result;
-		memcpy(whole + len, f->body.ptr, f->body.len);
-		len += f->body.len;
-		if (len == length)
-			break;
+	if (e->x->request.framing != HTTP1_LENGTH || e->x->request.content_length > REPLAY_MAX)
+		return PHASE_NEXT;
+	switch (spool_read(e, REPLAY_MAX, f->timeout->idle_ms, &why)) {
+	case SPOOL_COMPLETE:
+	case SPOOL_FULL: return PHASE_NEXT;
+	case SPOOL_BUSY: return answer_problem(e, 503, "out-of-memory", NULL);
+	case SPOOL_FAILED: return answer_bad_body(e, why);
 	}
-	f->body = span_of(whole, len);
-	return IO_OK;
+	return PHASE_NEXT;
 }
 
-static enum io_result prepare_body(struct forward *f)
+static enum phase_result prepare_body(struct forward *f)
 {
-	const struct http1_head *request = &f->e->x->request;
+	struct exchange *e = f->e;
+	enum phase_result result;
 
-	f->replayable = true;
-	if (f->head.no_body || (f->head.content_length == 0))
-		return IO_OK;
-	if (request->framing == HTTP1_LENGTH && request->content_length <= REPLAY_MAX)
-		return read_small_body(f);
-	f->replayable = false;
-	return IO_OK;
+	if (f->head.no_body || f->head.content_length == 0) {
+		f->replayable = true;
+		return PHASE_NEXT;
+	}
+	if (!e->spool.used) {
+		result = hold_small_body(f);
+		if (result != PHASE_NEXT)
+			return result;
+	}
+	f->body = e->spool.held;
+	/* Trailers come after the body, by way of the pump. */
+	f->replayable = e->spool.complete && e->x->trailer_count == 0;
+	if (f->replayable)
+		f->head.content_length = (int64_t)f->body.len;
+	return PHASE_NEXT;
 }
 
 /* --- one attempt --- */
@@ -102,12 +90,14 @@ static enum io_result send_request(struct forward *f)
 		return http_call_send_head(f->call, &f->head, HTTP_SEND_NOW, deadline_ms);
 	if (f->replayable && !f->body.len)
 		return http_call_send_head(f->call, &f->head, HTTP_SEND_END, deadline_ms);
-	result = http_call_send_head(
-		f->call, &f->head, f->replayable ? HTTP_SEND_MORE : HTTP_SEND_NOW, deadline_ms);
-	if (result != IO_OK)
+	result = http_call_send_head(f->call, &f->head,
+				     f->body.len ? HTTP_SEND_MORE : HTTP_SEND_NOW, deadline_ms);
+	if (result == IO_OK && f->body.len)
+		result = http_call_send_body(f->call, f->body,
+					     f->replayable ? HTTP_SEND_END : HTTP_SEND_NOW,
+					     deadline_ms);
+	if (result != IO_OK || f->replayable)
 		return result;
-	if (f->replayable)
-		return http_call_send_body(f->call, f->body, HTTP_SEND_END, deadline_ms);
 	f->pump = (struct pump){
 		.e = f->e, .call = f->call, .idle_ms = (int64_t)f->timeout->idle_ms};
 	return pump_start(&f->pump) < 0 ? IO_FAILED : IO_OK;
@@ -272,7 +262,7 @@ static enum phase_result answer_failure(struct forward *f)
 		end_call(f);
 		fiber_uncancel();
 		e->reason = "client_body";
-		return refuse_body(e, result);
+		return answer_bad_body(e, result);
 	}
 	end_call(f);
 	if (e->x->client_gone || fiber_is_cancelled()) {
@@ -419,14 +409,13 @@ static enum phase_result forward(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum attempt_result attempted;
-	enum io_result body;
 	enum phase_result result;
 
 	if (forward_build_request(e, f->service, &f->head, f->err) < 0)
 		return answer_problem(e, 503, "unavailable", NULL);
-	body = prepare_body(f);
-	if (body != IO_OK)
-		return refuse_body(e, body);
+	result = prepare_body(f);
+	if (result != PHASE_NEXT)
+		return result;
 	roll_window(f->service);
 	f->service->window_requests++;
 	while ((attempted = attempt(f, false)) == ATTEMPT_RETRY) {

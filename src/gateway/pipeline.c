@@ -45,6 +45,7 @@ static void finish(struct exchange *e)
 		access_log_write(e->worker->shared->access_log, e, end_ns);
 	if (e->worker->shared->audit_log && e->reason)
 		audit_exchange(e->worker->shared->audit_log, e);
+	spool_release(e);
 	identity_unref(e->identity_held);
 	view_unref(e->view);
 }

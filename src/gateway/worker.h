@@ -80,6 +80,7 @@ struct gateway_shared {
 	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
 	_Atomic uint64_t connections;
+	_Atomic uint64_t spooled_bytes; /* bodies that are held back */
 	_Atomic uint32_t address_counters[2][GATEWAY_ADDRESS_COUNTERS];
 	int64_t started_unix_s;
 };

@@ -104,8 +104,8 @@ static void values_must_be_what_their_key_takes(void **state)
 		 AT("3:17") "limits.drain: expected a duration such as 500ms, 3s, 1m, 2h or "
 			    "1d, "
 			    "not '5'\n"},
-		{LISTEN OPEN "limits: {buffer: 1k}\n",
-		 AT("3:18") "limits.buffer: expected at least 4KiB and at most 1MiB, not "
+		{LISTEN OPEN "limits: {body_buffer: 1k}\n",
+		 AT("3:23") "limits.body_buffer: expected at least 16KiB and at most 1GiB, not "
 			    "'1k'\n"},
 		{LISTEN OPEN "sandbox: maybe\n",
 		 AT("3:10") "sandbox: expected true or false, not 'maybe'\n"},
