@@ -431,14 +431,31 @@ struct config_bulkhead {
 	uint32_t concurrent;
 	uint32_t queue;
 	uint64_t wait_ms;
+	bool adaptive; /* between least and concurrent, by measured latency */
+	uint32_t least;
+};
+
+enum config_breaker_scope {
+	CONFIG_BREAKER_SCOPE_BOTH,
+	CONFIG_BREAKER_SCOPE_SERVICE,
+	CONFIG_BREAKER_SCOPE_ENDPOINT
 };
 
 struct config_breaker {
 	uint32_t window; /* requests */
+	uint64_t window_ms; /* not 0: in the place of window */
+	uint32_t minimum;
 	uint32_t failure_rate_percent;
-	uint64_t slow_ms; /* an answer slower than this counts as a failure; 0: none does */
+	uint32_t slow_rate_percent;
+	uint64_t slow_ms; /* an answer that takes longer is slow; 0: none is */
 	uint64_t open_ms;
+	uint32_t growth_percent;
+	uint64_t open_max_ms;
 	uint32_t probes;
+	uint64_t half_open_ms; /* 0: no limit */
+	enum config_breaker_scope scope;
+	unsigned record; /* enum config_retry_on: failures ... */
+	unsigned ignore; /* ... but for these, which count for nothing */
 };
 
 struct config_health {
@@ -516,6 +533,9 @@ struct config_condition {
 	bool exists; /* for CONFIG_CONDITION_EXISTS */
 };
 
+/* Under load, the first is served first and shed last. */
+enum config_priority { CONFIG_PRIORITY_CORE, CONFIG_PRIORITY_NORMAL, CONFIG_PRIORITY_LOW };
+
 enum config_limit_per {
 	CONFIG_LIMIT_PER_ADDRESS,
 	/* the next three: the address where there is none */
@@ -574,6 +594,8 @@ struct config_route {
 	struct config_header_edit request_headers;
 	struct config_header_edit response_headers;
 	uint64_t body_bytes; /* the route's or limits.body_bytes; 0: no limit */
+	enum config_priority priority;
+	struct config_bulkhead *bulkhead; /* of the operation, within the service's */
 	bool websocket;
 	struct config_cors *cors;
 };

@@ -14,12 +14,16 @@
 
 extern const struct schema_name schema_tls_versions[];
 extern const struct schema_name schema_jws_names[];
+extern const struct schema_name schema_retry_names[];
 
 extern const struct schema_object schema_listen;
 extern const struct schema_object schema_identity;
 extern const struct schema_object schema_provider;
 extern const struct schema_object schema_service;
 extern const struct schema_object schema_answer;
+extern const struct schema_object schema_bulkhead;
+extern const struct schema_object schema_breaker;
+extern const struct schema_object schema_health;
 extern const struct schema_object schema_route;
 
 /* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */

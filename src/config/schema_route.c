@@ -181,6 +181,13 @@ static const struct schema_object timeout = {
 	.keys = timeout_keys,
 };
 
+static const struct schema_name priority_names[] = {
+	{"core", CONFIG_PRIORITY_CORE},
+	{"normal", CONFIG_PRIORITY_NORMAL},
+	{"low", CONFIG_PRIORITY_LOW},
+	{NULL, 0},
+};
+
 static const struct schema_key route_keys[] = {
 	{KEY("host", TEXTS, config_route, hosts), .format = &format_host,
 	 .text = "Host names it is for; *.example.com takes those below; without, any."},
@@ -219,6 +226,10 @@ static const struct schema_key route_keys[] = {
 	 .text = "Changes to what the client gets."},
 	{KEY("body", SIZE, config_route, body_bytes), .flags = SCHEMA_INHERIT,
 	 .text = "Largest request body; 0 sets no limit; without, `limits.body`."},
+	{KEY("priority", ENUM, config_route, priority), .initial = "normal",
+	 .names = priority_names, .text = "Under load, core is served first and shed last."},
+	{KEY("bulkhead", OPTIONAL, config_route, bulkhead), .object = &schema_bulkhead,
+	 .text = "How much of this operation at once, within the service's bulkhead."},
 	{KEY("websocket", BOOL, config_route, websocket), .initial = "false",
 	 .text = "Let it become a WebSocket."},
 	{KEY("cors", OPTIONAL, config_route, cors), .object = &cors,
@@ -237,7 +248,8 @@ static void route_finish(struct reader *reader, const struct tree_node *node, vo
 {
 	static const char *const answers[] = {"service", "respond", NULL};
 	static const char *const forwarded[] = {"strip_prefix",	   "add_prefix", "timeout",
-						"request_headers", "websocket",	 NULL};
+						"request_headers", "websocket",	 "bulkhead",
+						NULL};
 	static const char *const needs[] = {"scopes", "roles", "permissions", "claims", NULL};
 	struct config_route *route = object;
 
@@ -245,8 +257,8 @@ static void route_finish(struct reader *reader, const struct tree_node *node, vo
 		reader_error(reader, node->where, "give either 'service' or 'respond'");
 	if (route->respond && schema_given(node, forwarded) > 0)
 		reader_error(reader, node->where,
-			     "a fixed answer has no prefix, timeout, request_headers and "
-			     "websocket");
+			     "a fixed answer has no prefix, timeout, request_headers, "
+			     "websocket and bulkhead");
 	if (route->auth != CONFIG_AUTH_REQUIRED && route->auth != CONFIG_AUTH_SESSION &&
 	    schema_given(node, needs) > 0)
 		reader_error(reader, node->where,

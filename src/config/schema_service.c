@@ -124,7 +124,7 @@ static const struct schema_object timeout = {
 	.keys = timeout_keys,
 };
 
-static const struct schema_name retry_names[] = {
+const struct schema_name schema_retry_names[] = {
 	{"connect", CONFIG_RETRY_ON_CONNECT}, {"reset", CONFIG_RETRY_ON_RESET},
 	{"timeout", CONFIG_RETRY_ON_TIMEOUT}, {"502", CONFIG_RETRY_ON_502},
 	{"503", CONFIG_RETRY_ON_503},	      {"504", CONFIG_RETRY_ON_504},
@@ -138,8 +138,8 @@ static const struct schema_key retry_keys[] = {
 	 .text = "Retries as a part of all requests."},
 	{KEY("budget_min", COUNT, config_retry, budget_min), .initial = "3", .max = 1000,
 	 .text = "Retries a second that are allowed in any case."},
-	{KEY("on", FLAGS, config_retry, on), .initial = "connect reset", .names = retry_names,
-	 .text = "What is retried."},
+	{KEY("on", FLAGS, config_retry, on), .initial = "connect reset",
+	 .names = schema_retry_names, .text = "What is retried."},
 	{KEY("backoff", DURATION, config_retry, backoff_ms), .initial = "25ms",
 	 .text = "Before the first retry; then twice as long each, with jitter."},
 	{KEY("max_backoff", DURATION, config_retry, max_backoff_ms), .initial = "250ms",
@@ -317,106 +317,7 @@ static const struct schema_object service_identity = {
 	.finish = service_identity_finish,
 };
 
-/* ---- protection ------------------------------------------------------------------------------ */
-
-static const struct schema_key bulkhead_keys[] = {
-	{KEY("concurrent", COUNT, config_bulkhead, concurrent), .flags = SCHEMA_REQUIRED,
-	 .min = 1, .max = 1000000, .text = "Requests in progress at the service."},
-	{KEY("queue", COUNT, config_bulkhead, queue), .initial = "0", .max = 1000000,
-	 .text = "Requests that may wait."},
-	{KEY("wait", DURATION, config_bulkhead, wait_ms), .initial = "1s",
-	 .text = "How long at most."},
-	{.name = NULL},
-};
-
-static const struct schema_object bulkhead = {
-	.name = "bulkhead",
-	.size = sizeof(struct config_bulkhead),
-	.keys = bulkhead_keys,
-	.shorthand = "concurrent",
-};
-
-static const struct schema_key breaker_keys[] = {
-	{KEY("window", COUNT, config_breaker, window), .initial = "100", .min = 1,
-	 .max = 100000, .text = "Last requests that are looked at."},
-	{KEY("failure_rate", PERCENT, config_breaker, failure_rate_percent), .initial = "50%",
-	 .text = "Failures among them that open it."},
-	{KEY("slow", DURATION, config_breaker, slow_ms), .initial = "0",
-	 .text = "A slower answer is a failure; 0: none is."},
-	{KEY("open", DURATION, config_breaker, open_ms), .initial = "30s", .min = 1,
-	 .text = "How long requests are then refused."},
-	{KEY("probes", COUNT, config_breaker, probes), .initial = "5", .min = 1, .max = 1000,
-	 .text = "Requests that are then let through to see."},
-	{.name = NULL},
-};
-
-static const struct schema_object breaker = {
-	.name = "breaker",
-	.size = sizeof(struct config_breaker),
-	.keys = breaker_keys,
-};
-
-static bool read_statuses(struct reader *reader, const struct tree_node *node, void *object)
-{
-	struct config_health *health = object;
-	size_t dash = span_find_byte(node->text, '-');
-	struct span last = span_slice(node->text, dash + 1, node->text.len);
-	uint64_t from, to;
-
-	(void)reader;
-	if (!span_to_u64(span_slice(node->text, 0, dash), &from))
-		return false;
-	if (dash == node->text.len)
-		to = from;
-	else if (!span_to_u64(last, &to))
-		return false;
-	if (from < 100 || to > 599 || from > to)
-		return false;
-	health->status_from = (uint32_t)from;
-	health->status_to = (uint32_t)to;
-	return true;
-}
-
-static void print_statuses(const void *object, struct buf *out)
-{
-	const struct config_health *health = object;
-
-	buf_printf(out, "\"%u-%u\"", health->status_from, health->status_to);
-}
-
-static const struct schema_custom statuses = {
-	.what = "a status such as 200, or a range such as 200-299",
-	.read = read_statuses,
-	.print = print_statuses,
-	.json_schema = "\"type\":[\"string\",\"integer\"],\"pattern\":"
-		       "\"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$\"",
-};
-
-static const struct schema_key health_keys[] = {
-	{KEY("path", TEXT, config_health, path), .initial = "/healthz", .format = &format_path,
-	 .text = "What is asked for."},
-	{KEY("interval", DURATION, config_health, interval_ms), .initial = "5s", .min = 100,
-	 .text = "Time between checks."},
-	{KEY("timeout", DURATION, config_health, timeout_ms), .initial = "2s", .min = 1,
-	 .text = "For one check."},
-	{KEY("healthy", COUNT, config_health, healthy), .initial = "2", .min = 1, .max = 100,
-	 .text = "Good answers in a row that bring an endpoint back."},
-	{KEY("unhealthy", COUNT, config_health, unhealthy), .initial = "3", .min = 1,
-	 .max = 100, .text = "Bad answers in a row that take it out."},
-	{.name = "status",
-	 .type = SCHEMA_CUSTOM,
-	 .initial = "200-299",
-	 .custom = &statuses,
-	 .text = "Good answers."},
-	{.name = NULL},
-};
-
-static const struct schema_object health = {
-	.name = "health",
-	.size = sizeof(struct config_health),
-	.keys = health_keys,
-	.shorthand = "path",
-};
+/* ---- fixed answers --------------------------------------------------------------------------- */
 
 static const struct schema_key answer_keys[] = {
 	{KEY("status", COUNT, config_answer, status), .initial = "200", .min = 200, .max = 599,
@@ -505,11 +406,11 @@ static const struct schema_key service_keys[] = {
 	 .text = "Host that is sent; without, the client's."},
 	{KEY("contract", FILE, config_service, contract),
 	 .text = "OpenAPI file: its operations are the whitelist."},
-	{KEY("bulkhead", OPTIONAL, config_service, bulkhead), .object = &bulkhead,
+	{KEY("bulkhead", OPTIONAL, config_service, bulkhead), .object = &schema_bulkhead,
 	 .text = "How much at once."},
-	{KEY("breaker", OPTIONAL, config_service, breaker), .object = &breaker,
+	{KEY("breaker", OPTIONAL, config_service, breaker), .object = &schema_breaker,
 	 .text = "Leaving a failing service alone."},
-	{KEY("health", OPTIONAL, config_service, health), .object = &health,
+	{KEY("health", OPTIONAL, config_service, health), .object = &schema_health,
 	 .text = "Looking whether endpoints are well."},
 	{KEY("fallback", OPTIONAL, config_service, fallback), .object = &schema_answer,
 	 .text = "The answer while the service cannot give one."},

@@ -1,0 +1,155 @@
+#include "config/schema_parts.h"
+
+static const struct schema_key bulkhead_keys[] = {
+	{KEY("concurrent", COUNT, config_bulkhead, concurrent), .flags = SCHEMA_REQUIRED,
+	 .min = 1, .max = 1000000, .text = "Requests in progress at the service."},
+	{KEY("queue", COUNT, config_bulkhead, queue), .initial = "0", .max = 1000000,
+	 .text = "Requests that may wait."},
+	{KEY("wait", DURATION, config_bulkhead, wait_ms), .initial = "1s",
+	 .text = "How long at most."},
+	{KEY("adaptive", BOOL, config_bulkhead, adaptive), .initial = "false",
+	 .text = "Let measured latency set the number, between 'least' and 'concurrent'."},
+	{KEY("least", COUNT, config_bulkhead, least), .initial = "4", .min = 1, .max = 1000000,
+	 .text = "With adaptive: it never goes below."},
+	{.name = NULL},
+};
+
+static void bulkhead_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	struct config_bulkhead *bulkhead = object;
+
+	if (tree_get(node, "least") && bulkhead->least > bulkhead->concurrent)
+		reader_error(reader, node->where, "'least' is more than 'concurrent'");
+	if (bulkhead->least > bulkhead->concurrent)
+		bulkhead->least = bulkhead->concurrent;
+}
+
+const struct schema_object schema_bulkhead = {
+	.name = "bulkhead",
+	.size = sizeof(struct config_bulkhead),
+	.keys = bulkhead_keys,
+	.shorthand = "concurrent",
+	.finish = bulkhead_finish,
+};
+
+static const struct schema_name scope_names[] = {
+	{"both", CONFIG_BREAKER_SCOPE_BOTH},
+	{"service", CONFIG_BREAKER_SCOPE_SERVICE},
+	{"endpoint", CONFIG_BREAKER_SCOPE_ENDPOINT},
+	{NULL, 0},
+};
+
+static const struct schema_key breaker_keys[] = {
+	{KEY("window", COUNT, config_breaker, window), .initial = "100", .min = 1,
+	 .max = 100000, .text = "Last requests that are looked at; or"},
+	{KEY("window_time", DURATION, config_breaker, window_ms), .initial = "0",
+	 .max = 86400000, .text = "those of this time, in place of a number."},
+	{KEY("minimum", COUNT, config_breaker, minimum), .initial = "100", .min = 1,
+	 .max = 1000000,
+	 .text = "Requests in the window before it decides; at most 'window' of them."},
+	{KEY("failure_rate", PERCENT, config_breaker, failure_rate_percent), .initial = "50%",
+	 .text = "Failures among them that open it."},
+	{KEY("slow_rate", PERCENT, config_breaker, slow_rate_percent), .initial = "100%",
+	 .text = "Slow answers among them that open it."},
+	{KEY("slow", DURATION, config_breaker, slow_ms), .initial = "0",
+	 .text = "An answer that takes longer is slow; 0: none is."},
+	{KEY("open", DURATION, config_breaker, open_ms), .initial = "30s", .min = 1,
+	 .max = 86400000, .text = "How long requests are then refused."},
+	{KEY("growth", COUNT, config_breaker, growth_percent), .initial = "100", .min = 100,
+	 .max = 1000,
+	 .text = "Percent of that wait that the next is, as long as probes fail; 100: the "
+		 "same."},
+	{KEY("open_max", DURATION, config_breaker, open_max_ms), .initial = "10m", .min = 1,
+	 .max = 86400000, .text = "The wait does not grow over this."},
+	{KEY("probes", COUNT, config_breaker, probes), .initial = "5", .min = 1, .max = 1000,
+	 .text = "Requests that are then let through to see."},
+	{KEY("half_open", DURATION, config_breaker, half_open_ms), .initial = "0",
+	 .text = "Probes that take longer together open it again; 0: they are waited for."},
+	{KEY("scope", ENUM, config_breaker, scope), .initial = "both", .names = scope_names,
+	 .text = "One for the service, one an endpoint (where there are several), or both."},
+	{KEY("record", FLAGS, config_breaker, record), .initial = "connect reset timeout 5xx",
+	 .names = schema_retry_names, .text = "What counts as a failure."},
+	{KEY("ignore", FLAGS, config_breaker, ignore), .names = schema_retry_names,
+	 .text = "What counts neither as a failure nor as a success."},
+	{.name = NULL},
+};
+
+static void breaker_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	const struct config_breaker *breaker = object;
+
+	if (tree_get(node, "window") && breaker->window_ms)
+		reader_error(reader, node->where,
+			     "give either 'window' or 'window_time', not both");
+	if (breaker->open_max_ms < breaker->open_ms && tree_get(node, "open_max"))
+		reader_error(reader, node->where, "'open_max' is less than 'open'");
+}
+
+const struct schema_object schema_breaker = {
+	.name = "breaker",
+	.size = sizeof(struct config_breaker),
+	.keys = breaker_keys,
+	.finish = breaker_finish,
+};
+
+static bool read_statuses(struct reader *reader, const struct tree_node *node, void *object)
+{
+	struct config_health *health = object;
+	size_t dash = span_find_byte(node->text, '-');
+	struct span last = span_slice(node->text, dash + 1, node->text.len);
+	uint64_t from, to;
+
+	(void)reader;
+	if (!span_to_u64(span_slice(node->text, 0, dash), &from))
+		return false;
+	if (dash == node->text.len)
+		to = from;
+	else if (!span_to_u64(last, &to))
+		return false;
+	if (from < 100 || to > 599 || from > to)
+		return false;
+	health->status_from = (uint32_t)from;
+	health->status_to = (uint32_t)to;
+	return true;
+}
+
+static void print_statuses(const void *object, struct buf *out)
+{
+	const struct config_health *health = object;
+
+	buf_printf(out, "\"%u-%u\"", health->status_from, health->status_to);
+}
+
+static const struct schema_custom statuses = {
+	.what = "a status such as 200, or a range such as 200-299",
+	.read = read_statuses,
+	.print = print_statuses,
+	.json_schema = "\"type\":[\"string\",\"integer\"],\"pattern\":"
+		       "\"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$\"",
+};
+
+static const struct schema_key health_keys[] = {
+	{KEY("path", TEXT, config_health, path), .initial = "/healthz", .format = &format_path,
+	 .text = "What is asked for."},
+	{KEY("interval", DURATION, config_health, interval_ms), .initial = "5s", .min = 100,
+	 .text = "Time between checks."},
+	{KEY("timeout", DURATION, config_health, timeout_ms), .initial = "2s", .min = 1,
+	 .text = "For one check."},
+	{KEY("healthy", COUNT, config_health, healthy), .initial = "2", .min = 1, .max = 100,
+	 .text = "Good answers in a row that bring an endpoint back."},
+	{KEY("unhealthy", COUNT, config_health, unhealthy), .initial = "3", .min = 1,
+	 .max = 100, .text = "Bad answers in a row that take it out."},
+	{.name = "status",
+	 .type = SCHEMA_CUSTOM,
+	 .initial = "200-299",
+	 .custom = &statuses,
+	 .text = "Good answers."},
+	{.name = NULL},
+};
+
+const struct schema_object schema_health = {
+	.name = "health",
+	.size = sizeof(struct config_health),
+	.keys = health_keys,
+	.shorthand = "path",
+};
