@@ -153,6 +153,7 @@ struct config_admin {
 	struct config_where where;
 	bool enabled;
 	struct config_address address;
+	bool actions; /* POST is allowed */
 };
 
 enum config_access_log {

@@ -123,6 +123,8 @@ static const struct schema_key admin_keys[] = {
 	 .text = "Listen for metrics, health and administration."},
 	{KEY("address", ADDRESS, config_admin, address), .initial = "127.0.0.1:9901",
 	 .text = "Where; it asks nobody who they are."},
+	{KEY("actions", BOOL, config_admin, actions), .initial = "false",
+	 .text = "Let it change things too, such as the state of a breaker."},
 	{.name = NULL},
 };
 

@@ -4,12 +4,14 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "gateway/admin_guard.h"
 #include "gateway/audit.h"
 #include "io/net_address.h"
 #include "parse/uri.h"
 
 #define BODY_MAX ((size_t)16 << 20)
 #define ANSWER_TIMEOUT_MS 10000
+#define ACTION_MAX 4096
 
 struct admin {
 	struct listener listener;
@@ -29,7 +31,7 @@ static void answer(struct http_exchange *x, unsigned status, struct span type, s
 		{SPAN("cache-control"), SPAN("no-store"), HTTP_FIELD_CACHE_CONTROL},
 		{SPAN("x-content-type-options"), SPAN("nosniff"),
 		 HTTP_FIELD_X_CONTENT_TYPE_OPTIONS},
-		{SPAN("allow"), SPAN("GET, HEAD"), HTTP_FIELD_ALLOW},
+		{SPAN("allow"), SPAN("GET, HEAD, POST"), HTTP_FIELD_ALLOW},
 	};
 	struct http_response response = {.status = status,
 					 .fields = fields,
@@ -136,6 +138,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	buf_init(&body, BODY_MAX);
 	metrics_print(admin->metrics, admin->metrics_count, &body);
 	print_process(admin, &body);
+	admin_guard_metrics(admin->snapshot, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
@@ -160,6 +163,75 @@ static void answer_config(struct admin *admin, struct http_exchange *x)
 	buf_init(&body, BODY_MAX);
 	config_print_masked(admin->snapshot->config, &body);
 	answer_buf(x, SPAN("application/json"), &body);
+}
+
+static void answer_services(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	admin_guard_print(admin->snapshot, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
+/* The whole body in the arena; false when it is too large, or does not come. */
+static bool read_request_body(struct http_exchange *x, struct span *body)
+{
+	struct buf whole;
+	struct span piece;
+	enum io_result result;
+
+	buf_init(&whole, ACTION_MAX);
+	while ((result = http_read_body(x, &piece, loop_deadline_ms(ANSWER_TIMEOUT_MS))) ==
+	       IO_OK)
+		buf_append(&whole, piece);
+	*body = result == IO_EOF && !buf_failed(&whole) ? arena_dup(&x->arena, buf_span(&whole))
+							: SPAN_NONE;
+	buf_release(&whole);
+	return body->ptr != NULL;
+}
+
+/*
+ * A web page can make a browser post to us, but not with this type and without asking first
+ * (Fetch standard: a preflight, which we refuse).
+ */
+static bool is_from_a_page(const struct http_exchange *x)
+{
+	struct span type = http1_field(&x->request, HTTP_FIELD_CONTENT_TYPE);
+
+	return http1_field(&x->request, HTTP_FIELD_ORIGIN).ptr ||
+	       !span_eq_nocase(span_trim(span_cut(&type, ';')), SPAN("application/json"));
+}
+
+static void act(struct admin *admin, struct http_exchange *x)
+{
+	struct span body, what = SPAN_NONE;
+	const char *why = NULL;
+	unsigned status;
+
+	if (!admin->snapshot->config->admin.actions) {
+		answer_problem(x, 403, SPAN("actions-off"), SPAN("admin.actions is off"));
+		return;
+	}
+	if (is_from_a_page(x)) {
+		answer_problem(x, 415, SPAN("not-json"),
+			       SPAN("post application/json, not from a web page"));
+		return;
+	}
+	if (!read_request_body(x, &body)) {
+		answer_problem(x, 413, SPAN("body-too-large"), SPAN("at most 4 KiB"));
+		return;
+	}
+	status = admin_guard_act(admin->snapshot, x->request.target, body, &x->arena, &why,
+				 &what);
+	if (status != 200) {
+		answer_problem(x, status, status == 404 ? SPAN("not-found") : SPAN("invalid"),
+			       span_cstr(why));
+		return;
+	}
+	if (admin->shared->audit_log)
+		audit_event(admin->shared->audit_log, "admin.breaker", what);
+	answer_services(admin, x);
 }
 
 /* A web page must not reach us through a name that it points at the loopback address. */
@@ -187,8 +259,11 @@ static void handle(struct http_exchange *x)
 	else if (!host_is_ours(admin, x->request.authority))
 		answer_problem(x, 403, SPAN("wrong-host"),
 			       SPAN("use localhost or the address"));
+	else if (x->request.method == HTTP_METHOD_POST)
+		act(admin, x);
 	else if (x->request.method != HTTP_METHOD_GET && x->request.method != HTTP_METHOD_HEAD)
-		answer_problem(x, 405, SPAN("method-not-allowed"), SPAN("only GET and HEAD"));
+		answer_problem(x, 405, SPAN("method-not-allowed"),
+			       SPAN("only GET, HEAD and POST"));
 	else if (span_eq(path, SPAN("/metrics")))
 		answer_metrics(admin, x);
 	else if (span_eq(path, SPAN("/healthz")))
@@ -197,9 +272,11 @@ static void handle(struct http_exchange *x)
 		answer_ready(admin, x);
 	else if (span_eq(path, SPAN("/config")))
 		answer_config(admin, x);
+	else if (span_eq(path, SPAN("/services")) || span_eq(path, SPAN("/guard")))
+		answer_services(admin, x);
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
-		       SPAN("/metrics\n/healthz\n/readyz\n/config\n"));
+		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

@@ -121,6 +121,7 @@ static bool is_audited(const struct exchange *e)
 	case PHASE_ROUTE:
 		/* An unknown path is everyday; one that cannot be normalised is an attempt. */
 		return e->reason && span_eq(span_cstr(e->reason), SPAN("bad_target"));
+	case PHASE_PROTECT:
 	case PHASE_FORWARD:
 	case PHASE_COUNT: return false;
 	}

@@ -15,6 +15,7 @@ enum phase_id {
 	PHASE_AUTHENTICATE,
 	PHASE_AUTHORIZE,
 	PHASE_LIMIT,
+	PHASE_PROTECT,
 	PHASE_FORWARD,
 	PHASE_COUNT,
 };
@@ -44,6 +45,7 @@ struct exchange {
 	const struct snapshot_route *route;
 	const struct identity *identity;
 	struct identity *identity_held; /* reference to give back */
+	struct protection *protection; /* NULL: none; see protect.h */
 
 	struct spool spool; /* the request's body, where it is held back */
 
@@ -75,6 +77,7 @@ enum phase_result phase_route(struct exchange *e);
 enum phase_result phase_authenticate(struct exchange *e);
 enum phase_result phase_authorize(struct exchange *e);
 enum phase_result phase_limit(struct exchange *e);
+enum phase_result phase_protect(struct exchange *e);
 enum phase_result phase_forward(struct exchange *e);
 
 /* The server's handler: runs the phases and records what became of the exchange. */

@@ -58,6 +58,8 @@ struct route_metrics *metrics_route(struct metrics *metrics, struct span operati
 	return route;
 }
 
+_Static_assert(PHASE_COUNT <= METRICS_PHASES, "a counter for each phase");
+
 static unsigned class_of(const struct http_exchange *x)
 {
 	if (!x->head_sent || x->status < 100 || x->status > 599)

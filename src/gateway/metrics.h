@@ -28,7 +28,7 @@ static inline uint64_t counter_read(const counter *c)
 
 #define METRICS_BUCKETS 14
 #define METRICS_CLASSES 6 /* 1xx to 5xx, and "gone" for exchanges without an answer */
-#define METRICS_PHASES 8
+#define METRICS_PHASES 16
 
 /* Of one operation; kept from one snapshot to the next by name. */
 struct route_metrics {

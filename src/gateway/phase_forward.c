@@ -2,6 +2,7 @@
 #include "gateway/fields.h"
 #include "gateway/forward.h"
 #include "gateway/internal_service.h"
+#include "gateway/protect.h"
 
 /* A request body up to this size is read before it is sent: it can then be sent again. */
 #define REPLAY_MAX ((uint64_t)16 * 1024)
@@ -19,6 +20,12 @@ struct forward {
 	uint64_t tried;
 	struct pump pump;
 	struct err *err;
+	size_t index; /* of the endpoint */
+	struct breaker_permit permit; /* of the endpoint's breaker */
+	int64_t begun_ms; /* the attempt */
+	int64_t retry_after_ms; /* when every endpoint's breaker has refused: the shortest wait */
+	unsigned fault; /* of the attempt: enum config_retry_on; 0: none */
+	bool judged; /* the attempt says something about the service */
 };
 
 enum attempt_result {
@@ -184,25 +191,83 @@ static unsigned retry_class(unsigned status)
 	return on;
 }
 
-static enum attempt_result attempt(struct forward *f, bool fresh)
+/* Which endpoint: one whose breaker lets the call through. False: none does. */
+static bool choose(struct forward *f)
+{
+	const struct guard_service *guard = f->service->guard;
+	struct view_endpoint *picked;
+	int64_t wait_ms;
+
+	for (size_t looked = 0; looked < f->service->count; looked++) {
+		picked = balance_pick(f->e, f->service, f->tried);
+		f->index = (size_t)(picked - f->service->endpoints);
+		f->tried |= f->index < 64 ? (uint64_t)1 << f->index : 0;
+		f->endpoint = picked->endpoint;
+		f->begun_ms = loop_now_ms();
+		if (LIKELY(!guard) || !guard->endpoints[f->index].breaker ||
+		    breaker_acquire(guard->endpoints[f->index].breaker, f->begun_ms, &f->permit,
+				    &wait_ms))
+			return true;
+		if (looked == 0 || wait_ms < f->retry_after_ms)
+			f->retry_after_ms = wait_ms;
+	}
+	return false;
+}
+
+/* Tells the endpoint's breaker how it went. */
+static void judge_endpoint(struct forward *f)
+{
+	const struct guard_service *guard = f->service->guard;
+	enum guard_verdict verdict = GUARD_VERDICT_IGNORED;
+	int64_t now_ms = loop_now_ms();
+
+	if (LIKELY(!f->permit.held))
+		return;
+	if (f->judged)
+		verdict = guard_verdict_of(guard->config->breaker, f->fault);
+	if (verdict == GUARD_VERDICT_IGNORED)
+		breaker_release(guard->endpoints[f->index].breaker, &f->permit);
+	else
+		breaker_record(guard->endpoints[f->index].breaker, &f->permit, now_ms,
+			       now_ms - f->begun_ms, verdict == GUARD_VERDICT_FAILED);
+}
+
+/* No connection: whose fault that is. */
+static void blame_open(struct forward *f, enum io_result result)
 {
 	struct exchange *e = f->e;
-	struct view_endpoint *picked = balance_pick(e, f->service, f->tried);
-	size_t index = (size_t)(picked - f->service->endpoints);
-	enum io_result result;
-	unsigned on;
 
-	e->attempts++;
-	f->tried |= index < 64 ? (uint64_t)1 << index : 0;
-	f->endpoint = picked->endpoint;
-	e->endpoint = f->endpoint;
-	f->call = endpoint_open(e->worker, f->endpoint, fresh,
+	if (result != IO_CANCELLED && f->err->code == ERR_LIMIT) {
+		e->reason = "pool_exhausted";
+		return;
+	}
+	e->reason = result == IO_TIMEOUT ? "connect_timeout" : "connect_failed";
+	f->judged = result != IO_CANCELLED;
+	f->fault = CONFIG_RETRY_ON_CONNECT;
+}
+
+static void blame_call(struct forward *f, enum io_result result)
+{
+	f->e->reason = result == IO_TIMEOUT ? "response_timeout"
+		       : f->call->failure   ? "bad_response"
+					    : "connection_lost";
+	f->judged = true;
+	f->fault = result == IO_TIMEOUT ? CONFIG_RETRY_ON_TIMEOUT : CONFIG_RETRY_ON_RESET;
+}
+
+/* One call to the chosen endpoint, up to its answer's head. */
+static enum io_result call(struct forward *f, bool fresh)
+{
+	enum io_result result;
+
+	f->judged = false;
+	f->fault = 0;
+	f->err->code = ERR_NONE;
+	f->call = endpoint_open(f->e->worker, f->endpoint, fresh,
 				step_deadline_ms(f, f->timeout->connect_ms), &result, f->err);
 	if (!f->call) {
-		e->reason = result == IO_TIMEOUT ? "connect_timeout" : "connect_failed";
-		return result != IO_CANCELLED && take_retry(f, CONFIG_RETRY_ON_CONNECT)
-			       ? ATTEMPT_RETRY
-			       : ATTEMPT_FAILED;
+		blame_open(f, result);
+		return result == IO_OK ? IO_FAILED : result;
 	}
 	f->endpoint->active++;
 	result = send_request(f);
@@ -210,28 +275,44 @@ static enum attempt_result attempt(struct forward *f, bool fresh)
 	if (result == IO_OK || result == IO_CLOSED)
 		result = read_final_head(f);
 	if (result == IO_OK) {
-		on = retry_class(f->call->response.status);
-		return on && take_retry(f, on) ? ATTEMPT_RETRY : ATTEMPT_DONE;
+		f->judged = true;
+		f->fault = retry_class(f->call->response.status);
+	} else if (result != IO_CANCELLED) {
+		blame_call(f, result);
 	}
-	if (result == IO_CANCELLED)
+	return result;
+}
+
+/* The service closed an idle connection as we used it: not its fault, nor ours. */
+static bool was_stale(const struct forward *f, enum io_result result)
+{
+	return result == IO_CLOSED && f->call && f->call->reused &&
+	       !f->call->response_started && f->replayable && is_idempotent(f);
+}
+
+static enum attempt_result attempt(struct forward *f)
+{
+	struct exchange *e = f->e;
+	enum io_result result;
+
+	e->attempts++;
+	if (!choose(f)) {
+		e->reason = "breaker_open";
 		return ATTEMPT_FAILED;
-	e->reason = result == IO_TIMEOUT ? "response_timeout"
-		    : f->call->failure	 ? "bad_response"
-					 : "connection_lost";
-	if (result == IO_CLOSED && f->call->reused && !f->call->response_started &&
-	    f->replayable && is_idempotent(f)) {
-		/* The service closed an idle connection as we used it: not its fault, nor ours. */
-		e->attempts--;
-		f->tried &= ~((uint64_t)1 << index % 64);
+	}
+	e->endpoint = f->endpoint;
+	result = call(f, false);
+	if (was_stale(f, result)) {
 		end_call(f);
-		return attempt(f, true);
+		result = call(f, true);
 	}
-	if (f->call->response_started)
+	judge_endpoint(f);
+	if (result == IO_OK)
+		return f->fault && take_retry(f, f->fault) ? ATTEMPT_RETRY : ATTEMPT_DONE;
+	if (result == IO_CANCELLED || (f->call && f->call->response_started))
 		return ATTEMPT_FAILED;
-	return take_retry(f, result == IO_TIMEOUT ? CONFIG_RETRY_ON_TIMEOUT
-						  : CONFIG_RETRY_ON_RESET)
-		       ? ATTEMPT_RETRY
-		       : ATTEMPT_FAILED;
+	return take_retry(f, f->call ? f->fault : CONFIG_RETRY_ON_CONNECT) ? ATTEMPT_RETRY
+									   : ATTEMPT_FAILED;
 }
 
 /* Half to all of the doubled wait, so that clients that failed together do not return together. */
@@ -269,6 +350,10 @@ static enum phase_result answer_failure(struct forward *f)
 		e->reason = "client_gone";
 		return PHASE_GONE;
 	}
+	if (span_eq(span_cstr(e->reason), SPAN("pool_exhausted")))
+		return protect_refuse(e, "pool_exhausted", "pool-exhausted", 0);
+	if (span_eq(span_cstr(e->reason), SPAN("breaker_open")))
+		return protect_refuse(e, "breaker_open", "breaker-open", f->retry_after_ms);
 	return answer_problem(e, timed_out ? 504 : 502,
 			      timed_out ? "upstream-timeout" : "upstream-failed", NULL);
 }
@@ -418,11 +503,13 @@ static enum phase_result forward(struct forward *f)
 		return result;
 	roll_window(f->service);
 	f->service->window_requests++;
-	while ((attempted = attempt(f, false)) == ATTEMPT_RETRY) {
+	while ((attempted = attempt(f)) == ATTEMPT_RETRY) {
 		end_call(f);
 		if (back_off(f) == FIBER_CANCELLED)
 			return answer_failure(f);
 	}
+	if (e->protection && f->judged)
+		protect_judge(e, f->fault);
 	if (attempted == ATTEMPT_FAILED)
 		return answer_failure(f);
 	result = relay_response(f);

@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "gateway/access_log.h"
 #include "gateway/audit.h"
-#include "gateway/exchange.h"
+#include "gateway/protect.h"
 
 static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_ADMIT] = {"admit", phase_admit},
@@ -10,6 +10,7 @@ static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_AUTHENTICATE] = {"authenticate", phase_authenticate},
 	[PHASE_AUTHORIZE] = {"authorize", phase_authorize},
 	[PHASE_LIMIT] = {"limit", phase_limit},
+	[PHASE_PROTECT] = {"protect", phase_protect},
 	[PHASE_FORWARD] = {"forward", phase_forward},
 };
 
@@ -40,6 +41,8 @@ static void finish(struct exchange *e)
 {
 	int64_t end_ns = clock_ns();
 
+	if (e->protection)
+		protect_end(e);
 	metrics_record(e->worker->metrics, e, end_ns);
 	if (e->worker->shared->access_log)
 		access_log_write(e->worker->shared->access_log, e, end_ns);

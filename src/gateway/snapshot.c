@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -66,7 +67,36 @@ static int build_limits(struct snapshot_route *route, struct err *err)
 	return 0;
 }
 
-static int build_routes(struct snapshot *s, struct err *err)
+/* Guards are kept under the names of service and operation. */
+static int build_service_guard(struct snapshot_service *service,
+			       const struct snapshot *previous, struct err *err)
+{
+	const struct guard_service *before = NULL;
+
+	for (size_t i = 0; previous && i < previous->config->services.count; i++)
+		if (span_eq(previous->services[i].config->name, service->config->name))
+			before = previous->services[i].guard;
+	return guard_service_new(&service->guard, service->config, before, clock_ms(), err);
+}
+
+static int build_route_guard(struct snapshot *s, struct snapshot_route *route,
+			     const struct snapshot *previous, struct err *err)
+{
+	struct bulkhead *before = NULL;
+
+	if (route->config->service)
+		route->guard = s->services[route->config->service->index].guard;
+	if (!route->config->bulkhead)
+		return 0;
+	for (size_t i = 0; previous && i < previous->config->routes.count; i++)
+		if (previous->routes[i].bulkhead &&
+		    span_eq(previous->routes[i].config->operation, route->config->operation))
+			before = previous->routes[i].bulkhead;
+	route->bulkhead = guard_bulkhead_keep(route->config->bulkhead, before, err);
+	return route->bulkhead ? 0 : -1;
+}
+
+static int build_routes(struct snapshot *s, const struct snapshot *previous, struct err *err)
 {
 	size_t count = s->config->routes.count;
 
@@ -76,7 +106,8 @@ static int build_routes(struct snapshot *s, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		s->routes[i].config = &s->config->routes.at[i];
 		s->routes[i].access = access_rule_new(s->routes[i].config, err);
-		if (!s->routes[i].access || build_limits(&s->routes[i], err) < 0)
+		if (!s->routes[i].access || build_limits(&s->routes[i], err) < 0 ||
+		    build_route_guard(s, &s->routes[i], previous, err) < 0)
 			return err_wrap(err, "%s:%u: route", s->routes[i].config->where.file,
 					s->routes[i].config->where.line);
 	}
@@ -123,7 +154,7 @@ static int build_service_tls(struct snapshot_service *service, struct err *err)
 	return service->tls ? 0 : -1;
 }
 
-static int build_services(struct snapshot *s, struct err *err)
+static int build_services(struct snapshot *s, const struct snapshot *previous, struct err *err)
 {
 	size_t count = s->config->services.count;
 
@@ -135,7 +166,7 @@ static int build_services(struct snapshot *s, struct err *err)
 
 		service->config = &s->config->services.at[i];
 		service->pass = identity_pass_new(s->config, service->config, err);
-		if (!service->pass ||
+		if (!service->pass || build_service_guard(service, previous, err) < 0 ||
 		    (uses_tls(service->config) && build_service_tls(service, err) < 0))
 			return err_wrap(err, "%s:%u: service %.*s", service->config->where.file,
 					service->config->where.line,
@@ -216,8 +247,8 @@ static int build_security_fields(struct snapshot *s, struct err *err)
 static int build(struct snapshot *s, const struct snapshot *previous,
 		 struct tls_tickets *tickets, struct err *err)
 {
-	if (build_trusted(s, err) < 0 || build_routes(s, err) < 0 ||
-	    build_services(s, err) < 0 || build_listens(s, tickets, err) < 0 ||
+	if (build_trusted(s, err) < 0 || build_services(s, previous, err) < 0 ||
+	    build_routes(s, previous, err) < 0 || build_listens(s, tickets, err) < 0 ||
 	    build_security_fields(s, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
@@ -263,9 +294,11 @@ static void release(struct snapshot *s)
 	for (size_t i = 0; s->routes && i < s->config->routes.count; i++) {
 		access_rule_free(s->routes[i].access);
 		mem_free((void *)(uintptr_t)s->routes[i].limits);
+		bulkhead_unref(s->routes[i].bulkhead);
 	}
 	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
 		identity_pass_free(s->services[i].pass);
+		guard_service_free(s->services[i].guard);
 		tls_context_unref(s->services[i].tls);
 	}
 	for (size_t i = 0; s->listens && i < s->config->listen.count; i++)

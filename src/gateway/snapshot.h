@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "gateway/router.h"
 #include "guard/limiter.h"
+#include "guard/service.h"
 #include "identity/identity.h"
 #include "identity/pass.h"
 #include "io/tls.h"
@@ -29,11 +30,14 @@ struct snapshot_route {
 	struct access_rule *access;
 	const struct snapshot_limit *limits;
 	size_t limit_count;
+	const struct guard_service *guard; /* the service's; NULL: none */
+	struct bulkhead *bulkhead; /* the operation's; NULL: none */
 };
 
 struct snapshot_service {
 	const struct config_service *config;
 	struct identity_pass *pass;
+	struct guard_service *guard; /* NULL: none */
 	struct tls_context *tls; /* for https endpoints; NULL when there are none */
 	uint64_t tls_key; /* differs where the TLS settings do: pools are not shared then */
 };
@@ -60,7 +64,7 @@ struct snapshot {
 
 /*
  * Reads certificates, keys and key sets (blocking). Takes its own reference of cfg. `previous` may
- * be NULL; its fetched key sets are taken over. Tickets are shared by all snapshots of a process.
+ * be NULL; its fetched key sets and the state of its guards are taken over. Tickets are shared by all snapshots of a process.
  */
 struct snapshot *snapshot_new(struct config *cfg, const struct snapshot *previous,
 			      struct tls_tickets *tickets, struct err *err) MUST_CHECK;

@@ -126,6 +126,7 @@ static int build_service(struct view *view, struct view_service *service,
 	size_t count = snapshot->config->endpoints.count;
 
 	service->snapshot = snapshot;
+	service->guard = snapshot->guard;
 	service->endpoints = mem_zalloc(count, sizeof(*service->endpoints));
 	if (!service->endpoints)
 		return out_of_memory(err);

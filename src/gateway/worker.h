@@ -41,6 +41,7 @@ struct view_endpoint {
 
 struct view_service {
 	const struct snapshot_service *snapshot;
+	const struct guard_service *guard; /* the snapshot's; NULL: none */
 	struct view_endpoint *endpoints;
 	size_t count;
 	/* retry budget: a window of the last second's requests and retries */

@@ -384,9 +384,14 @@ static bool count(struct breaker *breaker, uint32_t generation, uint32_t flags, 
 
 /* --- calls --- */
 
-static bool refuse(struct breaker *breaker)
+void breaker_count_refusal(struct breaker *breaker)
 {
 	atomic_fetch_add_explicit(&breaker->refused, 1, memory_order_relaxed);
+}
+
+static bool refuse(struct breaker *breaker)
+{
+	breaker_count_refusal(breaker);
 	return false;
 }
 

@@ -70,8 +70,12 @@ bool breaker_has_options(const struct breaker *breaker, const struct breaker_opt
  */
 bool breaker_acquire(struct breaker *breaker, int64_t now_ms, struct breaker_permit *permit,
 		     int64_t *retry_after_ms);
-/* As acquire would answer, without taking anything. */
+/*
+ * As acquire would answer, without taking anything. When that is enough for a refusal,
+ * breaker_count_refusal counts it.
+ */
 bool breaker_would_allow(const struct breaker *breaker, int64_t now_ms);
+void breaker_count_refusal(struct breaker *breaker);
 /* How the call went: counted, and the permit is given back. */
 void breaker_record(struct breaker *breaker, struct breaker_permit *permit, int64_t now_ms,
 		    int64_t duration_ms, bool failed);

@@ -84,7 +84,8 @@ struct http_call {
 
 /*
  * Gets a connection, reused or new (connect and TLS handshake within the deadline), and a call on
- * it. `fresh` asks for a new connection. On failure NULL, *result says how, *err why.
+ * it. `fresh` asks for a new connection. On failure NULL, *result says how, *err why: ERR_LIMIT when
+ * connections_max were in use until the deadline.
  */
 struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
 				 enum io_result *result, struct err *err) MUST_CHECK;

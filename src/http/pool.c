@@ -224,7 +224,10 @@ static enum io_result wait_or_fail(struct http_pool *pool, int64_t deadline_ms, 
 	enum io_result result = wait_for_connection(pool, deadline_ms);
 
 	if (result != IO_OK)
-		err_set(err, result == IO_TIMEOUT ? ERR_TIMEOUT : ERR_CANCELLED,
+		err_set(err,
+			result != IO_TIMEOUT ? ERR_CANCELLED
+			: pool->connecting   ? ERR_TIMEOUT
+					     : ERR_LIMIT,
 			"waiting for a free connection: %s", io_result_text(result));
 	return result;
 }

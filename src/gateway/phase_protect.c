@@ -1,0 +1,143 @@
+/* protect: is the service well enough, and is there room at it? */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "gateway/protect.h"
+
+static int64_t seconds_up(int64_t ms)
+{
+	return ms > 1000 ? (ms + 999) / 1000 : 1;
+}
+
+enum phase_result protect_refuse(struct exchange *e, const char *reason, const char *type,
+				 int64_t retry_after_ms)
+{
+	e->reason = reason;
+	exchange_add_field(
+		e, SPAN("retry-after"),
+		arena_printf(&e->x->arena, "%lld", (long long)seconds_up(retry_after_ms)));
+	return answer_problem(e, 503, type, NULL);
+}
+
+static enum phase_result refuse_open(struct exchange *e, int64_t retry_after_ms)
+{
+	return protect_refuse(e, "breaker_open", "breaker-open", retry_after_ms);
+}
+
+/* Whose turn it is in a queue. */
+static uint64_t user_of(const struct exchange *e)
+{
+	if (e->identity->user_hash)
+		return e->identity->user_hash;
+	if (e->identity->client_hash)
+		return e->identity->client_hash;
+	return hash_span(span_of(e->client.bytes, sizeof(e->client.bytes)));
+}
+
+static enum guard_class class_of(const struct exchange *e)
+{
+	switch (e->route->config->priority) {
+	case CONFIG_PRIORITY_CORE: return GUARD_CLASS_CORE;
+	case CONFIG_PRIORITY_LOW: return GUARD_CLASS_LOW;
+	case CONFIG_PRIORITY_NORMAL: break;
+	}
+	return GUARD_CLASS_NORMAL;
+}
+
+static enum bulkhead_result enter(struct exchange *e, struct bulkhead *bulkhead)
+{
+	if (bulkhead_try(bulkhead))
+		return BULKHEAD_ENTERED;
+	return bulkhead_enter(bulkhead, class_of(e), user_of(e), e->deadline_ms);
+}
+
+/* PHASE_NEXT with a place in each, or the answer. */
+static enum phase_result enter_all(struct exchange *e, struct protection *p)
+{
+	struct bulkhead *bulkheads[2] = {e->route->bulkhead,
+					 e->route->guard ? e->route->guard->bulkhead : NULL};
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!bulkheads[i])
+			continue;
+		switch (enter(e, bulkheads[i])) {
+		case BULKHEAD_ENTERED: break;
+		case BULKHEAD_FULL:
+		case BULKHEAD_TIMEOUT:
+			return protect_refuse(e, "bulkhead_full", "bulkhead-full", 0);
+		case BULKHEAD_CANCELLED: e->reason = "client_gone"; return PHASE_GONE;
+		}
+		p->held[i] = bulkheads[i];
+		if (bulkhead_is_adaptive(bulkheads[i]))
+			p->entered_ns = clock_ns();
+	}
+	return PHASE_NEXT;
+}
+
+static enum phase_result protect(struct exchange *e)
+{
+	struct breaker *breaker = e->route->guard ? e->route->guard->breaker : NULL;
+	struct protection *p = arena_new(&e->x->arena, struct protection);
+	enum phase_result result;
+	int64_t wait_ms;
+
+	if (!p)
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	p->latency_us = -1;
+	e->protection = p;
+	/* No use in waiting for a place at a service that will not be asked. */
+	if (breaker && !breaker_would_allow(breaker, loop_now_ms())) {
+		struct breaker_figures figures;
+
+		breaker_read(breaker, loop_now_ms(), &figures);
+		breaker_count_refusal(breaker);
+		return refuse_open(e, figures.open_for_ms);
+	}
+	result = enter_all(e, p);
+	if (result != PHASE_NEXT)
+		return result;
+	p->entered_ms = loop_now_ms();
+	if (breaker && !breaker_acquire(breaker, p->entered_ms, &p->permit, &wait_ms))
+		return refuse_open(e, wait_ms);
+	return PHASE_NEXT;
+}
+
+enum phase_result phase_protect(struct exchange *e)
+{
+	if (LIKELY(!e->route->guard && !e->route->bulkhead))
+		return PHASE_NEXT;
+	return protect(e);
+}
+
+void protect_judge(struct exchange *e, unsigned fault)
+{
+	struct protection *p = e->protection;
+	const struct guard_service *guard = e->route->guard;
+	int64_t now_ms = loop_now_ms();
+
+	if (p->entered_ns)
+		p->latency_us = (clock_ns() - p->entered_ns) / 1000;
+	if (!p->permit.held)
+		return;
+	switch (guard_verdict_of(guard->config->breaker, fault)) {
+	case GUARD_VERDICT_GOOD:
+		breaker_record(guard->breaker, &p->permit, now_ms, now_ms - p->entered_ms,
+			       false);
+		break;
+	case GUARD_VERDICT_FAILED:
+		breaker_record(guard->breaker, &p->permit, now_ms, now_ms - p->entered_ms,
+			       true);
+		break;
+	case GUARD_VERDICT_IGNORED: breaker_release(guard->breaker, &p->permit); break;
+	}
+}
+
+void protect_end(struct exchange *e)
+{
+	struct protection *p = e->protection;
+
+	if (p->permit.held)
+		breaker_release(e->route->guard->breaker, &p->permit);
+	for (unsigned i = 0; i < 2; i++)
+		if (p->held[i])
+			bulkhead_leave(p->held[i], p->latency_us);
+}

@@ -1,0 +1,141 @@
+#include "guard/service.h"
+
+#include "base/mem.h"
+
+static struct breaker_options breaker_options_of(const struct config_breaker *config)
+{
+	return (struct breaker_options){.window = config->window,
+					.window_ms = config->window_ms,
+					.minimum = config->minimum,
+					.failure_percent = config->failure_rate_percent,
+					.slow_percent = config->slow_rate_percent,
+					.slow_ms = config->slow_ms,
+					.open_ms = config->open_ms,
+					.growth_percent = config->growth_percent,
+					.open_max_ms = config->open_max_ms > config->open_ms
+							       ? config->open_max_ms
+							       : config->open_ms,
+					.probes = config->probes,
+					.half_open_max_ms = config->half_open_ms};
+}
+
+static struct breaker *keep_breaker(const struct config_breaker *config,
+				    struct breaker *previous, int64_t now_ms, struct err *err)
+{
+	struct breaker_options options = breaker_options_of(config);
+
+	if (previous && breaker_has_options(previous, &options))
+		return breaker_ref(previous);
+	return breaker_new(&options, now_ms, err);
+}
+
+struct bulkhead *guard_bulkhead_keep(const struct config_bulkhead *config,
+				     struct bulkhead *previous, struct err *err)
+{
+	struct bulkhead_options options = {.concurrent = config->concurrent,
+					   .queue = config->queue,
+					   .wait_ms = config->wait_ms,
+					   .adaptive = config->adaptive,
+					   .least = config->least};
+
+	if (previous && bulkhead_has_options(previous, &options))
+		return bulkhead_ref(previous);
+	return bulkhead_new(&options, err);
+}
+
+static const struct guard_endpoint *find_endpoint(const struct guard_service *guard,
+						  struct span url)
+{
+	for (size_t i = 0; guard && i < guard->config->endpoints.count; i++)
+		if (span_eq(guard->endpoints[i].url, url))
+			return &guard->endpoints[i];
+	return NULL;
+}
+
+static bool breaks_service(const struct config_breaker *config)
+{
+	return config && config->scope != CONFIG_BREAKER_SCOPE_ENDPOINT;
+}
+
+static bool breaks_endpoints(const struct config_service *config)
+{
+	return config->breaker && (config->breaker->scope == CONFIG_BREAKER_SCOPE_ENDPOINT ||
+				   (config->breaker->scope == CONFIG_BREAKER_SCOPE_BOTH &&
+				    config->endpoints.count > 1));
+}
+
+static int build_endpoints(struct guard_service *guard, const struct guard_service *previous,
+			   int64_t now_ms, struct err *err)
+{
+	const struct config_service *config = guard->config;
+
+	for (size_t i = 0; i < config->endpoints.count; i++) {
+		struct guard_endpoint *endpoint = &guard->endpoints[i];
+		const struct guard_endpoint *before;
+
+		endpoint->url = config->endpoints.at[i].url;
+		before = find_endpoint(previous, endpoint->url);
+		if (!breaks_endpoints(config))
+			continue;
+		endpoint->breaker = keep_breaker(config->breaker,
+						 before ? before->breaker : NULL, now_ms, err);
+		if (!endpoint->breaker)
+			return -1;
+	}
+	return 0;
+}
+
+static int build(struct guard_service *guard, const struct guard_service *previous,
+		 int64_t now_ms, struct err *err)
+{
+	const struct config_service *config = guard->config;
+
+	guard->endpoints = mem_zalloc(config->endpoints.count, sizeof(*guard->endpoints));
+	if (!guard->endpoints)
+		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
+	if (breaks_service(config->breaker)) {
+		guard->breaker = keep_breaker(config->breaker,
+					      previous ? previous->breaker : NULL, now_ms, err);
+		if (!guard->breaker)
+			return -1;
+	}
+	if (config->bulkhead) {
+		guard->bulkhead = guard_bulkhead_keep(
+			config->bulkhead, previous ? previous->bulkhead : NULL, err);
+		if (!guard->bulkhead)
+			return -1;
+	}
+	return build_endpoints(guard, previous, now_ms, err);
+}
+
+int guard_service_new(struct guard_service **out, const struct config_service *config,
+		      const struct guard_service *previous, int64_t now_ms, struct err *err)
+{
+	struct guard_service *guard;
+
+	*out = NULL;
+	if (!config->breaker && !config->bulkhead)
+		return 0;
+	guard = mem_zalloc(1, sizeof(*guard));
+	if (!guard)
+		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
+	guard->config = config;
+	if (build(guard, previous, now_ms, err) < 0) {
+		guard_service_free(guard);
+		return -1;
+	}
+	*out = guard;
+	return 0;
+}
+
+void guard_service_free(struct guard_service *guard)
+{
+	if (!guard)
+		return;
+	for (size_t i = 0; guard->endpoints && i < guard->config->endpoints.count; i++)
+		breaker_unref(guard->endpoints[i].breaker);
+	mem_free(guard->endpoints);
+	breaker_unref(guard->breaker);
+	bulkhead_unref(guard->bulkhead);
+	mem_free(guard);
+}

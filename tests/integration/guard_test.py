@@ -1,0 +1,443 @@
+#!/usr/bin/env python3
+"""What keeps services available: breakers, bulkheads, health, fallbacks, overload."""
+
+import json
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from harness import DEADLINE_S, Gateway, Service, answer, run
+
+HEAD = """
+listen: ["127.0.0.1:{port}"]
+workers: 2
+admin: {address: "127.0.0.1:{admin}", actions: on}
+log: {level: warn, access: off}
+"""
+
+
+def gateway(services, routes, head=HEAD, files=None):
+    return Gateway(head + "services:\n" + services + "routes:\n" + routes, files)
+
+
+def service_config(services, extra, name="shop"):
+    urls = ", ".join(f'"http://127.0.0.1:{service.port}"' for service in services)
+    lines = "".join(f"    {line}\n" for line in extra.strip().splitlines())
+    return f"  {name}:\n    endpoints: [{urls}]\n{lines}"
+
+
+ROUTE = '  - {path: "/**", service: shop, auth: none}\n'
+
+
+class Switch:
+    """A service whose behaviour a test changes while it runs."""
+
+    def __init__(self, name=b"hello"):
+        self.status = "200 OK"
+        self.name = name
+        self.wait = threading.Event()
+        self.wait.set()
+        self.now = 0
+        self.most = 0
+        self.lock = threading.Lock()
+        self.service = Service(self.script)
+        self.port = self.service.port
+
+    def script(self, connection, head, _number, rest):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.wait.wait(DEADLINE_S)
+        with self.lock:
+            self.now -= 1
+        if self.status is None:
+            return None
+        answer(connection, self.name, self.status)
+        return rest
+
+    def count(self):
+        return len(self.service.heads)
+
+    def close(self):
+        self.wait.set()
+        self.service.close()
+
+
+def admin(gate, path, body=None, headers=None):
+    data = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json"} if body is not None else {}
+    fields.update(headers or {})
+    request = urllib.request.Request(f"http://127.0.0.1:{gate.admin}{path}", data, fields)
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def service_state(gate, name="shop"):
+    status, text = admin(gate, "/services")
+    assert status == 200, (status, text)
+    return next(s for s in json.loads(text)["services"] if s["name"] == name)
+
+
+def wait_until(condition, what):
+    until = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
+
+
+def problem(body):
+    return json.loads(body)["type"].rsplit(":", 1)[1]
+
+
+def parallel(gate, count, path="/"):
+    """Starts requests; returns the list that their answers go to, and a function that waits."""
+    results = []
+
+    def one():
+        results.append(gate.request("GET", path))
+
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return results, lambda: [thread.join(DEADLINE_S) for thread in threads]
+
+
+# --- breakers ---
+
+BREAKER = "breaker: {window: 4, failure_rate: 50%, open: 300ms, probes: 2}\nretry: {attempts: 0}"
+
+
+def a_breaker_opens_refuses_and_closes_again():
+    shop = Switch()
+    gate = gateway(service_config([shop], BREAKER), ROUTE)
+    try:
+        shop.status = "500 Internal Server Error"
+        for _ in range(4):
+            assert gate.request("GET", "/")[0] == 500
+        asked = shop.count()
+        status, fields, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "breaker-open", (status, body)
+        assert int(fields["retry-after"]) >= 1
+        assert shop.count() == asked, "an open breaker does not ask the service"
+        state = service_state(gate)["breaker"]
+        assert state["state"] == "open" and state["opened"] == 1 and state["refused"] >= 1
+        shop.status = "200 OK"
+        wait_until(lambda: gate.request("GET", "/")[0] == 200, "it lets probes through")
+        assert gate.request("GET", "/")[0] == 200
+        assert service_state(gate)["breaker"]["state"] == "closed"
+        metrics = admin(gate, "/metrics")[1]
+        assert 'sallyport_breaker_opened_total{service="shop"} 1\n' in metrics, metrics
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def a_breaker_counts_what_it_is_told_to():
+    shop = Switch()
+    config = BREAKER.replace("window: 4", 'window: 4, record: ["503"], ignore: ["504"]')
+    gate = gateway(service_config([shop], config), ROUTE)
+    try:
+        shop.status = "504 Gateway Timeout"
+        for _ in range(8):
+            assert gate.request("GET", "/")[0] == 504
+        assert service_state(gate)["breaker"]["calls"] == 0
+        shop.status = "502 Bad Gateway"
+        for _ in range(8):
+            assert gate.request("GET", "/")[0] == 502
+        assert service_state(gate)["breaker"]["failed"] == 0
+        shop.status = "503 Service Unavailable"
+        for _ in range(2):
+            assert gate.request("GET", "/")[0] == 503
+        assert service_state(gate)["breaker"]["state"] == "open"
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def slow_answers_open_a_breaker():
+    shop = Switch()
+    config = BREAKER.replace("open: 300ms", "open: 1m, slow: 20ms")
+    gate = gateway(service_config([shop], config), ROUTE)
+    try:
+        for _ in range(4):
+            shop.wait.clear()
+            threading.Timer(0.06, shop.wait.set).start()
+            assert gate.request("GET", "/")[0] == 200
+        assert gate.request("GET", "/")[0] == 503
+        assert service_state(gate)["breaker"]["state"] == "open"
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def an_endpoints_breaker_leads_calls_to_the_others():
+    bad, good = Switch(b"bad"), Switch(b"good")
+    config = BREAKER.replace("open: 300ms", "open: 1m, scope: endpoint")
+    gate = gateway(service_config([bad, good], config), ROUTE)
+    try:
+        bad.status = "500 Internal Server Error"
+        for _ in range(8):
+            gate.request("GET", "/")
+        asked = bad.count()
+        for _ in range(10):
+            status, _, body = gate.request("GET", "/")
+            assert status == 200 and body == b"good", (status, body)
+        assert bad.count() == asked
+        states = [e["breaker"]["state"] for e in service_state(gate)["endpoints"]]
+        assert states == ["open", "closed"], states
+        good.status = "500 Internal Server Error"
+        for _ in range(20):
+            gate.request("GET", "/")
+        status, fields, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "breaker-open", (status, body)
+        assert int(fields["retry-after"]) >= 1, "also when each endpoint is refused"
+    finally:
+        gate.stop()
+        bad.close()
+        good.close()
+
+
+def a_reload_keeps_breakers_open():
+    shop = Switch()
+    config = HEAD + "services:\n" + service_config(
+        [shop], BREAKER.replace("open: 300ms", "open: 1m")
+    )
+    gate = Gateway(config + "routes:\n" + ROUTE)
+    try:
+        shop.status = "500 Internal Server Error"
+        for _ in range(4):
+            gate.request("GET", "/")
+        assert gate.request("GET", "/")[0] == 503
+        gate.write(config + 'routes:\n  - {path: "/new/**", service: shop, auth: none}\n')
+        gate.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: gate.request("GET", "/")[0] == 404, "the reload is done")
+        status, _, body = gate.request("GET", "/new/x")
+        assert status == 503 and problem(body) == "breaker-open", (status, body)
+        gate.write((config + "routes:\n" + ROUTE).replace("open: 1m", "open: 2m"))
+        gate.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: gate.request("GET", "/")[0] != 404, "the reload is done")
+        assert gate.request("GET", "/")[0] == 500, "other settings start anew"
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def operators_force_breakers():
+    shop = Switch()
+    gate = gateway(service_config([shop], BREAKER), ROUTE)
+    path = "/services/shop/breaker"
+    try:
+        assert admin(gate, path, {"state": "forced_open"})[0] == 200
+        assert gate.request("GET", "/")[0] == 503
+        assert admin(gate, path, {"state": "disabled"})[0] == 200
+        shop.status = "500 Internal Server Error"
+        for _ in range(8):
+            assert gate.request("GET", "/")[0] == 500
+        assert admin(gate, path, {"state": "closed"})[0] == 200
+        assert service_state(gate)["breaker"]["state"] == "closed"
+        assert admin(gate, path, {"state": "ajar"})[0] == 422
+        assert admin(gate, path, {"state": "open", "endpoint": "http://x"})[0] == 404
+        assert admin(gate, "/services/none/breaker", {"state": "open"})[0] == 404
+        assert admin(gate, path, {"state": "open"}, {"Origin": "http://evil.test"})[0] == 415
+        assert admin(gate, path, {"state": "open"}, {"Content-Type": "text/plain"})[0] == 415
+        assert service_state(gate)["breaker"]["state"] == "closed"
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def without_leave_the_admin_listener_changes_nothing():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], BREAKER), ROUTE, HEAD.replace(", actions: on", "")
+    )
+    try:
+        assert admin(gate, "/services/shop/breaker", {"state": "open"})[0] == 403
+        assert gate.request("GET", "/")[0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
+# --- bulkheads ---
+
+
+def a_bulkhead_bounds_what_is_in_progress():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], "bulkhead: {concurrent: 3, queue: 2, wait: 15s}"), ROUTE
+    )
+    try:
+        shop.wait.clear()
+        results, join = parallel(gate, 5)
+        wait_until(lambda: service_state(gate)["bulkhead"]["waiting"] == 2, "two wait")
+        status, fields, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "bulkhead-full", (status, body)
+        assert fields["retry-after"] == "1"
+        shop.wait.set()
+        join()
+        assert [r[0] for r in results] == [200] * 5, results
+        assert shop.most <= 3, shop.most
+        state = service_state(gate)["bulkhead"]
+        assert state["in_use"] == 0 and state["waiting"] == 0 and state["refused"] == 1, state
+        assert 'sallyport_bulkhead_limit{service="shop"} 3\n' in admin(gate, "/metrics")[1]
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def waiting_for_a_place_ends():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], "bulkhead: {concurrent: 1, queue: 9, wait: 50ms}"), ROUTE
+    )
+    try:
+        shop.wait.clear()
+        results, join = parallel(gate, 1)
+        wait_until(lambda: shop.count() == 1, "one is in progress")
+        status, _, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "bulkhead-full", (status, body)
+        shop.wait.set()
+        join()
+        assert results[0][0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def a_client_that_leaves_gives_its_place_in_the_queue_back():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], "bulkhead: {concurrent: 1, queue: 9, wait: 15s}"), ROUTE
+    )
+    try:
+        shop.wait.clear()
+        results, join = parallel(gate, 1)
+        wait_until(lambda: shop.count() == 1, "one is in progress")
+        connection = gate.connect()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: service_state(gate)["bulkhead"]["waiting"] == 1, "one waits")
+        connection.close()
+        wait_until(lambda: service_state(gate)["bulkhead"]["waiting"] == 0, "it has left")
+        shop.wait.set()
+        join()
+        assert results[0][0] == 200 and shop.count() == 1
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def core_operations_are_shed_last():
+    shop = Switch()
+    routes = (
+        '  - {path: "/pay", service: shop, auth: none, priority: core}\n'
+        '  - {path: "/ads", service: shop, auth: none, priority: low}\n'
+    )
+    gate = gateway(
+        service_config([shop], "bulkhead: {concurrent: 1, queue: 1, wait: 15s}"), routes
+    )
+    try:
+        shop.wait.clear()
+        first, join_first = parallel(gate, 1, "/ads")
+        wait_until(lambda: shop.count() == 1, "one is in progress")
+        low, join_low = parallel(gate, 1, "/ads")
+        wait_until(lambda: service_state(gate)["bulkhead"]["waiting"] == 1, "one waits")
+        core, join_core = parallel(gate, 1, "/pay")
+        join_low()
+        assert low[0][0] == 503, "core has pushed it out"
+        shop.wait.set()
+        join_first()
+        join_core()
+        assert first[0][0] == 200 and core[0][0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def an_operation_has_a_bulkhead_of_its_own():
+    shop = Switch()
+    routes = (
+        '  - {path: "/report", service: shop, auth: none, bulkhead: 1}\n'
+        '  - {path: "/**", service: shop, auth: none}\n'
+    )
+    gate = gateway(service_config([shop], "pool: {size: 50}"), routes)
+    try:
+        shop.wait.clear()
+        _, join = parallel(gate, 1, "/report")
+        wait_until(lambda: shop.count() == 1, "one is in progress")
+        assert gate.request("GET", "/report")[0] == 503
+        others, join_others = parallel(gate, 3, "/other")
+        wait_until(lambda: shop.count() == 4, "others are not held up")
+        shop.wait.set()
+        join()
+        join_others()
+        assert [r[0] for r in others] == [200] * 3
+        operations = json.loads(admin(gate, "/services")[1])["operations"]
+        assert operations[0]["operation"] == "/report", operations
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def an_exhausted_pool_is_told_apart_from_a_dead_service():
+    shop = Switch()
+    config = "pool: {size: 1}\ntimeout: {connect: 100ms}\nretry: {attempts: 0}"
+    gate = gateway(
+        service_config([shop], config), ROUTE, HEAD.replace("workers: 2", "workers: 1")
+    )
+    try:
+        shop.wait.clear()
+        results, join = parallel(gate, 1)
+        wait_until(lambda: shop.count() == 1, "one is in progress")
+        status, _, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "pool-exhausted", (status, body)
+        shop.wait.set()
+        join()
+        assert results[0][0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def an_adaptive_bulkhead_finds_its_limit():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], "bulkhead: {concurrent: 100, adaptive: on, least: 5}"), ROUTE
+    )
+    try:
+        before = service_state(gate)["bulkhead"]["limit"]
+        assert before == 50, before
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            assert gate.request("GET", "/")[0] == 200
+        state = service_state(gate)["bulkhead"]
+        assert 5 <= state["limit"] <= 100 and state["in_use"] == 0, state
+    finally:
+        gate.stop()
+        shop.close()
+
+
+if __name__ == "__main__":
+    run(
+        [
+            a_breaker_opens_refuses_and_closes_again,
+            a_breaker_counts_what_it_is_told_to,
+            slow_answers_open_a_breaker,
+            an_endpoints_breaker_leads_calls_to_the_others,
+            a_reload_keeps_breakers_open,
+            operators_force_breakers,
+            without_leave_the_admin_listener_changes_nothing,
+            a_bulkhead_bounds_what_is_in_progress,
+            waiting_for_a_place_ends,
+            a_client_that_leaves_gives_its_place_in_the_queue_back,
+            core_operations_are_shed_last,
+            an_operation_has_a_bulkhead_of_its_own,
+            an_exhausted_pool_is_told_apart_from_a_dead_service,
+            an_adaptive_bulkhead_finds_its_limit,
+        ]
+    )
