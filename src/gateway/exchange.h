@@ -94,6 +94,8 @@ const char *phase_name(enum phase_id id);
  */
 enum phase_result answer_problem(struct exchange *e, unsigned status, const char *type,
 				 const char *detail);
+/* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
+enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
 /* A fixed answer from the configuration. */
 enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer);
 /* Adds a field to whatever will be answered; ignored when there is no room (8 are enough). */

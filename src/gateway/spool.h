@@ -38,7 +38,4 @@ void spool_replace(struct exchange *e, struct buf *body);
 /* Gives everything back; called once an exchange. */
 void spool_release(struct exchange *e);
 
-/* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
-enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
-
 #endif
