@@ -113,13 +113,21 @@ struct waf_exclusion {
 		path; /* only where the path is this, or starts with it when it ends in "*" */
 };
 
+/* For 0, what the rules' own directives say, and without those the defaults. */
+#define WAF_REQUEST_BODY_DEFAULT ((size_t)1 << 20)
+#define WAF_RESPONSE_BODY_DEFAULT ((size_t)512 << 10)
+#define WAF_MEMORY_DEFAULT ((size_t)16 << 20)
+
 struct waf_limits {
-	size_t request_body_bytes; /* looked at; 0: 128 KiB */
-	size_t response_body_bytes; /* looked at; 0: 512 KiB */
-	size_t memory_bytes; /* of a transaction, all together; 0: 16 MiB */
-	uint32_t arguments; /* a request; 0: 1000 */
-	uint32_t json_depth; /* 0: 64 */
-	uint32_t pcre_match; /* PCRE2 match limit; 0: 100,000 */
+	/*
+	 * Bodies longer than these are not looked at beyond them; SecRequestBodyLimitAction and
+	 * SecResponseBodyLimitAction say whether they are refused (413).
+	 */
+	size_t request_body_bytes; /* SecRequestBodyLimit; default 1 MiB */
+	size_t response_body_bytes; /* SecResponseBodyLimit; default 512 KiB */
+	size_t memory_bytes; /* of a transaction, without the bodies; default 16 MiB */
+	uint32_t arguments; /* SecArgumentsLimit; default 1000 */
+	uint32_t json_depth; /* SecRequestBodyJsonDepthLimit; default 64 */
 };
 
 struct waf_settings {
