@@ -40,6 +40,7 @@ static uint64_t endpoint_key(const struct snapshot_service *service,
 
 	key = hash_mix(key, service->tls_key);
 	key = hash_mix(key, service->config->pool.size);
+	key = hash_mix(key, service->config->pool.requests_per_connection);
 	key = hash_mix(key, (uint64_t)protocol_of(service->config, endpoint));
 	return hash_mix(key, service->config->pool.idle_timeout_ms);
 }
@@ -58,6 +59,7 @@ static int open_pool(struct endpoint *endpoint, const struct snapshot_service *s
 		.connections_max = sc->pool.size,
 		.idle_max = sc->pool.size ? sc->pool.size : 1024,
 		.idle_timeout_ms = (int64_t)sc->pool.idle_timeout_ms,
+		.calls_max = sc->pool.requests_per_connection,
 		.head = {.line_bytes = 8192, .head_bytes = 65536, .field_count = 128},
 		.h2_streams = 100,
 	};

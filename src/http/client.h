@@ -26,6 +26,7 @@ struct http_pool_options {
 	size_t connections_max; /* 0: no limit */
 	size_t idle_max; /* kept for reuse */
 	int64_t idle_timeout_ms;
+	uint32_t calls_max; /* on one connection, which is then closed; 0: no limit */
 	struct http1_limits head; /* of responses */
 	uint32_t
 		h2_streams; /* concurrent on one connection, at most; 0: as the service allows */

@@ -23,6 +23,7 @@ struct h1_client {
 	bool to_head;
 	bool keep_alive;
 	unsigned interim_count;
+	uint32_t served; /* calls, this one included */
 	struct http_field fields[]; /* options.head.field_count */
 };
 
@@ -311,13 +312,21 @@ static enum io_result read_body(struct http_call *call, struct span *piece, int6
 	return note(client, result);
 }
 
+static bool is_used_up(const struct h1_client *client)
+{
+	uint32_t max = client->call.pool->options.calls_max;
+
+	return max && client->served >= max;
+}
+
 static bool is_reusable(const struct h1_client *client)
 {
 	const struct http_pool *pool = client->call.pool;
 
 	return client->request_ended && client->in.ended && client->keep_alive &&
 	       !client->broken && client->out.len == 0 && client->in.start == client->in.end &&
-	       !pool->closed && pool->idle_count < pool->options.idle_max &&
+	       !pool->closed && !is_used_up(client) &&
+	       pool->idle_count < pool->options.idle_max &&
 	       !stream_maybe_readable(&client->stream);
 }
 
@@ -376,6 +385,7 @@ struct http_call *h1_client_begin(struct h1_client *client, bool reused)
 	client->broken = false;
 	client->keep_alive = false;
 	client->interim_count = 0;
+	client->served++;
 	h1_input_next_message(&client->in);
 	pool->active_count++;
 	return call;

@@ -283,7 +283,16 @@ static const struct http_exchange_ops h1_ops = {
 
 /* --- one request after the other --- */
 
-/* IO_OK: a head (good or bad) is complete in the buffer. IO_AGAIN: nothing has come. */
+/* A request line that is over its limit before it ends: the parser will say so. */
+static bool is_over_long_line(struct span unread, size_t max_bytes)
+{
+	return unread.len > max_bytes + 1 && !memchr(unread.ptr, '\n', max_bytes + 1);
+}
+
+/*
+ * IO_OK: a head (good or bad) is complete in the buffer. IO_FAILED: it is over its limit, or there
+ * is no memory. IO_AGAIN: nothing has come.
+ */
 static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
 {
 	const struct http_limits *limits = limits_of(s);
@@ -291,6 +300,8 @@ static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
 	enum io_result result;
 
 	while (!http1_head_complete(h1_input_unread(&s->in), resume)) {
+		if (is_over_long_line(h1_input_unread(&s->in), limits->head.line_bytes))
+			return IO_OK;
 		if (s->in.start == s->in.end && !stream_maybe_readable(&s->base->stream))
 			return IO_AGAIN;
 		result = h1_input_fill(&s->in, &s->base->stream, limits->head.head_bytes + 1,
@@ -335,12 +346,11 @@ static void parse_head(struct h1_server *s, struct http_exchange *x)
 	s->expects_continue = x->request.expect_continue && !s->in.ended && x->version == 11;
 }
 
-static void refuse_head(struct http_exchange *x, enum io_result result)
+static void refuse_late_head(struct http_exchange *x)
 {
 	x->version = 11;
-	x->malformed_status = result == IO_TIMEOUT ? 408 : 431;
-	x->malformed = result == IO_TIMEOUT ? "the request head did not arrive in time"
-					    : "the request head is over its limit";
+	x->malformed_status = 408;
+	x->malformed = "the request head did not arrive in time";
 }
 
 /* Reads the rest of a small body, so that the next request can be found behind it. */
@@ -393,10 +403,10 @@ static enum serve_result serve_exchange(struct h1_server *s, enum io_result head
 	s->until_close = false;
 	s->expects_continue = false;
 	s->body_start_ms = loop_now_ms();
-	if (head_result == IO_OK)
+	if (head_result != IO_TIMEOUT)
 		parse_head(s, x);
 	else
-		refuse_head(x, head_result);
+		refuse_late_head(x);
 	http_exchange_run(x);
 	result = finish_exchange(s);
 	s->x = NULL;

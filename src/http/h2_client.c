@@ -405,6 +405,9 @@ static struct http_call *begin(struct h2_client *client)
 	client->served++;
 	client->pool->active_count++;
 	timer_clear(&client->idle_timer);
+	if (client->pool->options.calls_max &&
+	    client->served >= client->pool->options.calls_max)
+		h2_client_retire(client);
 	return &c->call;
 }
 

@@ -182,6 +182,21 @@ def test_a_bad_chunk_is_refused_and_not_passed_on_as_complete():
         assert b"0\r\n\r\n" not in b"".join(seen)
 
 
+def test_connections_to_a_service_end_after_their_requests():
+    ports = []
+
+    def script(connection, _head, _number, rest):
+        ports.append(connection.getpeername()[1])
+        answer(connection)
+        return rest
+
+    config = CONFIG.replace("endpoints:", "pool: {requests_per_connection: 2}\n    endpoints:")
+    with Setup(script, config) as (gateway, _):
+        for _ in range(6):
+            assert gateway.request("GET", "/up/")[0] == 200
+    assert [ports.count(port) for port in dict.fromkeys(ports)] == [2, 2, 2], ports
+
+
 def test_requests_in_one_packet_are_answered_in_order():
     def script(connection, head, _number, rest):
         answer(connection, head.split(b" ")[1])
