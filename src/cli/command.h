@@ -11,6 +11,28 @@ extern const struct command cmd_help;
 extern const struct command cmd_man;
 extern const struct command cmd_schema;
 extern const struct command cmd_serve;
+extern const struct command cmd_user_create;
+extern const struct command cmd_user_set;
+extern const struct command cmd_user_show;
+extern const struct command cmd_user_list;
+extern const struct command cmd_user_password;
+extern const struct command cmd_user_unlock;
+extern const struct command cmd_user_remove;
+extern const struct command cmd_user_import;
+extern const struct command cmd_user_export;
+extern const struct command cmd_role_set;
+extern const struct command cmd_role_list;
+extern const struct command cmd_role_remove;
+extern const struct command cmd_group_set;
+extern const struct command cmd_client_create;
+extern const struct command cmd_client_list;
+extern const struct command cmd_client_show;
+extern const struct command cmd_client_secret;
+extern const struct command cmd_client_remove;
+extern const struct command cmd_session_list;
+extern const struct command cmd_session_end;
+extern const struct command cmd_key_list;
+extern const struct command cmd_key_rotate;
 extern const struct command cmd_version;
 
 /* All of them, in the order in which the help lists them; NULL ends. */

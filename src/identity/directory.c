@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "identity/idp_internal.h"
+#include "identity/password.h"
 #include "identity/permission.h"
 #include "parse/utf8.h"
 
@@ -410,4 +411,22 @@ enum store_result user_access(struct idp *idp, const struct idp_user *user, stru
 			access->permissions.at[access->permissions.count++] =
 				user->permissions.at[i];
 	return STORE_OK;
+}
+
+enum store_result user_reset_password(struct idp *idp, const struct config *cfg,
+				      struct idp_user *user, struct arena *arena,
+				      struct span *password, struct err *err)
+{
+	char text[PASSWORD_ONCE_SIZE];
+
+	password_once(text);
+	*password = arena_dup(arena, span_cstr(text));
+	secret_wipe(text, sizeof(text));
+	if (!password->ptr)
+		return idp_no_memory(err);
+	user->password = password_hash(&cfg->identity.password, *password, arena, err);
+	user->must_change = true;
+	if (!user->password.ptr)
+		return STORE_FAILED;
+	return user_put(idp, user, arena, err);
 }

@@ -6,10 +6,8 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
-#include "identity/idp.h"
+#include "identity/idp_admin.h"
 #include "identity/vault.h"
-#include "parse/json.h"
-#include "parse/json_write.h"
 
 struct signing_ring;
 
@@ -49,89 +47,9 @@ int json_texts(const struct json *object, const char *name, struct arena *arena,
 	       struct config_strings *to) MUST_CHECK;
 void json_put_texts(struct json_writer *w, const char *name, const struct config_strings *list);
 bool texts_have(const struct config_strings *list, struct span text);
-/* The words of a space- or comma-separated list. */
-int texts_split(struct span text, char separator, struct arena *arena,
-		struct config_strings *to) MUST_CHECK;
 struct span texts_join(const struct config_strings *list, char separator, struct arena *arena);
 
-/* An audit event with members name, value, name, value, ..., NULL (const char *, struct span *). */
-void idp_audit(struct idp *idp, const char *event, const char *name, struct span value,
-	       const char *second, struct span second_value);
-
-/* ---- users, groups, roles (directory.c) ---- */
-
-struct idp_user {
-	struct span id; /* "u..." and never again another's: the `sub` of tokens */
-	struct span name; /* what is typed in: lower case, unique */
-	struct span display;
-	struct span email;
-	bool email_verified;
-	bool disabled;
-	bool must_change; /* the password is used once */
-	struct span password; /* hash; empty: none */
-	struct span totp; /* sealed; empty: none */
-	int64_t totp_step; /* the last one that was used */
-	struct config_strings recovery; /* SHA-256 of codes that are left, in hexadecimal */
-	struct config_strings roles;
-	struct config_strings groups;
-	struct config_strings permissions;
-	int64_t created_unix_s;
-	uint64_t version; /* 0: not stored yet */
-};
-
-/* Lower case, 1 to 128 bytes of UTF-8 without spaces and control characters; ptr NULL: no name. */
-struct span user_name_normal(struct span name, struct arena *arena) MUST_CHECK;
-enum store_result user_get(struct idp *idp, struct span id, struct arena *arena,
-			   struct idp_user *user, struct err *err);
-enum store_result user_find(struct idp *idp, struct span name, struct arena *arena,
-			    struct idp_user *user, struct err *err);
-/* STORE_CONFLICT: the name is taken, or somebody else has changed the user. */
-enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena *arena,
-			   struct err *err);
-/* With all sessions and grants of the user. */
-enum store_result user_remove(struct idp *idp, const struct idp_user *user, struct arena *arena,
-			      struct err *err);
-enum store_result user_list(struct idp *idp, struct span after, size_t limit,
-			    struct arena *arena, struct idp_user **users, size_t *count,
-			    bool *more, struct err *err);
-/* For people and exports; the hash of the password only with `secrets`. */
-void user_write(struct json_writer *w, const struct idp_user *user, bool secrets);
-/* From such a line; ERR_INVALID names the member. `user` holds defaults. */
-int user_read(const struct json *object, struct idp_user *user, struct arena *arena,
-	      struct err *err) MUST_CHECK;
-
-struct idp_role {
-	struct span name;
-	struct config_strings permissions;
-	struct config_strings includes;
-};
-enum store_result role_get(struct idp *idp, struct span name, struct arena *arena,
-			   struct idp_role *role, struct err *err);
-/* ERR_INVALID: a malformed permission, or a cycle. */
-enum store_result role_put(struct idp *idp, const struct idp_role *role, struct arena *arena,
-			   struct err *err);
-enum store_result role_remove(struct idp *idp, struct span name, struct err *err);
-enum store_result role_list(struct idp *idp, struct arena *arena, struct idp_role **roles,
-			    size_t *count, struct err *err);
-/* Roles that a group's members have. */
-enum store_result group_get(struct idp *idp, struct span name, struct arena *arena,
-			    struct config_strings *roles, struct err *err);
-enum store_result group_put(struct idp *idp, struct span name,
-			    const struct config_strings *roles, struct arena *arena,
-			    struct err *err);
-enum store_result group_remove(struct idp *idp, struct span name, struct err *err);
-
-/* What the user may do now: roles by way of groups and of roles, and the roles' permissions. */
-struct idp_access {
-	struct config_strings roles;
-	struct config_strings permissions;
-};
-enum store_result user_access(struct idp *idp, const struct idp_user *user, struct arena *arena,
-			      struct idp_access *access, struct err *err);
-
 /* ---- brute force (throttle.c) ---- */
-
-enum throttle_kind { THROTTLE_ACCOUNT, THROTTLE_ADDRESS, THROTTLE_FACTOR, THROTTLE_CLIENT };
 
 /* *wait_ms is 0 when an attempt may be made. */
 enum store_result throttle_check(struct idp *idp, enum throttle_kind kind, struct span who,
@@ -141,23 +59,8 @@ enum store_result throttle_check(struct idp *idp, enum throttle_kind kind, struc
 enum store_result throttle_fail(struct idp *idp, const struct config_lockout *config,
 				enum throttle_kind kind, struct span who, int64_t *wait_ms,
 				struct err *err);
-enum store_result throttle_clear(struct idp *idp, enum throttle_kind kind, struct span who,
-				 struct err *err);
-
 /* ---- sessions (session.c) ---- */
 
-struct idp_session {
-	struct span id; /* the SHA-256 of the cookie, in hexadecimal */
-	struct span user;
-	struct span address;
-	struct span agent;
-	struct config_strings methods; /* amr: "pwd", "otp" */
-	int64_t authenticated_unix_s;
-	int64_t created_unix_s;
-	int64_t seen_unix_s;
-	int64_t expires_unix_s; /* at the latest */
-	uint64_t version;
-};
 /* Ends the oldest of the user's sessions where there are too many. *cookie: what the browser
    gets. */
 enum store_result session_start(struct idp *idp, const struct config_session *config,
@@ -167,13 +70,6 @@ enum store_result session_start(struct idp *idp, const struct config_session *co
 enum store_result session_find(struct idp *idp, const struct config_session *config,
 			       struct span cookie, struct arena *arena,
 			       struct idp_session *session, struct err *err);
-enum store_result session_list(struct idp *idp, struct span user, struct arena *arena,
-			       struct idp_session **sessions, size_t *count, struct err *err);
-/* Ends it; tokens that were given out in it are revoked. STORE_ABSENT: there is none. */
-enum store_result session_end(struct idp *idp, struct span id, struct err *err);
-enum store_result session_end_all(struct idp *idp, struct span user, struct span but,
-				  struct arena *arena, struct err *err);
-
 /* ---- one-time passwords (totp.c) ---- */
 
 /* Base32, for people and programs; ptr NULL without memory. */
@@ -201,8 +97,6 @@ void revoke_release(struct idp *idp);
 
 enum store_result signing_load(struct idp *idp, const struct config *cfg, bool make,
 			       bool *changed, struct err *err);
-/* A new key now; older ones stay for verification. */
-enum store_result signing_rotate(struct idp *idp, const struct config *cfg, struct err *err);
 /* A JWT with the newest key. `typ` "at+jwt", "JWT" ... */
 int signing_sign(struct idp *idp, struct span typ, struct span payload, struct buf *to,
 		 struct err *err) MUST_CHECK;
@@ -210,7 +104,4 @@ int signing_sign(struct idp *idp, struct span typ, struct span payload, struct b
 struct span signing_verify(struct idp *idp, struct span typ, struct span token,
 			   struct arena *arena);
 void signing_release(struct idp *idp);
-/* One line of JSON a key. */
-enum store_result signing_list(struct idp *idp, struct buf *to, struct err *err);
-
 #endif

@@ -183,8 +183,15 @@ enum store_result session_find(struct idp *idp, const struct config_session *con
 enum store_result session_end(struct idp *idp, struct span id, struct err *err)
 {
 	const struct store_change change = {.kind = SPAN("session"), .key = id, .remove = true};
-	enum store_result result = store_commit(idp->shared, &change, 1, err);
+	struct store_record record;
+	enum store_result result;
+	struct arena arena;
 
+	arena_init(&arena, RECORD_BYTES * 2, 4096);
+	result = store_get(idp->shared, change.kind, id, &arena, &record, err);
+	arena_release(&arena);
+	if (result == STORE_OK)
+		result = store_commit(idp->shared, &change, 1, err);
 	if (result != STORE_OK)
 		return result;
 	return idp_revoke(idp, id, clock_unix_ms() + REVOKED_MS, err);

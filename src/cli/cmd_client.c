@@ -1,0 +1,217 @@
+#include "cli/admin_work.h"
+
+static const struct operand_spec id_operand[] = {
+	{.name = "ID", .help = "The client's id.", .required = true}, {.name = NULL}};
+
+static void print_client(struct admin_work *w, const struct idp_client *client)
+{
+	struct json_writer out;
+
+	json_writer_init(&out, &w->out);
+	client_write(&out, client, false);
+	admin_line(w);
+}
+
+static void print_secret(struct admin_work *w, const struct idp_client *client,
+			 struct span secret)
+{
+	struct json_writer out;
+
+	json_writer_init(&out, &w->out);
+	json_begin_object(&out);
+	json_member_string(&out, SPAN("client_id"), client->id);
+	if (secret.ptr)
+		json_member_string(&out, SPAN("client_secret"), secret);
+	json_end_object(&out);
+	admin_line(w);
+}
+
+/* What the words stand for in RFC 6749 and RFC 8628. */
+static void long_grants(struct config_strings *grants)
+{
+	for (size_t i = 0; i < grants->count; i++) {
+		if (span_eq(grants->at[i], SPAN("code")))
+			grants->at[i] = SPAN("authorization_code");
+		else if (span_eq(grants->at[i], SPAN("refresh")))
+			grants->at[i] = SPAN("refresh_token");
+		else if (span_eq(grants->at[i], SPAN("device")))
+			grants->at[i] = SPAN("urn:ietf:params:oauth:grant-type:device_code");
+	}
+}
+
+static int create(struct admin_work *w, struct err *err)
+{
+	struct idp_client client = {.id = admin_operand(w, 0), .name = admin_text(w, "name")};
+	struct span secret = SPAN_NONE;
+	bool given;
+
+	if (admin_list(w, "redirects", &client.redirects, &given, err) < 0 ||
+	    admin_list(w, "logout-redirects", &client.logout_redirects, &given, err) < 0 ||
+	    admin_list(w, "grants", &client.grants, &given, err) < 0 ||
+	    admin_list(w, "scopes", &client.scopes, &given, err) < 0 ||
+	    admin_list(w, "resources", &client.resources, &given, err) < 0 ||
+	    admin_list(w, "roles", &client.roles, &given, err) < 0)
+		return -1;
+	long_grants(&client.grants);
+	client.consent = options_flag(w->given, "consent");
+	if (!options_flag(w->given, "public") &&
+	    client_new_secret(&client, &w->arena, &secret) < 0)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	if (admin_result(client_put(w->idp, &client, err), "client", err) < 0)
+		return -1;
+	idp_audit(w->idp, "client.created", "client", client.id, NULL, SPAN_NONE);
+	print_secret(w, &client, secret);
+	return 0;
+}
+
+static int find(struct admin_work *w, struct idp_client *client, struct err *err)
+{
+	return admin_result(client_get(w->idp, admin_operand(w, 0), &w->arena, client, err),
+			    "client", err);
+}
+
+static int show(struct admin_work *w, struct err *err)
+{
+	struct idp_client client;
+
+	if (find(w, &client, err) < 0)
+		return -1;
+	print_client(w, &client);
+	return 0;
+}
+
+static int new_secret(struct admin_work *w, struct err *err)
+{
+	struct idp_client client;
+	struct span secret;
+
+	if (find(w, &client, err) < 0)
+		return -1;
+	if (client_new_secret(&client, &w->arena, &secret) < 0)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	if (admin_result(client_put(w->idp, &client, err), "client", err) < 0)
+		return -1;
+	idp_audit(w->idp, "client.secret_changed", "client", client.id, NULL, SPAN_NONE);
+	print_secret(w, &client, secret);
+	return 0;
+}
+
+static int remove_client(struct admin_work *w, struct err *err)
+{
+	struct idp_client client;
+
+	if (find(w, &client, err) < 0 ||
+	    admin_result(client_remove(w->idp, client.id, err), "client", err) < 0)
+		return -1;
+	idp_audit(w->idp, "client.removed", "client", client.id, NULL, SPAN_NONE);
+	print_client(w, &client);
+	return 0;
+}
+
+static int list(struct admin_work *w, struct err *err)
+{
+	struct span after = SPAN_NONE;
+	struct idp_client *clients;
+	size_t count;
+	bool more;
+
+	do {
+		if (client_list(w->idp, after, 200, &w->arena, &clients, &count, &more, err) !=
+		    STORE_OK)
+			return -1;
+		for (size_t i = 0; i < count; i++)
+			print_client(w, &clients[i]);
+		if (count)
+			after = clients[count - 1].id;
+	} while (more);
+	return 0;
+}
+
+static enum exit_status run_create(const struct options *given)
+{
+	return admin_run(given, create);
+}
+
+static enum exit_status run_show(const struct options *given)
+{
+	return admin_run(given, show);
+}
+
+static enum exit_status run_secret(const struct options *given)
+{
+	return admin_run(given, new_secret);
+}
+
+static enum exit_status run_remove(const struct options *given)
+{
+	return admin_run(given, remove_client);
+}
+
+static enum exit_status run_list(const struct options *given)
+{
+	return admin_run(given, list);
+}
+
+#define LIST_OPTION(option, text)                                                              \
+	{                                                                                      \
+		.name = (option), .kind = OPTION_TEXT, .argument = "LIST", .help = (text)      \
+	}
+
+static const struct option_spec create_options[] = {
+	ADMIN_CONFIG_OPTION,
+	{.name = "name", .kind = OPTION_TEXT, .argument = "NAME", .help = "Name for people."},
+	LIST_OPTION("grants",
+		    "What it may ask for: code, refresh, client_credentials, device."),
+	LIST_OPTION("scopes", "Scopes that it may ask for."),
+	LIST_OPTION("redirects", "Redirect URIs, compared byte by byte."),
+	LIST_OPTION("logout-redirects", "Where users may be sent after they have logged out."),
+	LIST_OPTION("resources", "Audiences besides the issuer that it may ask for."),
+	LIST_OPTION("roles", "Roles of the tokens that it gets for itself."),
+	{.name = "public", .help = "It cannot keep a secret, and gets none."},
+	{.name = "consent", .help = "Users are asked before it gets anything."},
+	{.name = NULL}};
+
+static const struct command_example create_examples[] = {
+	{"sallyport client create shop --grants code,refresh --scopes openid,orders.read "
+	 "--redirects https://shop.example/callback",
+	 "Make a client, and print its secret."},
+	{NULL, NULL}};
+
+const struct command cmd_client_create = {
+	.name = "client create",
+	.summary = "make an OAuth client",
+	.description = "Prints a JSON object with the client's secret, which is not kept: only "
+		       "its SHA-256 is.",
+	.options = create_options,
+	.operands = id_operand,
+	.examples = create_examples,
+	.run = run_create};
+
+const struct command cmd_client_list = {.name = "client list",
+					.summary = "print all clients as JSON, one a line",
+					.description = "Prints a JSON object a line.",
+					.options = admin_options,
+					.run = run_list};
+
+const struct command cmd_client_show = {.name = "client show",
+					.summary = "print a client as JSON",
+					.description = "Prints one JSON object.",
+					.options = admin_options,
+					.operands = id_operand,
+					.run = run_show};
+
+const struct command cmd_client_secret = {.name = "client secret",
+					  .summary = "give a client a new secret",
+					  .description =
+						  "The old secret is refused from then on.",
+					  .options = admin_options,
+					  .operands = id_operand,
+					  .run = run_secret};
+
+const struct command cmd_client_remove = {.name = "client remove",
+					  .summary = "remove a client",
+					  .description = "Its refresh tokens are refused from "
+							 "then on.",
+					  .options = admin_options,
+					  .operands = id_operand,
+					  .run = run_remove};

@@ -1,0 +1,215 @@
+/* OAuth clients, as RFC 7591 names their properties. */
+#include "base/clock.h"
+#include "identity/idp_internal.h"
+#include "parse/uri.h"
+
+#define RECORD_BYTES ((size_t)64 * 1024)
+
+static const char *const known_grants[] = {
+	"authorization_code",
+	"refresh_token",
+	"client_credentials",
+	"urn:ietf:params:oauth:grant-type:device_code",
+};
+
+static bool is_known_grant(struct span grant)
+{
+	for (size_t i = 0; i < COUNT_OF(known_grants); i++)
+		if (span_eq(grant, span_cstr(known_grants[i])))
+			return true;
+	return false;
+}
+
+/* RFC 6749 section 3.3. */
+static bool is_scope(struct span scope)
+{
+	for (size_t i = 0; i < scope.len; i++)
+		if (scope.ptr[i] < 0x21 || scope.ptr[i] > 0x7e || scope.ptr[i] == '"' ||
+		    scope.ptr[i] == '\\')
+			return false;
+	return scope.len > 0 && scope.len <= 256;
+}
+
+/* scheme ":" with a dot in it, as RFC 8252 section 7.1 wants for apps. */
+static bool is_app_uri(struct span uri)
+{
+	size_t colon = span_find_byte(uri, ':');
+	struct span scheme = span_slice(uri, 0, colon);
+
+	if (colon == uri.len || span_find_byte(scheme, '.') == scheme.len)
+		return false;
+	for (size_t i = 0; i < scheme.len; i++) {
+		char c = ascii_lower(scheme.ptr[i]);
+
+		if (!((c >= 'a' && c <= 'z') ||
+		      (i && ((c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+'))))
+			return false;
+	}
+	return true;
+}
+
+/* Absolute, without fragment (RFC 6749 section 3.1.2); https, or http of this machine only. */
+static bool is_redirect(struct span uri)
+{
+	struct uri_parts parts;
+
+	for (size_t i = 0; i < uri.len; i++)
+		if (uri.ptr[i] <= ' ' || uri.ptr[i] >= 0x7f || uri.ptr[i] == '#' ||
+		    uri.ptr[i] == '\\' || uri.ptr[i] == '"')
+			return false;
+	if (uri.len > 2000 || span_find(uri, SPAN("@")) < uri.len)
+		return false;
+	if (!uri_parse_absolute(uri, &parts))
+		return is_app_uri(uri);
+	return span_eq(parts.scheme, SPAN("https")) || span_eq(parts.host, SPAN("127.0.0.1")) ||
+	       span_eq(parts.host, SPAN("::1")) || span_eq(parts.host, SPAN("localhost"));
+}
+
+static int check(const struct idp_client *client, struct err *err)
+{
+	if (!client->id.len || client->id.len > 128 || !is_scope(client->id) ||
+	    span_find_byte(client->id, ':') < client->id.len)
+		return err_set(err, ERR_INVALID, "the client's id cannot be used");
+	for (size_t i = 0; i < client->redirects.count; i++)
+		if (!is_redirect(client->redirects.at[i]))
+			return err_set(err, ERR_INVALID, "redirect URI %.*s cannot be used",
+				       SPAN_ARG(client->redirects.at[i]));
+	for (size_t i = 0; i < client->logout_redirects.count; i++)
+		if (!is_redirect(client->logout_redirects.at[i]))
+			return err_set(err, ERR_INVALID, "redirect URI %.*s cannot be used",
+				       SPAN_ARG(client->logout_redirects.at[i]));
+	for (size_t i = 0; i < client->grants.count; i++)
+		if (!is_known_grant(client->grants.at[i]))
+			return err_set(err, ERR_INVALID, "there is no grant %.*s",
+				       SPAN_ARG(client->grants.at[i]));
+	for (size_t i = 0; i < client->scopes.count; i++)
+		if (!is_scope(client->scopes.at[i]))
+			return err_set(err, ERR_INVALID, "%.*s is no scope",
+				       SPAN_ARG(client->scopes.at[i]));
+	if (texts_have(&client->grants, SPAN("client_credentials")) && !client->secret.len)
+		return err_set(err, ERR_INVALID,
+			       "a client without a secret has no credentials to show");
+	return 0;
+}
+
+void client_write(struct json_writer *w, const struct idp_client *client, bool secrets)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("client_id"), client->id);
+	json_member_string(w, SPAN("client_name"), client->name);
+	json_put_texts(w, "redirect_uris", &client->redirects);
+	json_put_texts(w, "post_logout_redirect_uris", &client->logout_redirects);
+	json_put_texts(w, "grant_types", &client->grants);
+	json_put_texts(w, "scopes", &client->scopes);
+	json_put_texts(w, "resources", &client->resources);
+	json_put_texts(w, "roles", &client->roles);
+	json_member_bool(w, SPAN("consent"), client->consent);
+	json_member_bool(w, SPAN("disabled"), client->disabled);
+	json_member_bool(w, SPAN("confidential"), client->secret.len > 0);
+	json_member_int(w, SPAN("created"), client->created_unix_s);
+	if (secrets)
+		json_member_string(w, SPAN("secret_sha256"), client->secret);
+	json_end_object(w);
+}
+
+static enum store_result read_client(const struct store_record *record, struct arena *arena,
+				     struct idp_client *client, struct err *err)
+{
+	const struct json *object = idp_parse(record->value, arena, err);
+
+	if (!object)
+		return STORE_FAILED;
+	*client = (struct idp_client){
+		.id = record->key,
+		.name = json_text(object, "client_name"),
+		.secret = json_text(object, "secret_sha256"),
+		.consent = json_flag(object, "consent"),
+		.disabled = json_flag(object, "disabled"),
+		.created_unix_s = json_number(object, "created"),
+		.version = record->version,
+	};
+	if (json_texts(object, "redirect_uris", arena, &client->redirects) < 0 ||
+	    json_texts(object, "post_logout_redirect_uris", arena, &client->logout_redirects) <
+		    0 ||
+	    json_texts(object, "grant_types", arena, &client->grants) < 0 ||
+	    json_texts(object, "scopes", arena, &client->scopes) < 0 ||
+	    json_texts(object, "resources", arena, &client->resources) < 0 ||
+	    json_texts(object, "roles", arena, &client->roles) < 0)
+		return idp_no_memory(err);
+	return STORE_OK;
+}
+
+enum store_result client_get(struct idp *idp, struct span id, struct arena *arena,
+			     struct idp_client *client, struct err *err)
+{
+	struct store_record record;
+	enum store_result result =
+		store_get(idp->store, SPAN("client"), id, arena, &record, err);
+
+	return result == STORE_OK ? read_client(&record, arena, client, err) : result;
+}
+
+enum store_result client_put(struct idp *idp, const struct idp_client *client, struct err *err)
+{
+	struct store_change change = {.kind = SPAN("client"),
+				      .key = client->id,
+				      .expect = client->version ? STORE_EXPECT_VERSION
+								: STORE_EXPECT_ABSENT,
+				      .version = client->version};
+	enum store_result result;
+	struct json_writer w;
+	struct idp_client dated = *client;
+	struct buf value;
+
+	if (check(client, err) < 0)
+		return STORE_FAILED;
+	if (!dated.created_unix_s)
+		dated.created_unix_s = clock_unix_s();
+	buf_init(&value, RECORD_BYTES);
+	json_writer_init(&w, &value);
+	client_write(&w, &dated, true);
+	change.value = buf_span(&value);
+	result = buf_failed(&value) ? idp_no_memory(err)
+				    : store_commit(idp->store, &change, 1, err);
+	buf_release(&value);
+	return result;
+}
+
+enum store_result client_remove(struct idp *idp, struct span id, struct err *err)
+{
+	const struct store_change change = {.kind = SPAN("client"), .key = id, .remove = true};
+
+	return store_commit(idp->store, &change, 1, err);
+}
+
+enum store_result client_list(struct idp *idp, struct span after, size_t limit,
+			      struct arena *arena, struct idp_client **clients, size_t *count,
+			      bool *more, struct err *err)
+{
+	struct store_page page;
+
+	if (store_list(idp->store, SPAN("client"), SPAN_NONE, after, limit, arena, &page,
+		       err) != STORE_OK)
+		return STORE_FAILED;
+	*clients = arena_array(arena, struct idp_client, page.count + 1);
+	if (!*clients)
+		return idp_no_memory(err);
+	for (size_t i = 0; i < page.count; i++)
+		if (read_client(&page.records[i], arena, &(*clients)[i], err) != STORE_OK)
+			return STORE_FAILED;
+	*count = page.count;
+	*more = page.more;
+	return STORE_OK;
+}
+
+int client_new_secret(struct idp_client *client, struct arena *arena, struct span *secret)
+{
+	char digest[DIGEST_HEX_SIZE];
+
+	*secret = idp_new_secret(arena);
+	if (!secret->ptr)
+		return -1;
+	digest_hex(digest, *secret);
+	client->secret = arena_dup(arena, span_cstr(digest));
+	return client->secret.ptr ? 0 : -1;
+}
