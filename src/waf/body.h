@@ -33,7 +33,8 @@ int body_pairs_add(struct body_pairs *pairs, struct arena *arena, struct span na
 struct body_limits {
 	/*
 	 * SecArgumentsLimit: arguments beyond it are dropped. libmodsecurity counts those of the
-	 * query string too: give what is left. JSON stops with an error there.
+	 * query string too: give what is left. JSON stops with an error there; it does not apply
+	 * to multipart.
 	 */
 	size_t max_arguments;
 	size_t max_parts; /* of multipart; beyond it the body is in error */
@@ -47,10 +48,10 @@ struct body_limits {
 	size_t max_no_files_bytes;
 };
 
-/* 1,000 arguments, 200 parts, 100 files, depth 64 (libmodsecurity: 10,000), 1 MiB, 128 KiB. */
+/* 1,000 arguments, 1,000 parts, 100 files, depth 64 (libmodsecurity: 10,000), 1 MiB, 128 KiB. */
 #define BODY_LIMITS_DEFAULT                                                                    \
 	((struct body_limits){.max_arguments = 1000,                                           \
-			      .max_parts = 200,                                                \
+			      .max_parts = 1000,                                               \
 			      .max_files = 100,                                                \
 			      .max_depth = 64,                                                 \
 			      .max_string_bytes = 1 << 20,                                     \
@@ -126,7 +127,10 @@ struct body_multipart {
 };
 
 /*
- * `content_type` is the value of the request's field, whole. `keep_files` is SecUploadKeepFiles or
+ * `content_type` is the value of the request's field, whole; without one libmodsecurity does not
+ * look at the body at all, so do not call this. Arguments and files are given only when the body
+ * comes to its final boundary; line ends within values and file contents are left out, as in
+ * libmodsecurity, which loses them. `keep_files` is SecUploadKeepFiles or
  * SecTmpSaveUploadedFiles: files count against max_files and their content is given.
  */
 int body_multipart(struct arena *arena, struct span content_type, struct span body,
@@ -148,8 +152,8 @@ int body_json(struct arena *arena, struct span body, const struct body_limits *l
 struct body_xml;
 
 /*
- * Parses with libxml2: no external entity is read, no network is used, entities that expand to
- * much are an error, nesting is limited. *xml is NULL when the body is empty or so broken that
+ * Parses with libxml2: no external entity is read, no network is used, a document that declares
+ * entities is in error (libmodsecurity takes it), nesting is limited. *xml is NULL when the body is empty or so broken that
  * there is no tree. The tree is on the heap, at most some 20 times the body: body_xml_free gives
  * it back.
  */
