@@ -111,6 +111,11 @@ void json_tokens_feed(struct json_tokens *t, struct span piece);
 /* There is no more; only before the first piece or after MORE. */
 void json_tokens_finish(struct json_tokens *t);
 enum json_token json_tokens_next(struct json_tokens *t);
+/* Bytes of the text that are used up: after a token, the offset of the first byte behind it. */
+static inline uint64_t json_tokens_offset(const struct json_tokens *t)
+{
+	return t->piece_offset + (uint64_t)(t->at - t->piece);
+}
 /* True when the bytes so far are one whole value, but for a number at the top level. */
 bool json_tokens_done(const struct json_tokens *t);
 /* A few words, for a message. */

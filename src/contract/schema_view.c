@@ -1,0 +1,101 @@
+/* What a schema looks like from outside. */
+#include "contract/schema_program.h"
+
+unsigned schema_types(const struct schema *schema)
+{
+	return schema->reach;
+}
+
+struct span schema_location(const struct schema *schema)
+{
+	return schema->location;
+}
+
+static bool looks_through(enum schema_apply apply)
+{
+	return apply == SCHEMA_APPLY_ALL || apply == SCHEMA_APPLY_ANY ||
+	       apply == SCHEMA_APPLY_ONE;
+}
+
+/* All recursions here are as deep as SCHEMA_INPLACE_DEPTH_MAX. */
+const struct schema *schema_property(const struct schema *schema, struct span name)
+{
+	const struct schema_object *object = schema->object;
+	uint32_t index = object ? schema_names_find(&object->names, name, SCHEMA_NAME_NONE)
+				: SCHEMA_NAME_NONE;
+
+	if (index != SCHEMA_NAME_NONE && object->members[index].schema)
+		return object->members[index].schema;
+	for (uint32_t i = 0; i < schema->branch_count; i++) {
+		const struct schema *found =
+			looks_through(schema->branches[i].apply)
+				? schema_property(schema->branches[i].schema, name)
+				: NULL;
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+const struct schema *schema_items(const struct schema *schema)
+{
+	if (schema->array && schema->array->items)
+		return schema->array->items;
+	for (uint32_t i = 0; i < schema->branch_count; i++) {
+		const struct schema *found = looks_through(schema->branches[i].apply)
+						     ? schema_items(schema->branches[i].schema)
+						     : NULL;
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+const struct schema *schema_additional(const struct schema *schema)
+{
+	if (schema->object && schema->object->additional)
+		return schema->object->additional;
+	for (uint32_t i = 0; i < schema->branch_count; i++) {
+		const struct schema *found =
+			looks_through(schema->branches[i].apply)
+				? schema_additional(schema->branches[i].schema)
+				: NULL;
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* The name number *left; *left is less what was passed when it is not here. */
+static bool nth_name(const struct schema *schema, size_t *left, struct span *name)
+{
+	const struct schema_object *object = schema->object;
+
+	for (uint32_t i = 0; object && i < object->names.count; i++) {
+		if (!object->members[i].schema)
+			continue;
+		if (*left == 0) {
+			*name = object->names.entries[i];
+			return true;
+		}
+		--*left;
+	}
+	for (uint32_t i = 0; i < schema->branch_count; i++)
+		if (looks_through(schema->branches[i].apply) &&
+		    nth_name(schema->branches[i].schema, left, name))
+			return true;
+	return false;
+}
+
+bool schema_property_next(const struct schema *schema, size_t *cursor, struct span *name)
+{
+	size_t left = *cursor;
+
+	if (!nth_name(schema, &left, name))
+		return false;
+	++*cursor;
+	return true;
+}
