@@ -6,6 +6,9 @@
 const struct command *const commands[] = {
 	&cmd_serve,
 	&cmd_check,
+	&cmd_db_update,
+	&cmd_db_import,
+	&cmd_db_info,
 	&cmd_audit_verify,
 	&cmd_user_create,
 	&cmd_user_set,

@@ -7,6 +7,9 @@
 extern const struct command cmd_audit_verify;
 extern const struct command cmd_check;
 extern const struct command cmd_completion;
+extern const struct command cmd_db_import;
+extern const struct command cmd_db_info;
+extern const struct command cmd_db_update;
 extern const struct command cmd_help;
 extern const struct command cmd_man;
 extern const struct command cmd_schema;

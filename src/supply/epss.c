@@ -1,30 +1,30 @@
 #include "supply/epss.h"
 
-/* "0.86122", "1", "1.0", "9.5e-05": from 0 to 1, in millionths, rounded down. */
+/* "0.86122", "1", "9.5e-05": from 0 to 1, in millionths, rounded down. */
 static bool read_ppm(struct span text, uint32_t *ppm)
 {
-	struct span rest = text, whole = span_cut(&rest, '.');
-	uint64_t units, digits = 0;
-	uint32_t value = 0;
+	struct span exponent = text, mantissa = span_cut(&exponent, 'e');
+	struct span rest = mantissa, whole = span_cut(&rest, '.');
+	uint64_t units, tens = 0, value, digits = 0;
 
-	if (!span_to_u64(whole, &units) || units > 1)
+	if (exponent.ptr &&
+	    (!span_starts_with(exponent, SPAN("-")) ||
+	     !span_to_u64(span_slice(exponent, 1, exponent.len), &tens) || tens == 0))
 		return false;
-	for (; digits < rest.len; digits++) {
-		char c = rest.ptr[digits];
+	if (!span_to_u64(whole, &units) || units > (tens ? 9 : 1))
+		return false;
+	value = units;
+	for (; digits < 6; digits++) {
+		char c = digits < rest.len ? rest.ptr[digits] : '0';
 
-		if (c == 'e' || c == 'E') { /* below 0.0001 */
-			value = 0;
-			break;
-		}
 		if (c < '0' || c > '9')
 			return false;
-		if (digits < 6)
-			value = value * 10 + (uint32_t)(c - '0');
+		value = value * 10 + (uint64_t)(c - '0');
 	}
-	for (; digits < 6 && value; digits++)
-		value *= 10;
-	*ppm = (uint32_t)units * 1000000 + value;
-	return *ppm <= 1000000;
+	for (; tens > 0 && value > 0; tens--)
+		value /= 10;
+	*ppm = (uint32_t)value;
+	return value <= 1000000;
 }
 
 enum epss_line epss_read(struct span line, struct db_epss *score, int64_t *day_s)

@@ -233,6 +233,11 @@ int osv_read_json(struct arena *a, const struct json *document, struct osv_advis
 	advisory->affected = arena_array(a, struct osv_affected, advisory->affected_count + 1);
 	if (!advisory->affected)
 		return no_memory(&r);
+	/* RustSec: "unmaintained", "unsound", "notice". */
+	if (advisory->word.len == 0)
+		advisory->word =
+			text_of(json_get(json_at(affected, 0), SPAN("database_specific")),
+				SPAN("informational"));
 	for (uint32_t i = 0; i < advisory->affected_count; i++)
 		if (read_affected(&r, &affected->array.items[i], &advisory->affected[i]) < 0)
 			return -1;

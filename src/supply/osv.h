@@ -56,7 +56,7 @@ struct osv_advisory {
 	int64_t published_s;
 	int64_t withdrawn_s; /* 0: not withdrawn */
 	struct span vectors[OSV_SEVERITY_TYPES];
-	struct span word; /* of database_specific: "LOW" ... "CRITICAL"; may be empty */
+	struct span word; /* of database_specific: "LOW", "unmaintained" ...; may be empty */
 	struct span *aliases;
 	uint32_t alias_count;
 	struct span *upstream; /* what this one repeats for a distribution */
