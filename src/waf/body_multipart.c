@@ -20,7 +20,8 @@ struct part {
 	struct body_pairs lines; /* values only: the fields as they were */
 	struct span last_name; /* of the field that may be continued */
 	struct span last_line; /* not yet in `lines` */
-	struct text folded; /* the value of a field that is continued, and then its line */
+	struct text folded; /* the value of a field that is continued */
+	size_t folded_line; /* how much of it goes into the line; 0: last_line is the line */
 	struct text value;
 	size_t size;
 	bool is_file;
@@ -122,13 +123,16 @@ static int keep_last_line(struct reader *r, struct part *part)
 {
 	struct span line = part->last_line;
 
-	if (part->folded.len > 0)
+	if (part->folded_line > 0) {
+		line = span_slice(text_span(&part->folded), 0, part->folded_line);
 		line = arena_printf(r->arena, "%.*s: %.*s", SPAN_ARG(part->last_name),
-				    SPAN_ARG(text_span(&part->folded)));
-	if (!line.ptr && part->folded.len > 0)
-		return -1;
+				    SPAN_ARG(line));
+		if (!line.ptr)
+			return -1;
+	}
 	part->last_line = SPAN_NONE;
 	part->folded = (struct text){0};
+	part->folded_line = 0;
 	return line.len == 0 ? 0 : body_pairs_add(&part->lines, r->arena, SPAN_NONE, line);
 }
 
@@ -190,7 +194,8 @@ static enum step fold_header(struct reader *r, struct part *part, struct span li
 		return STEP_MEMORY;
 	header->value = text_span(&part->folded);
 	if (header->value.len > PIECE_MAX)
-		return fail_and_stop(r, "Part header too long.");
+		return fail(r, "Part header too long.");
+	part->folded_line = part->folded.len;
 	return STEP_NEXT;
 }
 
@@ -221,7 +226,7 @@ static enum step take_header_line(struct reader *r, struct part *part, const str
 {
 	struct span line = p->all;
 
-	if (!p->ends_line)
+	if (!p->ends_line || line.len == PIECE_MAX)
 		return fail_and_stop(r, "Part header line over 4096 bytes long");
 	if (p->text.len < line.len)
 		return fail(r, "Nul byte in part headers.");

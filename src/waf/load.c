@@ -306,7 +306,7 @@ struct waf_rules *waf_rules_load(const struct waf_sources *sources, struct err *
 		return NULL;
 	}
 	atomic_init(&rules->references, 1);
-	sec_document_init(&rules->document);
+	sec_document_init(&rules->document, sources->dialect);
 	arena_init(&rules->arena, RULES_ARENA_MAX, (size_t)256 << 10);
 	loader.document = &rules->document;
 	if (load_document(&loader) != 0 || compile_rules(rules, sources, &why) != 0) {

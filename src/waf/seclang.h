@@ -14,6 +14,7 @@
 #include "waf/operator.h"
 #include "waf/transform.h"
 #include "waf/variable.h"
+#include "waf/waf.h"
 
 struct sec_place {
 	struct span file;
@@ -211,13 +212,14 @@ struct sec_document {
 	size_t file_count;
 	size_t rule_count;
 	unsigned include_depth;
+	enum waf_dialect dialect;
 };
 
 /* Documents with more text than this in all are refused. */
 #define SEC_TEXT_MAX ((size_t)64 << 20)
 #define SEC_INCLUDE_MAX 16
 
-void sec_document_init(struct sec_document *document);
+void sec_document_init(struct sec_document *document, enum waf_dialect dialect);
 void sec_document_release(struct sec_document *document);
 /* Reads a file and what it includes; 0, or -1 and err says where and what. */
 int sec_read_file(struct sec_document *document, struct span path, struct err *err);

@@ -483,7 +483,7 @@ static const struct action_name action_names[] = {
 	{SPAN_INIT("maturity"), ACTION_IGNORED, true, NULL},
 	{SPAN_INIT("msg"), ACTION_MSG, true, NULL},
 	{SPAN_INIT("multiMatch"), ACTION_MULTI_MATCH, false, NULL},
-	{SPAN_INIT("noauditlog"), ACTION_IGNORED, false, NULL},
+	{SPAN_INIT("noauditlog"), ACTION_NOLOG, false, NULL},
 	{SPAN_INIT("nolog"), ACTION_NOLOG, false, NULL},
 	{SPAN_INIT("pass"), ACTION_PASS, false, NULL},
 	{SPAN_INIT("pause"), ACTION_REFUSED, true, "use the limits of routes"},

@@ -10,9 +10,10 @@
 
 #define ARGUMENTS_MAX 64
 
-void sec_document_init(struct sec_document *document)
+void sec_document_init(struct sec_document *document, enum waf_dialect dialect)
 {
 	*document = (struct sec_document){
+		.dialect = dialect,
 		.settings =
 			{
 				.engine = SEC_ENGINE_ON,
@@ -144,11 +145,12 @@ static bool is_blank(char c)
 }
 
 /* A word in quotes: up to the next quote of the kind that no backslash precedes. */
-static int quoted_word(struct arena *arena, struct span *line, struct span *word,
+static int quoted_word(struct sec_document *document, struct span *line, struct span *word,
 		       struct err *err)
 {
 	char quote = line->ptr[0];
-	char *out = arena_alloc(arena, line->len);
+	char *out = arena_alloc(&document->arena, line->len);
+	bool joins = document->dialect == WAF_MODSECURITY_2;
 	size_t len = 0;
 	size_t i = 1;
 
@@ -157,8 +159,12 @@ static int quoted_word(struct arena *arena, struct span *line, struct span *word
 	for (; i < line->len && line->ptr[i] != quote; i++) {
 		if (line->ptr[i] == '\\' && i + 1 < line->len && line->ptr[i + 1] == quote)
 			i++;
-		else if (line->ptr[i] == '\\' && i + 1 < line->len && line->ptr[i + 1] == '\\')
-			out[len++] = line->ptr[i++];
+		else if (line->ptr[i] == '\\' && i + 1 < line->len &&
+			 line->ptr[i + 1] == '\\') {
+			if (!joins)
+				out[len++] = line->ptr[i];
+			i++;
+		}
 		out[len++] = line->ptr[i];
 	}
 	if (i >= line->len)
@@ -168,12 +174,13 @@ static int quoted_word(struct arena *arena, struct span *line, struct span *word
 	return 0;
 }
 
-static int next_word(struct arena *arena, struct span *line, struct span *word, struct err *err)
+static int next_word(struct sec_document *document, struct span *line, struct span *word,
+		     struct err *err)
 {
 	size_t end = 0;
 
 	if (line->ptr[0] == '"' || line->ptr[0] == '\'')
-		return quoted_word(arena, line, word, err);
+		return quoted_word(document, line, word, err);
 	while (end < line->len && !is_blank(line->ptr[end]))
 		end++;
 	*word = span_slice(*line, 0, end);
@@ -202,7 +209,7 @@ static int read_directive(struct sec_document *document, struct sec_place place,
 	for (line = skip_blanks(line); line.len > 0; line = skip_blanks(line)) {
 		if (count == ARGUMENTS_MAX)
 			return err_set(err, ERR_LIMIT, "more than %d arguments", ARGUMENTS_MAX);
-		if (next_word(&document->arena, &line, &words[count++], err) != 0)
+		if (next_word(document, &line, &words[count++], err) != 0)
 			return -1;
 	}
 	if (count == 0)

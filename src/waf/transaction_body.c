@@ -149,6 +149,12 @@ static void set_error(struct waf_transaction *t, const char *what,
 		value_set(t, VAR_REQBODY_PROCESSOR_ERROR_MSG, message);
 }
 
+static bool has_raw_body(const struct waf_transaction *t)
+{
+	return t->rules->document.dialect == WAF_MODSECURITY_3 || t->processor.len == 0 ||
+	       span_eq(t->processor, SPAN("URLENCODED"));
+}
+
 void transaction_read_body(struct waf_transaction *t, struct span body,
 			   const struct body_limits *limits)
 {
@@ -170,7 +176,7 @@ void transaction_read_body(struct waf_transaction *t, struct span body,
 		read_form(t, body, limits, &error);
 	}
 	set_error(t, what, &error);
-	if (body.len) {
+	if (body.len && has_raw_body(t)) {
 		value_set(t, VAR_REQUEST_BODY, body);
 		value_set_number(t, VAR_REQUEST_BODY_LENGTH, body.len);
 	}

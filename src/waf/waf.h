@@ -44,6 +44,19 @@ struct waf_text {
 	struct span text;
 };
 
+/*
+ * Where ModSecurity 2 and libmodsecurity 3 read or run the same rule in two ways. The Core Rule
+ * Set 3 was written against 2.
+ */
+enum waf_dialect {
+	WAF_MODSECURITY_3,
+	/*
+	 * In quoted arguments two backslashes are one; REQUEST_BODY is set only for bodies that
+	 * are urlencoded or that no processor reads, not for JSON, XML and multipart.
+	 */
+	WAF_MODSECURITY_2,
+};
+
 struct waf_sources {
 	/*
 	 * In this order. Each is
@@ -60,6 +73,7 @@ struct waf_sources {
 	 * levels are not compiled. 0: the set-up file decides.
 	 */
 	unsigned paranoia;
+	enum waf_dialect dialect;
 	/* Where compiled pattern databases are kept; NULL: not kept. */
 	const char *cache_folder;
 	/* Compile no pattern databases: every rule is tried in turn. For tests and comparisons. */
