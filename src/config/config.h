@@ -459,13 +459,28 @@ struct config_breaker {
 	unsigned ignore; /* ... but for these, which count for nothing */
 };
 
+enum config_health_type { CONFIG_HEALTH_HTTP, CONFIG_HEALTH_TCP, CONFIG_HEALTH_GRPC };
+
 struct config_health {
+	enum config_health_type type;
 	struct span path;
+	struct span body; /* a good answer of HTTP contains it; empty: any does */
+	struct span service; /* of gRPC; empty: the server as a whole */
 	uint64_t interval_ms;
 	uint64_t timeout_ms;
 	uint32_t healthy; /* good answers in a row that bring an endpoint back */
 	uint32_t unhealthy; /* bad ones that take it out */
 	uint32_t status_from, status_to; /* good answers, both inclusive */
+};
+
+/* Endpoints that fail real calls get none for a while. */
+struct config_outlier {
+	uint32_t consecutive_5xx; /* 0: does not eject */
+	uint32_t consecutive_gateway; /* 502, 503, 504 and no answer at all; 0: does not eject */
+	uint64_t interval_ms;
+	uint64_t ejection_ms;
+	uint64_t ejection_max_ms;
+	uint32_t max_percent;
 };
 
 /* A fixed answer. */
@@ -497,6 +512,9 @@ struct config_service {
 	struct config_bulkhead *bulkhead;
 	struct config_breaker *breaker;
 	struct config_health *health;
+	struct config_outlier *outlier;
+	uint64_t slow_start_ms; /* an endpoint that has come back gets its share by degrees */
+	uint32_t panic_percent; /* fewer endpoints are well: all are used */
 	struct config_answer *fallback;
 };
 

@@ -128,7 +128,16 @@ static const struct schema_custom statuses = {
 		       "\"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$\"",
 };
 
+static const struct schema_name health_names[] = {
+	{"http", CONFIG_HEALTH_HTTP},
+	{"tcp", CONFIG_HEALTH_TCP},
+	{"grpc", CONFIG_HEALTH_GRPC},
+	{NULL, 0},
+};
+
 static const struct schema_key health_keys[] = {
+	{KEY("type", ENUM, config_health, type), .initial = "http", .names = health_names,
+	 .text = "A request, a connection, or grpc.health.v1."},
 	{KEY("path", TEXT, config_health, path), .initial = "/healthz", .format = &format_path,
 	 .text = "What is asked for."},
 	{KEY("interval", DURATION, config_health, interval_ms), .initial = "5s", .min = 100,
@@ -144,12 +153,53 @@ static const struct schema_key health_keys[] = {
 	 .initial = "200-299",
 	 .custom = &statuses,
 	 .text = "Good answers."},
+	{KEY("body", TEXT, config_health, body), .format = &format_any,
+	 .text = "What a good answer contains in its first 64 KiB."},
+	{KEY("service", TEXT, config_health, service), .format = &format_any,
+	 .text = "For grpc: the service that is asked for; without, the whole server."},
 	{.name = NULL},
 };
+
+static void health_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	static const char *const of_http[] = {"path", "status", "body", NULL};
+	const struct config_health *health = object;
+
+	if (health->type != CONFIG_HEALTH_HTTP && schema_given(node, of_http) > 0)
+		reader_error(reader, node->where, "path, status and body are for type http");
+	if (health->type != CONFIG_HEALTH_GRPC && health->service.len > 0)
+		reader_error(reader, node->where, "'service' is for type grpc");
+	if (health->service.len > 127)
+		reader_error(reader, node->where, "'service' is longer than 127 bytes");
+}
 
 const struct schema_object schema_health = {
 	.name = "health",
 	.size = sizeof(struct config_health),
 	.keys = health_keys,
 	.shorthand = "path",
+	.finish = health_finish,
+};
+
+static const struct schema_key outlier_keys[] = {
+	{KEY("consecutive_5xx", COUNT, config_outlier, consecutive_5xx), .initial = "5",
+	 .text = "Failures in a row that eject an endpoint: any 5xx, or no answer; 0: none "
+		 "do."},
+	{KEY("consecutive_gateway", COUNT, config_outlier, consecutive_gateway), .initial = "0",
+	 .text = "The same of 502, 503, 504 and no answer; 0: none do."},
+	{KEY("interval", DURATION, config_outlier, interval_ms), .initial = "10s", .min = 1,
+	 .text = "For each that it is in again, its next ejection is a step shorter."},
+	{KEY("ejection", DURATION, config_outlier, ejection_ms), .initial = "30s", .min = 1,
+	 .max = 86400000, .text = "The first ejection; the next are that much longer each."},
+	{KEY("ejection_max", DURATION, config_outlier, ejection_max_ms), .initial = "5m",
+	 .min = 1, .max = 86400000, .text = "At most."},
+	{KEY("max_ejected", PERCENT, config_outlier, max_percent), .initial = "10%",
+	 .text = "Endpoints that may be out at once; one of several always may."},
+	{.name = NULL},
+};
+
+const struct schema_object schema_outlier = {
+	.name = "outlier",
+	.size = sizeof(struct config_outlier),
+	.keys = outlier_keys,
 };

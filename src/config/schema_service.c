@@ -80,6 +80,11 @@ static const struct schema_key balance_keys[] = {
 	 .text = "What consistent_hash hashes."},
 	{KEY("name", TEXT, config_service, hash_name), .format = &format_any,
 	 .text = "Of the header field or cookie."},
+	{KEY("slow_start", DURATION, config_service, slow_start_ms), .initial = "0",
+	 .text = "An endpoint that has come back gets its share by degrees; not with "
+		 "consistent_hash."},
+	{KEY("panic", PERCENT, config_service, panic_percent), .initial = "50%",
+	 .text = "When fewer endpoints than this are well, all are used; 0%: only those."},
 	{.name = NULL},
 };
 
@@ -412,6 +417,8 @@ static const struct schema_key service_keys[] = {
 	 .text = "Leaving a failing service alone."},
 	{KEY("health", OPTIONAL, config_service, health), .object = &schema_health,
 	 .text = "Looking whether endpoints are well."},
+	{KEY("outlier", OPTIONAL, config_service, outlier), .object = &schema_outlier,
+	 .text = "Taking out endpoints that fail real requests."},
 	{KEY("fallback", OPTIONAL, config_service, fallback), .object = &schema_answer,
 	 .text = "The answer while the service cannot give one."},
 	{.name = NULL},

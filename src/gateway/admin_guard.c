@@ -46,6 +46,25 @@ static void put_bulkhead(struct json_writer *w, const struct bulkhead *bulkhead)
 	json_end_object(w);
 }
 
+static void put_health(struct json_writer *w, const struct health *health)
+{
+	struct health_figures figures;
+
+	if (!health)
+		return;
+	health_read(health, loop_now_ms(), &figures);
+	json_key(w, SPAN("health"));
+	json_begin_object(w);
+	json_member_bool(w, SPAN("up"), figures.up);
+	json_member_bool(w, SPAN("ejected"), figures.ejected);
+	if (figures.ejected)
+		json_member_int(w, SPAN("ejected_for_ms"), figures.ejected_for_ms);
+	json_member_int(w, SPAN("checks"), (int64_t)figures.checks);
+	json_member_int(w, SPAN("failed_checks"), (int64_t)figures.failed_checks);
+	json_member_int(w, SPAN("ejections"), (int64_t)figures.ejections);
+	json_end_object(w);
+}
+
 static void put_service(struct json_writer *w, const struct snapshot_service *service)
 {
 	const struct guard_service *guard = service->guard;
@@ -61,8 +80,10 @@ static void put_service(struct json_writer *w, const struct snapshot_service *se
 	for (size_t i = 0; i < service->config->endpoints.count; i++) {
 		json_begin_object(w);
 		json_member_string(w, SPAN("url"), service->config->endpoints.at[i].url);
-		if (guard)
+		if (guard) {
+			put_health(w, guard->endpoints[i].health);
 			put_breaker(w, guard->endpoints[i].breaker);
+		}
 		json_end_object(w);
 	}
 	json_end_array(w);
@@ -110,11 +131,11 @@ static void put_value(struct buf *out, struct span text)
 	}
 }
 
-/* Calls `print` for the service's part and those of its endpoints: the labels, and the part. */
-struct part {
+struct part { /* of a service: what a line of metrics is about */
 	const struct guard_service *guard;
 	const struct breaker *breaker;
 	const struct bulkhead *bulkhead;
+	const struct health *health;
 	struct span service, endpoint, operation;
 };
 
@@ -152,6 +173,7 @@ static void print_service_parts(struct buf *out, const char *name, part_value *v
 	for (size_t i = 0; i < guard->config->endpoints.count; i++) {
 		part = (struct part){.guard = guard,
 				     .breaker = guard->endpoints[i].breaker,
+				     .health = guard->endpoints[i].health,
 				     .service = guard->config->name,
 				     .endpoint = guard->endpoints[i].url};
 		print_part(out, name, value, &part);
@@ -260,6 +282,39 @@ static bool bulkhead_refused_value(const struct part *part, uint64_t *value)
 	return true;
 }
 
+static bool health_well_value(const struct part *part, uint64_t *value)
+{
+	struct health_figures figures;
+
+	if (!part->health)
+		return false;
+	health_read(part->health, loop_now_ms(), &figures);
+	*value = figures.up && !figures.ejected;
+	return true;
+}
+
+static bool health_failed_value(const struct part *part, uint64_t *value)
+{
+	struct health_figures figures;
+
+	if (!part->health)
+		return false;
+	health_read(part->health, loop_now_ms(), &figures);
+	*value = figures.failed_checks;
+	return true;
+}
+
+static bool health_ejections_value(const struct part *part, uint64_t *value)
+{
+	struct health_figures figures;
+
+	if (!part->health)
+		return false;
+	health_read(part->health, loop_now_ms(), &figures);
+	*value = figures.ejections;
+	return true;
+}
+
 void admin_guard_metrics(const struct snapshot *snapshot, struct buf *out)
 {
 	static const struct {
@@ -281,6 +336,12 @@ void admin_guard_metrics(const struct snapshot *snapshot, struct buf *out)
 		 bulkhead_waiting_value},
 		{"sallyport_bulkhead_refused_total", "counter",
 		 "Calls that got no place, at once or after waiting.", bulkhead_refused_value},
+		{"sallyport_endpoint_well", "gauge", "1: up by active checks, and not ejected.",
+		 health_well_value},
+		{"sallyport_endpoint_failed_checks_total", "counter",
+		 "Active checks that failed.", health_failed_value},
+		{"sallyport_endpoint_ejections_total", "counter",
+		 "Times an endpoint was ejected for failing calls.", health_ejections_value},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(metrics); i++)

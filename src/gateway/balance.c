@@ -2,24 +2,61 @@
 #include "gateway/fields.h"
 #include "gateway/forward.h"
 
+/* Weights of services with slow start are counted in percent of themselves. */
+#define WEIGHT_SCALE 100
+
+struct choice {
+	struct view_service *service;
+	uint64_t tried;
+	int64_t now_ms;
+	const struct guard_service *guard; /* NULL: none, or its word does not count */
+};
+
 static bool was_tried(uint64_t tried, size_t index)
 {
 	return index < 64 && tried & (uint64_t)1 << index;
 }
 
-/* Smooth weighted round robin: spreads a heavy endpoint's turns instead of bunching them. */
-static struct view_endpoint *pick_round_robin(struct view_service *service, uint64_t tried)
+static bool is_well(const struct guard_endpoint *endpoint, int64_t now_ms)
 {
+	return (!endpoint->health || health_is_well(endpoint->health, now_ms)) &&
+	       (!endpoint->breaker || breaker_would_allow(endpoint->breaker, now_ms));
+}
+
+/* Its weight now; 0: not to be chosen. */
+static int32_t weight_of(const struct choice *choice, size_t i)
+{
+	const struct view_service *service = choice->service;
+	int32_t weight = (int32_t)service->endpoints[i].config->weight;
+
+	if (was_tried(choice->tried, i))
+		return 0;
+	if (LIKELY(!choice->guard))
+		return weight;
+	if (!is_well(&choice->guard->endpoints[i], choice->now_ms))
+		return 0;
+	if (!choice->guard->endpoints[i].health)
+		return weight * WEIGHT_SCALE;
+	return weight * (int32_t)health_share_percent(choice->guard->endpoints[i].health,
+						      choice->guard->config->slow_start_ms,
+						      choice->now_ms);
+}
+
+/* Smooth weighted round robin: spreads a heavy endpoint's turns instead of bunching them. */
+static struct view_endpoint *pick_round_robin(const struct choice *choice)
+{
+	struct view_service *service = choice->service;
 	struct view_endpoint *best = NULL;
 	int32_t total = 0;
 
 	for (size_t i = 0; i < service->count; i++) {
 		struct view_endpoint *candidate = &service->endpoints[i];
+		int32_t weight = weight_of(choice, i);
 
-		if (was_tried(tried, i))
+		if (!weight)
 			continue;
-		candidate->current_weight += (int32_t)candidate->config->weight;
-		total += (int32_t)candidate->config->weight;
+		candidate->current_weight += weight;
+		total += weight;
 		if (!best || candidate->current_weight > best->current_weight)
 			best = candidate;
 	}
@@ -28,21 +65,25 @@ static struct view_endpoint *pick_round_robin(struct view_service *service, uint
 	return best;
 }
 
-static struct view_endpoint *pick_least_requests(struct view_service *service, uint64_t tried)
+static struct view_endpoint *pick_least_requests(const struct choice *choice)
 {
+	struct view_service *service = choice->service;
 	struct view_endpoint *best = NULL;
 	size_t start = service->rotation++ % service->count;
+	int32_t best_weight = 0;
 
 	for (size_t i = 0; i < service->count; i++) {
 		size_t index = (start + i) % service->count;
 		struct view_endpoint *candidate = &service->endpoints[index];
+		int32_t weight = weight_of(choice, index);
 
-		if (was_tried(tried, index))
+		if (!weight)
 			continue;
-		if (!best ||
-		    (uint64_t)candidate->endpoint->active * best->config->weight <
-			    (uint64_t)best->endpoint->active * candidate->config->weight)
+		if (!best || (int64_t)candidate->endpoint->active * best_weight <
+				     (int64_t)best->endpoint->active * weight) {
 			best = candidate;
+			best_weight = weight;
+		}
 	}
 	return best;
 }
@@ -81,9 +122,10 @@ static uint64_t affinity_key(const struct exchange *e, const struct config_servi
 }
 
 /* Rendezvous hashing (Thaler and Ravishankar, 1998): only the keys of a lost endpoint move. */
-static struct view_endpoint *pick_consistent(struct exchange *e, struct view_service *service,
-					     uint64_t tried)
+static struct view_endpoint *pick_consistent(const struct exchange *e,
+					     const struct choice *choice)
 {
+	struct view_service *service = choice->service;
 	uint64_t key = affinity_key(e, service->snapshot->config);
 	struct view_endpoint *best = NULL;
 	double best_score = 0;
@@ -93,7 +135,7 @@ static struct view_endpoint *pick_consistent(struct exchange *e, struct view_ser
 		uint64_t mixed;
 		double score;
 
-		if (was_tried(tried, i))
+		if (!weight_of(choice, i))
 			continue;
 		mixed = hash_mix(key, hash_siphash13(candidate->config->url, 0, 0));
 		score = (double)candidate->config->weight /
@@ -106,17 +148,49 @@ static struct view_endpoint *pick_consistent(struct exchange *e, struct view_ser
 	return best;
 }
 
+/*
+ * Where too few endpoints are well, the load of all would bring down those few: then their health is
+ * not asked about (Envoy's panic threshold).
+ */
+static bool is_panic(const struct choice *choice)
+{
+	const struct view_service *service = choice->service;
+	size_t well = 0;
+
+	for (size_t i = 0; i < service->count; i++)
+		well += is_well(&choice->guard->endpoints[i], choice->now_ms);
+	return well * 100 < service->count * (size_t)choice->guard->config->panic_percent;
+}
+
+static struct view_endpoint *pick(struct exchange *e, const struct choice *choice)
+{
+	switch (choice->service->snapshot->config->balance) {
+	case CONFIG_BALANCE_ROUND_ROBIN: break;
+	case CONFIG_BALANCE_LEAST_REQUESTS: return pick_least_requests(choice);
+	case CONFIG_BALANCE_CONSISTENT_HASH: return pick_consistent(e, choice);
+	}
+	return pick_round_robin(choice);
+}
+
 struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
 				   uint64_t tried)
 {
-	struct view_endpoint *picked = NULL;
+	struct choice choice = {.service = service, .tried = tried};
+	struct view_endpoint *picked;
 
-	if (service->count == 1)
-		return &service->endpoints[0];
-	switch (service->snapshot->config->balance) {
-	case CONFIG_BALANCE_ROUND_ROBIN: picked = pick_round_robin(service, tried); break;
-	case CONFIG_BALANCE_LEAST_REQUESTS: picked = pick_least_requests(service, tried); break;
-	case CONFIG_BALANCE_CONSISTENT_HASH: picked = pick_consistent(e, service, tried); break;
+	if (UNLIKELY(service->guard != NULL)) {
+		choice.guard = service->guard;
+		choice.now_ms = loop_now_ms();
+		if (service->guard->config->panic_percent && is_panic(&choice))
+			choice.guard = NULL;
 	}
-	return picked ? picked : balance_pick(e, service, 0);
+	if (service->count == 1)
+		return !choice.guard || is_well(&choice.guard->endpoints[0], choice.now_ms)
+			       ? &service->endpoints[0]
+			       : NULL;
+	picked = pick(e, &choice);
+	if (picked || !tried)
+		return picked;
+	choice.tried = 0;
+	return pick(e, &choice);
 }

@@ -11,10 +11,20 @@
 int forward_build_request(struct exchange *e, const struct view_service *service,
 			  struct http_request_head *head, struct err *err) MUST_CHECK;
 
-/* Chooses an endpoint by the service's balance, not one of `tried` (bits) while others are left. */
+/*
+ * Chooses an endpoint by the service's balance, not one of `tried` (bits) while others are left, and
+ * one that is well unless too few are. NULL: none may be asked.
+ */
 struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
 				   uint64_t tried);
 
+/*
+ * A pool of connections to an endpoint. *is_name: its address has to be resolved and set first.
+ * `host` (of the endpoint) and the service must outlive the pool.
+ */
+struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
+				    const struct config_endpoint *config, const char *host,
+				    bool *is_name, struct err *err) MUST_CHECK;
 /*
  * A call to the endpoint: resolves its name if need be, and reuses or opens a connection. `fresh`
  * asks for a new one.

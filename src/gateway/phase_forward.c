@@ -1,4 +1,5 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
+#include "base/log.h"
 #include "gateway/fields.h"
 #include "gateway/forward.h"
 #include "gateway/internal_service.h"
@@ -200,6 +201,8 @@ static bool choose(struct forward *f)
 
 	for (size_t looked = 0; looked < f->service->count; looked++) {
 		picked = balance_pick(f->e, f->service, f->tried);
+		if (!picked)
+			return false;
 		f->index = (size_t)(picked - f->service->endpoints);
 		f->tried |= f->index < 64 ? (uint64_t)1 << f->index : 0;
 		f->endpoint = picked->endpoint;
@@ -214,14 +217,29 @@ static bool choose(struct forward *f)
 	return false;
 }
 
-/* Tells the endpoint's breaker how it went. */
+static void judge_health(const struct forward *f, const struct guard_service *guard)
+{
+	const struct config_service *config = guard->config;
+	struct health_group group = {guard->members, config->endpoints.count};
+
+	if (f->judged && config->outlier &&
+	    health_note_call(guard->members[f->index], config->outlier, &group, f->fault,
+			     loop_now_ms()))
+		log_message(LOG_WARN, "endpoint.ejected", "service %.*s: %s",
+			    SPAN_ARG(config->name), f->endpoint->label);
+}
+
+/* Tells the endpoint's guards how it went. */
 static void judge_endpoint(struct forward *f)
 {
 	const struct guard_service *guard = f->service->guard;
 	enum guard_verdict verdict = GUARD_VERDICT_IGNORED;
 	int64_t now_ms = loop_now_ms();
 
-	if (LIKELY(!f->permit.held))
+	if (LIKELY(!guard))
+		return;
+	judge_health(f, guard);
+	if (!f->permit.held)
 		return;
 	if (f->judged)
 		verdict = guard_verdict_of(guard->config->breaker, f->fault);
@@ -297,7 +315,7 @@ static enum attempt_result attempt(struct forward *f)
 
 	e->attempts++;
 	if (!choose(f)) {
-		e->reason = "breaker_open";
+		e->reason = f->retry_after_ms ? "breaker_open" : "no_endpoint";
 		return ATTEMPT_FAILED;
 	}
 	e->endpoint = f->endpoint;
@@ -352,6 +370,8 @@ static enum phase_result answer_failure(struct forward *f)
 	}
 	if (span_eq(span_cstr(e->reason), SPAN("pool_exhausted")))
 		return protect_refuse(e, "pool_exhausted", "pool-exhausted", 0);
+	if (span_eq(span_cstr(e->reason), SPAN("no_endpoint")))
+		return protect_refuse(e, "no_endpoint", "no-endpoint", 0);
 	if (span_eq(span_cstr(e->reason), SPAN("breaker_open")))
 		return protect_refuse(e, "breaker_open", "breaker-open", f->retry_after_ms);
 	return answer_problem(e, timed_out ? 504 : 502,

@@ -14,6 +14,7 @@
 #include "gateway/admin.h"
 #include "gateway/audit.h"
 #include "gateway/channel.h"
+#include "gateway/health_check.h"
 #include "gateway/worker.h"
 #include "io/sandbox.h"
 #include "io/watchdog.h"
@@ -49,6 +50,7 @@ struct server {
 	struct gateway_shared *shared;
 	struct dns *dns;
 	struct refresher *refresher;
+	struct health_checks *health_checks; /* NULL: none */
 	struct admin *admin; /* NULL: none */
 	struct metrics **metrics; /* the workers', for the admin listener */
 	struct server_thread *threads;
@@ -100,6 +102,20 @@ static int start_refresher(struct server *server, struct snapshot *snapshot, str
 	return 0;
 }
 
+/* --- health checks --- */
+
+static int start_health_checks(struct server *server, struct snapshot *snapshot,
+			       struct err *err)
+{
+	struct health_checks *checks;
+
+	if (health_checks_start(&checks, snapshot, server->dns, err) < 0)
+		return -1;
+	health_checks_stop(server->health_checks);
+	server->health_checks = checks;
+	return 0;
+}
+
 /* --- reload --- */
 
 /* The first error with its place; all are logged by the supervisor, which has read it too. */
@@ -118,7 +134,8 @@ static int load(const char *path, struct config **cfg, struct err *err)
 
 static int use_snapshot(struct server *server, struct snapshot *snapshot, struct err *err)
 {
-	if (start_refresher(server, snapshot, err) < 0)
+	if (start_refresher(server, snapshot, err) < 0 ||
+	    start_health_checks(server, snapshot, err) < 0)
 		return -1;
 	for (unsigned i = 0; i < server->thread_count; i++)
 		if (worker_post_snapshot(server->threads[i].worker, snapshot) < 0)
@@ -443,6 +460,7 @@ static int start(struct server *server, const struct server_options *options, st
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
+	    start_health_checks(server, server->snapshot, err) < 0 ||
 	    start_threads(server, options, err) < 0 || start_admin(server, err) < 0)
 		return -1;
 	/* A socket that stayed open here would queue connections that nobody accepts. */
@@ -464,6 +482,7 @@ static void finish(struct server *server)
 	admin_free(server->admin);
 	mem_free(server->metrics);
 	stop_refresher(server);
+	health_checks_stop(server->health_checks);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);
 	watchdog_stop();

@@ -45,8 +45,9 @@ static uint64_t endpoint_key(const struct snapshot_service *service,
 	return hash_mix(key, service->config->pool.idle_timeout_ms);
 }
 
-static int open_pool(struct endpoint *endpoint, const struct snapshot_service *service,
-		     const struct config_endpoint *config, struct err *err)
+struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
+				    const struct config_endpoint *config, const char *host,
+				    bool *is_name, struct err *err)
 {
 	const struct config_service *sc = service->config;
 	bool https = config->scheme == CONFIG_SCHEME_HTTPS;
@@ -54,8 +55,7 @@ static int open_pool(struct endpoint *endpoint, const struct snapshot_service *s
 	struct http_pool_options options = {
 		.protocol = protocol_of(sc, config),
 		.tls = https ? tls_context_ssl(service->tls) : NULL,
-		.server_name =
-			sc->tls.server_name.len ? sc->tls.server_name.ptr : endpoint->host,
+		.server_name = sc->tls.server_name.len ? sc->tls.server_name.ptr : host,
 		.connections_max = sc->pool.size,
 		.idle_max = sc->pool.size ? sc->pool.size : 1024,
 		.idle_timeout_ms = (int64_t)sc->pool.idle_timeout_ms,
@@ -66,15 +66,15 @@ static int open_pool(struct endpoint *endpoint, const struct snapshot_service *s
 
 	if (config->address.unix_path.len) {
 		if (net_address_parse(&address, config->address.text, err) < 0)
-			return -1;
+			return NULL;
+		*is_name = false;
 	} else {
-		endpoint->is_name = !net_address_from_literal(&address, config->address.host,
-							      config->address.port);
+		*is_name = !net_address_from_literal(&address, config->address.host,
+						     config->address.port);
 	}
 	options.address = address.storage;
 	options.address_len = address.len;
-	endpoint->pool = http_pool_new(&options, err);
-	return endpoint->pool ? 0 : -1;
+	return http_pool_new(&options, err);
 }
 
 static struct endpoint *endpoint_new(struct worker *worker,
@@ -99,7 +99,9 @@ static struct endpoint *endpoint_new(struct worker *worker,
 		endpoint_unref(endpoint);
 		return NULL;
 	}
-	if (open_pool(endpoint, service, config, err) == 0)
+	endpoint->pool =
+		endpoint_pool_new(service, config, endpoint->host, &endpoint->is_name, err);
+	if (endpoint->pool)
 		return endpoint;
 	endpoint_unref(endpoint);
 	return NULL;

@@ -64,6 +64,16 @@ static bool breaks_endpoints(const struct config_service *config)
 				    config->endpoints.count > 1));
 }
 
+/* Without checks, nothing would ever say that an endpoint is up again. */
+static struct health *keep_health(const struct guard_service *guard,
+				  const struct guard_service *previous,
+				  const struct guard_endpoint *before, struct err *err)
+{
+	if (before && before->health && !guard->config->health == !previous->config->health)
+		return health_ref(before->health);
+	return health_new(err);
+}
+
 static int build_endpoints(struct guard_service *guard, const struct guard_service *previous,
 			   int64_t now_ms, struct err *err)
 {
@@ -75,6 +85,12 @@ static int build_endpoints(struct guard_service *guard, const struct guard_servi
 
 		endpoint->url = config->endpoints.at[i].url;
 		before = find_endpoint(previous, endpoint->url);
+		if (config->health || config->outlier) {
+			endpoint->health = keep_health(guard, previous, before, err);
+			if (!endpoint->health)
+				return -1;
+			guard->members[i] = endpoint->health;
+		}
 		if (!breaks_endpoints(config))
 			continue;
 		endpoint->breaker = keep_breaker(config->breaker,
@@ -91,7 +107,8 @@ static int build(struct guard_service *guard, const struct guard_service *previo
 	const struct config_service *config = guard->config;
 
 	guard->endpoints = mem_zalloc(config->endpoints.count, sizeof(*guard->endpoints));
-	if (!guard->endpoints)
+	guard->members = mem_zalloc(config->endpoints.count, sizeof(struct health *));
+	if (!guard->endpoints || !guard->members)
 		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
 	if (breaks_service(config->breaker)) {
 		guard->breaker = keep_breaker(config->breaker,
@@ -114,7 +131,7 @@ int guard_service_new(struct guard_service **out, const struct config_service *c
 	struct guard_service *guard;
 
 	*out = NULL;
-	if (!config->breaker && !config->bulkhead)
+	if (!config->breaker && !config->bulkhead && !config->health && !config->outlier)
 		return 0;
 	guard = mem_zalloc(1, sizeof(*guard));
 	if (!guard)
@@ -132,9 +149,12 @@ void guard_service_free(struct guard_service *guard)
 {
 	if (!guard)
 		return;
-	for (size_t i = 0; guard->endpoints && i < guard->config->endpoints.count; i++)
+	for (size_t i = 0; guard->endpoints && i < guard->config->endpoints.count; i++) {
 		breaker_unref(guard->endpoints[i].breaker);
+		health_unref(guard->endpoints[i].health);
+	}
 	mem_free(guard->endpoints);
+	mem_free(guard->members);
 	breaker_unref(guard->breaker);
 	bulkhead_unref(guard->bulkhead);
 	mem_free(guard);

@@ -12,10 +12,12 @@
 #include "config/config.h"
 #include "guard/breaker.h"
 #include "guard/bulkhead.h"
+#include "guard/health.h"
 
 struct guard_endpoint {
 	struct span url; /* of the configuration */
 	struct breaker *breaker; /* NULL: none */
+	struct health *health; /* NULL: neither checks nor outliers */
 };
 
 struct guard_service {
@@ -23,6 +25,7 @@ struct guard_service {
 	struct breaker *breaker; /* NULL: none */
 	struct bulkhead *bulkhead; /* NULL: none */
 	struct guard_endpoint *endpoints; /* by place in config->endpoints */
+	struct health **members; /* the endpoints' health again, for health_group; NULL: none */
 };
 
 /*

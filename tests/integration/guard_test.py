@@ -3,6 +3,7 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 import urllib.error
@@ -19,7 +20,17 @@ log: {level: warn, access: off}
 
 
 def gateway(services, routes, head=HEAD, files=None):
-    return Gateway(head + "services:\n" + services + "routes:\n" + routes, files)
+    gate = Gateway(head + "services:\n" + services + "routes:\n" + routes, files)
+    wait_until(lambda: can_connect(gate.admin), "the admin listener is there")
+    return gate
+
+
+def can_connect(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), DEADLINE_S).close()
+        return True
+    except OSError:
+        return False
 
 
 def service_config(services, extra, name="shop"):
@@ -422,6 +433,204 @@ def an_adaptive_bulkhead_finds_its_limit():
         shop.close()
 
 
+# --- health ---
+
+
+class Grpc(Switch):
+    """A server of HTTP/2 that answers every request with one message, and reads no field."""
+
+    def __init__(self, message):
+        super().__init__()
+        self.message = message
+        self.service.close()
+        self.service = Service(self.talk)
+        self.service.handle = self.talk_raw
+        self.port = self.service.port
+
+    def talk(self, *_):
+        raise AssertionError("not HTTP/1")
+
+    def talk_raw(self, connection):
+        connection.settimeout(DEADLINE_S)
+        rest = b""
+        connection.sendall(self.frame(4, 0, 0, b""))
+        try:
+            while len(rest) < 24:
+                rest += connection.recv(65536)
+            rest = rest[24:]
+            while True:
+                while len(rest) < 9 or len(rest) < 9 + int.from_bytes(rest[:3], "big"):
+                    data = connection.recv(65536)
+                    if not data:
+                        return
+                    rest += data
+                length, kind, flags = int.from_bytes(rest[:3], "big"), rest[3], rest[4]
+                stream = int.from_bytes(rest[5:9], "big")
+                rest = rest[9 + length :]
+                if kind == 4 and not flags & 1:
+                    connection.sendall(self.frame(4, 1, 0, b""))
+                if kind == 0 and flags & 1:
+                    self.service.heads.append(b"call")
+                    connection.sendall(self.response(stream))
+        except OSError:
+            return
+        finally:
+            connection.close()
+
+    @staticmethod
+    def frame(kind, flags, stream, payload):
+        head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+        return head + stream.to_bytes(4, "big") + payload
+
+    @staticmethod
+    def field(name, value):
+        return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+    def response(self, stream):
+        message = b"\0" + len(self.message).to_bytes(4, "big") + self.message
+        return (
+            self.frame(1, 4, stream, b"\x88" + self.field(b"content-type", b"application/grpc"))
+            + self.frame(0, 0, stream, message)
+            + self.frame(1, 5, stream, self.field(b"grpc-status", b"0"))
+        )
+
+
+def up(gate, index):
+    return service_state(gate)["endpoints"][index]["health"]["up"]
+
+
+HEALTH = "health: {path: /healthz, interval: 100ms, timeout: 1s, unhealthy: 2, healthy: 2%s}"
+
+
+def a_dead_endpoint_is_taken_out_and_comes_back():
+    first, second = Switch(b"first"), Switch(b"second")
+    gate = gateway(service_config([first, second], HEALTH % ""), ROUTE)
+    try:
+        wait_until(lambda: first.count() > 1 and second.count() > 1, "both are checked")
+        assert b"GET /healthz HTTP/1.1" in first.service.heads[0]
+        first.status = "503 Service Unavailable"
+        wait_until(lambda: not up(gate, 0), "it is down")
+        first.status = "200 OK"
+        wait_until(lambda: up(gate, 0), "it is up")
+        first.status = None
+        wait_until(lambda: not up(gate, 0), "it is down")
+        answers = [gate.request("GET", "/") for _ in range(10)]
+        assert all(a[0] == 200 and a[2] == b"second" for a in answers), answers
+        first.status = "200 OK"
+        wait_until(lambda: up(gate, 0), "it is up")
+        answers = {gate.request("GET", "/")[2] for _ in range(10)}
+        assert answers == {b"first", b"second"}, answers
+        url = f"http://127.0.0.1:{first.port}"
+        metrics = admin(gate, "/metrics")[1]
+        assert f'sallyport_endpoint_well{{service="shop",endpoint="{url}"}} 1\n' in metrics
+    finally:
+        gate.stop()
+        first.close()
+        second.close()
+
+
+def a_good_answer_must_contain_what_is_asked_for():
+    shop = Switch(b"status: degraded")
+    gate = gateway(service_config([shop], HEALTH % ", body: 'status: fine'"), ROUTE)
+    try:
+        wait_until(lambda: not up(gate, 0), "it is down")
+        assert gate.request("GET", "/")[0] == 200, "the only endpoint: panic"
+        shop.name = b"all is well, status: fine"
+        wait_until(lambda: up(gate, 0), "it is up")
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def a_connection_can_be_the_whole_check():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], "health: {type: tcp, interval: 100ms, unhealthy: 1, healthy: 1}"),
+        ROUTE,
+    )
+    try:
+        state = service_state(gate)["endpoints"][0]["health"]
+        assert state["up"]
+        shop.close()
+        wait_until(lambda: not up(gate, 0), "it is down")
+    finally:
+        gate.stop()
+
+
+def grpc_servers_say_whether_they_serve():
+    shop = Grpc(b"\x08\x01")
+    config = 'health: {type: grpc, service: shop, interval: 100ms, unhealthy: 1, healthy: 1}'
+    services = service_config([shop], config).replace("http://", "h2c://")
+    gate = gateway(services, ROUTE)
+    try:
+        wait_until(lambda: shop.count() >= 2, "it is checked")
+        assert up(gate, 0)
+        shop.message = b"\x08\x02"
+        wait_until(lambda: not up(gate, 0), "it does not serve")
+        shop.message = b"\x08\x01"
+        wait_until(lambda: up(gate, 0), "it serves")
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def without_panic_sick_endpoints_are_not_used():
+    first, second = Switch(), Switch()
+    config = (HEALTH % "") + "\nbalance: {panic: 0%}"
+    gate = gateway(service_config([first, second], config), ROUTE)
+    try:
+        first.status = second.status = "500 Internal Server Error"
+        wait_until(lambda: not up(gate, 0) and not up(gate, 1), "both are down")
+        status, _, body = gate.request("GET", "/")
+        assert status == 503 and problem(body) == "no-endpoint", (status, body)
+    finally:
+        gate.stop()
+        first.close()
+        second.close()
+
+
+def an_endpoint_that_fails_real_requests_is_ejected():
+    bad, good = Switch(b"bad"), Switch(b"good")
+    config = "outlier: {consecutive_5xx: 3, ejection: 400ms}\nretry: {attempts: 0}"
+    gate = gateway(service_config([bad, good], config), ROUTE)
+    try:
+        bad.status = "500 Internal Server Error"
+        for _ in range(12):
+            gate.request("GET", "/")
+        state = service_state(gate)["endpoints"]
+        assert state[0]["health"]["ejections"] == 1, state
+        assert state[1]["health"]["ejections"] == 0, state
+        assert bad.count() == 3, bad.count()
+        bad.status = "200 OK"
+        wait_until(lambda: gate.request("GET", "/")[2] == b"bad", "it is back")
+    finally:
+        gate.stop()
+        bad.close()
+        good.close()
+
+
+def an_endpoint_that_comes_back_gets_its_share_by_degrees():
+    late, steady = Switch(b"late"), Switch(b"steady")
+    config = (
+        "outlier: {consecutive_5xx: 1, ejection: 200ms}\nretry: {attempts: 0}\n"
+        "balance: {slow_start: 1h}"
+    )
+    gate = gateway(
+        service_config([late, steady], config), ROUTE, HEAD.replace("workers: 2", "workers: 1")
+    )
+    try:
+        late.status = "500 Internal Server Error"
+        wait_until(lambda: gate.request("GET", "/")[0] == 500, "it fails once")
+        late.status = "200 OK"
+        wait_until(lambda: gate.request("GET", "/")[2] == b"late", "it is back")
+        answers = [gate.request("GET", "/")[2] for _ in range(44)]
+        assert 1 <= answers.count(b"late") <= 8, answers.count(b"late")
+    finally:
+        gate.stop()
+        late.close()
+        steady.close()
+
+
 if __name__ == "__main__":
     run(
         [
@@ -439,5 +648,12 @@ if __name__ == "__main__":
             an_operation_has_a_bulkhead_of_its_own,
             an_exhausted_pool_is_told_apart_from_a_dead_service,
             an_adaptive_bulkhead_finds_its_limit,
+            a_dead_endpoint_is_taken_out_and_comes_back,
+            a_good_answer_must_contain_what_is_asked_for,
+            a_connection_can_be_the_whole_check,
+            grpc_servers_say_whether_they_serve,
+            without_panic_sick_endpoints_are_not_used,
+            an_endpoint_that_fails_real_requests_is_ejected,
+            an_endpoint_that_comes_back_gets_its_share_by_degrees,
         ]
     )
