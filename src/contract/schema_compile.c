@@ -391,6 +391,21 @@ static bool says_nothing(const struct schema *schema)
 	       !schema->branch_count;
 }
 
+/* See schema_scan.h. */
+static void set_plain(struct schema *schema)
+{
+	const struct schema_object *object = schema->object;
+	const struct schema_array *array = schema->array;
+	bool plain = !schema->branch_count && !schema->values[0] && !schema->values[1];
+
+	schema->plain_scalar = plain && !schema->strict_integers;
+	schema->plain_container =
+		plain && !schema->unevaluated &&
+		(!object || (!object->pattern_count && !object->property_names)) &&
+		(!array || (!array->contains && !array->unique &&
+			    !(array->items && array->items->never)));
+}
+
 int schema_compile_job(struct schema_set *set, const struct schema_job *job, struct err *err)
 {
 	const struct json *json = job->place->json;
@@ -416,6 +431,7 @@ int schema_compile_job(struct schema_set *set, const struct schema_job *job, str
 	    compile_branches(&c, schema) < 0)
 		return -1;
 	schema->always = says_nothing(schema);
+	set_plain(schema);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* Where values come from: text in pieces, tokens, trees, and scalars as text. */
-#include "contract/schema_run.h"
+#include "contract/schema_scan.h"
 #include "parse/utf8.h"
 
 /* -- tokens -- */
@@ -82,8 +82,12 @@ static void read_tokens(struct schema_run *run)
 	struct json_tokens *t = &run->tokens;
 
 	while (!run_ended(run)) {
-		enum json_token token = json_tokens_next(t);
+		enum json_token token;
 
+		run_scan(run);
+		if (run_ended(run))
+			return;
+		token = json_tokens_next(t);
 		if (token == JSON_TOKEN_MORE)
 			return;
 		if (token == JSON_TOKEN_END) {

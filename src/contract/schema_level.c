@@ -588,15 +588,27 @@ static void look_at_evals(struct schema_run *run, struct level *level)
 		level->object && level->count && run->options.unknown != SCHEMA_UNKNOWN_ALLOW;
 	level->names_loud = level->object && level->count && !(first->flags & EVAL_QUIET) &&
 			    first->schema->object;
+	level->plain = level->count == 1 && !(first->flags & EVAL_QUIET) &&
+		       first->schema->plain_container && !level->hashes &&
+		       run->options.unknown == SCHEMA_UNKNOWN_ALLOW;
+}
+
+bool run_add_part(struct schema_run *run, const struct schema *schema, uint32_t asker)
+{
+	return add_child(run, schema, asker, ROLE_PART);
 }
 
 void run_begin(struct schema_run *run, bool object)
 {
+	if (run_expect(run))
+		run_open(run, object);
+}
+
+void run_open(struct schema_run *run, bool object)
+{
 	const struct level *outer;
 	struct level *level;
 
-	if (!run_expect(run))
-		return;
 	if (run->level_count >= run->limits.max_depth) {
 		run_limit(run, "depth");
 		return;

@@ -138,6 +138,13 @@ static bool is_hidden(struct schema_compile *c, const struct json *json)
 	return false;
 }
 
+static bool is_plain(struct span name)
+{
+	bool high = false;
+
+	return json_plain_length(name, &high) == name.len;
+}
+
 static int compile_members(struct schema_compile *c, struct schema_object *object)
 {
 	const struct json *properties = c->keywords[KW_PROPERTIES];
@@ -155,6 +162,8 @@ static int compile_members(struct schema_compile *c, struct schema_object *objec
 			return -1;
 		members[index].hidden = is_hidden(c, &member->value);
 	}
+	for (uint32_t i = 0; i < c->names.count; i++)
+		members[i].plain_name = is_plain(c->names.entries[i]);
 	object->members = members;
 	return 0;
 }

@@ -36,6 +36,7 @@ struct schema_branch {
 struct schema_member {
 	const struct schema *schema; /* NULL: nothing in `properties` */
 	bool hidden; /* may not go this direction */
+	bool plain_name; /* stands in JSON as it is, without escapes */
 };
 
 struct schema_pattern {
@@ -133,6 +134,8 @@ struct schema {
 	bool strict_integers; /* draft 4: 1.0 is none */
 	bool unevaluated; /* has unevaluatedProperties or unevaluatedItems */
 	bool needs_hash; /* compares arrays or objects */
+	bool plain_scalar; /* of scalars only types, `string` and `number` say something */
+	bool plain_container; /* of arrays and objects only what schema_scan.c knows */
 	bool measuring; /* for the search of loops */
 	unsigned char height; /* of the schemas applied to the same value; 0: not measured */
 	const struct schema_object *object;

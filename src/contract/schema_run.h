@@ -91,6 +91,7 @@ struct level {
 	bool hashes; /* the value's hash is needed */
 	bool unique;
 	bool repeated; /* two items are equal */
+	bool plain; /* one evaluation, which reports, of a plain_container: see schema_scan.h */
 	bool names_loud; /* the first evaluation reports and has names: it sees repeated keys */
 	uint64_t members; /* begun */
 	struct span key; /* of the member that is being read */
@@ -246,6 +247,10 @@ void run_key(struct schema_run *run, struct span key);
 void run_scalar(struct schema_run *run, struct scalar *s);
 void run_begin(struct schema_run *run, bool object);
 void run_end(struct schema_run *run);
+/* The second half of run_begin(): the children are there. */
+void run_open(struct schema_run *run, bool object);
+/* One more child. */
+bool run_add_part(struct schema_run *run, const struct schema *schema, uint32_t asker);
 /* Sets `children` for the value that comes next; keys have done so for members. */
 bool run_expect(struct schema_run *run);
 /* The value is over; `hash` counts where the level hashes or wants items to differ. */

@@ -9,16 +9,6 @@
 #include <emmintrin.h>
 #endif
 
-enum expect {
-	EXPECT_VALUE,
-	EXPECT_VALUE_OR_END, /* after "[" */
-	EXPECT_KEY_OR_END, /* after "{" */
-	EXPECT_KEY, /* after "," in an object */
-	EXPECT_COLON,
-	EXPECT_COMMA_OR_END,
-	EXPECT_NOTHING, /* the value is complete */
-};
-
 enum lexeme {
 	LEXEME_NONE,
 	LEXEME_STRING,
@@ -59,7 +49,7 @@ void json_tokens_init(struct json_tokens *t, const struct json_limits *limits,
 	t->scratch = scratch;
 	t->limits = *limits;
 	t->finished = false;
-	t->expect = EXPECT_VALUE;
+	t->expect = JSON_EXPECT_VALUE;
 	t->lexeme = LEXEME_NONE;
 	t->step = 0;
 	t->is_key = false;
@@ -99,7 +89,8 @@ void json_tokens_finish(struct json_tokens *t)
 
 bool json_tokens_done(const struct json_tokens *t)
 {
-	return t->expect == EXPECT_NOTHING && t->lexeme == LEXEME_NONE && t->error == JSON_OK;
+	return t->expect == JSON_EXPECT_NOTHING && t->lexeme == LEXEME_NONE &&
+	       t->error == JSON_OK;
 }
 
 static enum json_token fail_at(struct json_tokens *t, enum json_error error, uint64_t offset)
@@ -176,7 +167,7 @@ static bool in_object(const struct json_tokens *t)
 
 static void value_read(struct json_tokens *t)
 {
-	t->expect = t->depth ? EXPECT_COMMA_OR_END : EXPECT_NOTHING;
+	t->expect = t->depth ? JSON_EXPECT_COMMA_OR_END : JSON_EXPECT_NOTHING;
 }
 
 static enum json_token open(struct json_tokens *t, bool object)
@@ -193,7 +184,7 @@ static enum json_token open(struct json_tokens *t, bool object)
 		t->is_object[t->depth / 64] &= ~bit;
 	t->depth++;
 	t->at++;
-	t->expect = object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
+	t->expect = object ? JSON_EXPECT_KEY_OR_END : JSON_EXPECT_VALUE_OR_END;
 	return object ? JSON_TOKEN_OBJECT_BEGIN : JSON_TOKEN_ARRAY_BEGIN;
 }
 
@@ -287,7 +278,7 @@ static enum json_token string_read(struct json_tokens *t, struct span text)
 	}
 	if (t->limits.max_open_keys && !add_key(t))
 		return fail_at(t, keys_failure(t), t->token_offset);
-	t->expect = EXPECT_COLON;
+	t->expect = JSON_EXPECT_COLON;
 	return JSON_TOKEN_KEY;
 }
 
@@ -597,7 +588,7 @@ static enum json_token at_end(struct json_tokens *t)
 	/* Only the end of the text tells that a number at the top level is complete. */
 	if (t->lexeme == LEXEME_NUMBER && t->depth == 0)
 		return number_read(t, buf_span(t->scratch));
-	if (t->lexeme == LEXEME_NONE && t->expect == EXPECT_NOTHING)
+	if (t->lexeme == LEXEME_NONE && t->expect == JSON_EXPECT_NOTHING)
 		return JSON_TOKEN_END;
 	return fail(t, JSON_ERROR_TRUNCATED);
 }
@@ -635,33 +626,33 @@ enum json_token json_tokens_next(struct json_tokens *t)
 		if (t->at == t->end)
 			return at_end(t);
 		t->token_offset = offset_of(t, t->at);
-		switch ((enum expect)t->expect) {
-		case EXPECT_VALUE: return value_begin(t);
-		case EXPECT_VALUE_OR_END:
+		switch ((enum json_expect)t->expect) {
+		case JSON_EXPECT_VALUE: return value_begin(t);
+		case JSON_EXPECT_VALUE_OR_END:
 			return *t->at == ']' ? close(t, false) : value_begin(t);
-		case EXPECT_KEY_OR_END:
+		case JSON_EXPECT_KEY_OR_END:
 			if (*t->at == '}')
 				return close(t, true);
 			/* fall through */
-		case EXPECT_KEY:
+		case JSON_EXPECT_KEY:
 			if (*t->at != '"')
 				return fail(t, JSON_ERROR_SYNTAX);
 			return string_begin(t, true);
-		case EXPECT_COLON:
+		case JSON_EXPECT_COLON:
 			if (*t->at != ':')
 				return fail(t, JSON_ERROR_SYNTAX);
 			t->at++;
-			t->expect = EXPECT_VALUE;
+			t->expect = JSON_EXPECT_VALUE;
 			break;
-		case EXPECT_COMMA_OR_END:
+		case JSON_EXPECT_COMMA_OR_END:
 			if (*t->at == '}' || *t->at == ']')
 				return close(t, *t->at == '}');
 			if (*t->at != ',')
 				return fail(t, JSON_ERROR_SYNTAX);
 			t->at++;
-			t->expect = in_object(t) ? EXPECT_KEY : EXPECT_VALUE;
+			t->expect = in_object(t) ? JSON_EXPECT_KEY : JSON_EXPECT_VALUE;
 			break;
-		case EXPECT_NOTHING: return fail(t, JSON_ERROR_SYNTAX);
+		case JSON_EXPECT_NOTHING: return fail(t, JSON_ERROR_SYNTAX);
 		}
 	}
 }

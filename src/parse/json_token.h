@@ -70,7 +70,23 @@ enum json_error {
 	JSON_ERROR_MEMORY,
 };
 
-/* Only `text`, `error`, `depth` and the offsets are for reading; all else is the tokenizer's. */
+/* What the grammar allows next. */
+enum json_expect {
+	JSON_EXPECT_VALUE,
+	JSON_EXPECT_VALUE_OR_END, /* after "[" */
+	JSON_EXPECT_KEY_OR_END, /* after "{" */
+	JSON_EXPECT_KEY, /* after "," in an object */
+	JSON_EXPECT_COLON,
+	JSON_EXPECT_COMMA_OR_END,
+	JSON_EXPECT_NOTHING, /* the value is complete */
+};
+
+/*
+ * Only `text`, `error`, `depth` and the offsets are for reading; all else is the tokenizer's. But
+ * a reader that knows what comes may read whole tokens itself between two calls, while `lexeme` is
+ * 0 and max_open_keys too: it moves `at`, and keeps `expect`, `depth` and `is_object` as they would
+ * be.
+ */
 struct json_tokens {
 	/* Of the last token; valid until the next call. Points into the piece where it can. */
 	struct span text;
@@ -86,8 +102,8 @@ struct json_tokens {
 	struct buf *scratch;
 	struct json_limits limits;
 	bool finished;
-	unsigned char expect; /* what the grammar allows next */
-	unsigned char lexeme; /* the token that a piece's end has cut, if any */
+	unsigned char expect; /* enum json_expect */
+	unsigned char lexeme; /* the token that a piece's end has cut; 0: none */
 	unsigned char step; /* how far in it */
 	bool is_key;
 	bool has_high; /* the string has bytes above 0x7f */
