@@ -1,0 +1,259 @@
+#include "contract/openapi.h"
+
+#include <limits.h>
+
+#define FIELDS_MAX 1024
+
+/* ---- media types ----------------------------------------------------------------------------- */
+
+static bool is_one_of(struct span s, const char *const *words)
+{
+	for (; *words; words++)
+		if (span_eq_nocase(s, span_cstr(*words)))
+			return true;
+	return false;
+}
+
+static bool ends_with_nocase(struct span s, struct span end)
+{
+	return s.len >= end.len && span_eq_nocase(span_slice(s, s.len - end.len, s.len), end);
+}
+
+static bool starts_with_nocase(struct span s, struct span start)
+{
+	return s.len >= start.len && span_eq_nocase(span_slice(s, 0, start.len), start);
+}
+
+enum openapi_kind openapi_kind_of(struct span type)
+{
+	static const char *const lines[] = {"application/jsonl", "application/x-ndjson",
+					    "application/ndjson", "application/x-jsonlines",
+					    NULL};
+	static const char *const texts[] = {"application/yaml", "application/x-yaml",
+					    "application/graphql", "application/javascript",
+					    NULL};
+
+	if (span_eq_nocase(type, SPAN("application/json")) ||
+	    ends_with_nocase(type, SPAN("+json")))
+		return OPENAPI_KIND_JSON;
+	if (is_one_of(type, lines))
+		return OPENAPI_KIND_LINES;
+	if (span_eq_nocase(type, SPAN("application/json-seq")) ||
+	    ends_with_nocase(type, SPAN("+json-seq")))
+		return OPENAPI_KIND_SEQUENCE;
+	if (span_eq_nocase(type, SPAN("text/event-stream")))
+		return OPENAPI_KIND_EVENTS;
+	if (span_eq_nocase(type, SPAN("application/x-www-form-urlencoded")))
+		return OPENAPI_KIND_FORM;
+	if (starts_with_nocase(type, SPAN("multipart/")))
+		return OPENAPI_KIND_MULTIPART;
+	if (span_eq_nocase(type, SPAN("application/xml")) ||
+	    span_eq_nocase(type, SPAN("text/xml")) || ends_with_nocase(type, SPAN("+xml")))
+		return OPENAPI_KIND_XML;
+	if (starts_with_nocase(type, SPAN("text/")) || is_one_of(type, texts))
+		return OPENAPI_KIND_TEXT;
+	return OPENAPI_KIND_BINARY;
+}
+
+bool openapi_range_covers(struct span range, struct span type)
+{
+	if (span_eq(range, SPAN("*/*")) || span_eq(range, SPAN("*")))
+		return true;
+	if (span_ends_with(range, SPAN("/*")))
+		return starts_with_nocase(type, span_slice(range, 0, range.len - 1));
+	return span_eq_nocase(range, type);
+}
+
+/* ---- what is binary -------------------------------------------------------------------------- */
+
+static size_t length_limit(const struct json *node, struct span keyword, size_t otherwise)
+{
+	int64_t value;
+
+	if (!json_int(json_get(node, keyword), &value) || value < 0)
+		return otherwise;
+	return (size_t)value;
+}
+
+/* OpenAPI 3.0.3 section 4.7.14.2; 3.1: a contentMediaType that is not also encoded. */
+static bool binary_of(const struct contract *c, const struct schema *schema, size_t *min,
+		      size_t *max)
+{
+	const struct json *node = openapi_schema_source(c, schema);
+	bool binary = json_is(json_get(node, SPAN("format")), SPAN("binary")) ||
+		      (json_get(node, SPAN("contentMediaType")) &&
+		       !json_get(node, SPAN("contentEncoding")));
+
+	*min = length_limit(node, SPAN("minLength"), 0);
+	*max = length_limit(node, SPAN("maxLength"), SIZE_MAX);
+	return binary;
+}
+
+/* ---- fields of forms ------------------------------------------------------------------------- */
+
+static int read_encoding(struct openapi_builder *b, const struct node *encodings,
+			 struct openapi_field *field)
+{
+	static const struct {
+		struct span name;
+		enum openapi_style style;
+	} known[] = {
+		{SPAN_INIT("form"), OPENAPI_FORM},
+		{SPAN_INIT("spaceDelimited"), OPENAPI_SPACE},
+		{SPAN_INIT("pipeDelimited"), OPENAPI_PIPE},
+		{SPAN_INIT("deepObject"), OPENAPI_DEEP},
+	};
+	struct span style = SPAN_NONE;
+	struct node node;
+
+	field->style = OPENAPI_FORM;
+	field->explode = true;
+	if (!encodings->value || !node_get(encodings, field->name, &node))
+		return 0;
+	if (node_expect(b, &node, JSON_OBJECT, "an encoding") < 0 ||
+	    node_string(b, &node, "contentType", &field->content_type) < 0 ||
+	    node_string(b, &node, "style", &style) < 0)
+		return -1;
+	for (size_t i = 0; style.ptr && i <= COUNT_OF(known); i++) {
+		if (i == COUNT_OF(known))
+			return node_error(b, &node, ERR_INVALID,
+					  "unknown style of an encoding");
+		if (span_eq(style, known[i].name)) {
+			field->style = known[i].style;
+			break;
+		}
+	}
+	field->explode = field->style == OPENAPI_FORM;
+	return node_bool(b, &node, "explode", &field->explode);
+}
+
+static int add_field(struct openapi_builder *b, const struct node *encodings,
+		     struct openapi_media *media, struct openapi_field *fields,
+		     struct span name)
+{
+	struct openapi_field *field = &fields[media->field_count];
+	const struct schema *items;
+
+	for (size_t i = 0; i < media->field_count; i++)
+		if (span_eq(fields[i].name, name))
+			return 0;
+	*field = (struct openapi_field){.name = arena_dup(&b->contract->arena, name)};
+	if (!field->name.ptr)
+		return openapi_no_memory(b);
+	field->schema = schema_property(media->schema, name);
+	if (!field->schema)
+		field->schema = schema_anything();
+	field->types = schema_types(field->schema);
+	items = (field->types & SCHEMA_ARRAY) ? schema_items(field->schema) : NULL;
+	field->binary = binary_of(b->contract, items ? items : field->schema, &field->min_bytes,
+				  &field->max_bytes);
+	if (read_encoding(b, encodings, field) < 0)
+		return -1;
+	media->field_count++;
+	return 0;
+}
+
+static int read_fields(struct openapi_builder *b, const struct node *node,
+		       struct openapi_media *media)
+{
+	struct node encodings = {.value = NULL};
+	struct openapi_field *fields;
+	struct span name;
+	size_t cursor = 0;
+	size_t count = 0;
+
+	while (schema_property_next(media->schema, &cursor, &name))
+		count++;
+	if (count > FIELDS_MAX)
+		return node_error(b, node, ERR_LIMIT, "a form of more than %d fields",
+				  FIELDS_MAX);
+	fields = arena_array(&b->contract->arena, struct openapi_field, count);
+	if (!fields)
+		return openapi_no_memory(b);
+	if (node_get(node, SPAN("encoding"), &encodings) &&
+	    node_expect(b, &encodings, JSON_OBJECT, "encoding") < 0)
+		return -1;
+	cursor = 0;
+	while (schema_property_next(media->schema, &cursor, &name))
+		if (add_field(b, &encodings, media, fields, name) < 0)
+			return -1;
+	media->fields = fields;
+	return 0;
+}
+
+/* ---- content --------------------------------------------------------------------------------- */
+
+static int read_media(struct openapi_builder *b, struct node *node,
+		      enum schema_direction direction, struct openapi_media *media)
+{
+	enum openapi_kind kind = openapi_kind_of(media->range);
+	struct node schema;
+
+	if (!memchr(media->range.ptr, '/', media->range.len))
+		return node_error(b, node, ERR_INVALID, "\"%.*s\" is not a media type",
+				  SPAN_ARG(span_slice(media->range, 0, 60)));
+	if (node_follow(b, node) < 0 || node_expect(b, node, JSON_OBJECT, "a media type") < 0)
+		return -1;
+	media->node = node->value;
+	media->schema = schema_anything();
+	media->max_bytes = SIZE_MAX;
+	if (node_get(node, SPAN("schema"), &schema)) {
+		media->schema = node_schema(b, &schema, direction);
+		if (!media->schema)
+			return -1;
+		media->binary = binary_of(b->contract, media->schema, &media->min_bytes,
+					  &media->max_bytes);
+	}
+	if (b->contract->version >= 32 && node_get(node, SPAN("itemSchema"), &schema)) {
+		media->item = node_schema(b, &schema, direction);
+		if (!media->item)
+			return -1;
+	}
+	if (kind == OPENAPI_KIND_FORM || kind == OPENAPI_KIND_MULTIPART ||
+	    memchr(media->range.ptr, '*', media->range.len))
+		return read_fields(b, node, media);
+	return 0;
+}
+
+/* Exact types before ranges, and these before any. */
+static int compare_media(const void *left, const void *right)
+{
+	const struct openapi_media *a = left;
+	const struct openapi_media *b = right;
+	int rank_a =
+		span_starts_with(a->range, SPAN("*")) ? 2 : span_ends_with(a->range, SPAN("*"));
+	int rank_b =
+		span_starts_with(b->range, SPAN("*")) ? 2 : span_ends_with(b->range, SPAN("*"));
+
+	return rank_a != rank_b ? rank_a - rank_b : span_compare(a->range, b->range);
+}
+
+int openapi_read_content(struct openapi_builder *b, const struct node *owner,
+			 enum schema_direction direction, struct openapi_content *content)
+{
+	struct openapi_media *list;
+	struct node all;
+	size_t count;
+
+	if (!node_get(owner, SPAN("content"), &all))
+		return 0;
+	if (node_expect(b, &all, JSON_OBJECT, "content") < 0)
+		return -1;
+	count = all.value->object.count;
+	list = arena_array(&b->contract->arena, struct openapi_media, count);
+	if (!list)
+		return openapi_no_memory(b);
+	for (size_t i = 0; i < count; i++) {
+		struct node node;
+
+		node_member(&all, i, &node);
+		list[i].range =
+			span_trim(span_slice(node.key, 0, span_find_byte(node.key, ';')));
+		if (read_media(b, &node, direction, &list[i]) < 0)
+			return -1;
+	}
+	if (count)
+		qsort(list, count, sizeof(*list), compare_media);
+	*content = (struct openapi_content){list, count, true};
+	return 0;
+}
