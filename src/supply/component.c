@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "supply/purl.h"
 
@@ -244,6 +245,79 @@ static void mark_transitive(struct inventory *inv)
 	}
 }
 
+/* --- One component for what a file lists several times. */
+
+static void merge(struct component *into, const struct component *c)
+{
+	if (c->scope < into->scope)
+		into->scope = c->scope;
+	if (c->relation == RELATION_DIRECT || into->relation == RELATION_UNKNOWN)
+		into->relation = c->relation;
+	into->local = into->local && c->local;
+	if (!into->licence.len)
+		into->licence = c->licence;
+	if (!into->digest.len) {
+		into->digest_algorithm = c->digest_algorithm;
+		into->digest = c->digest;
+	}
+}
+
+/* Moves components of [start, end) down to *kept; `to` says where each has gone. */
+static bool merge_file(struct inventory *inv, uint32_t start, uint32_t end, uint32_t *to,
+		       uint32_t *kept)
+{
+	struct map purls = MAP_INIT;
+	bool good = true;
+
+	for (uint32_t i = start; good && i < end; i++) {
+		const struct component *c = &inv->at[i];
+		uintptr_t known = (uintptr_t)map_get(&purls, c->purl);
+
+		/* Purls fold letters that names keep apart. */
+		if (known && span_eq(inv->at[known - 1].name, c->name)) {
+			merge(&inv->at[known - 1], c);
+			to[i] = (uint32_t)(known - 1);
+			continue;
+		}
+		inv->at[*kept] = *c;
+		to[i] = (*kept)++;
+		if (!known)
+			good = map_put(&purls, inv->at[to[i]].purl,
+				       (void *)((uintptr_t)to[i] + 1)) == 0;
+	}
+	map_release(&purls);
+	return good;
+}
+
+static bool merge_same(struct inventory *inv)
+{
+	uint32_t *to = mem_zalloc((size_t)inv->count + 1, sizeof(*to));
+	uint32_t start = 0, kept = 0;
+	bool good = to != NULL;
+
+	while (good && start < inv->count) {
+		uint32_t end = start;
+
+		while (end < inv->count && inv->at[end].file.ptr == inv->at[start].file.ptr)
+			end++;
+		good = merge_file(inv, start, end, to, &kept);
+		start = end;
+	}
+	if (good) {
+		inv->count = kept;
+		for (size_t i = 0; i < inv->edge_count; i++) {
+			inv->edges[i].from = to[inv->edges[i].from];
+			inv->edges[i].to = to[inv->edges[i].to];
+		}
+		for (uint32_t i = 0; i < kept; i++) {
+			if (inv->at[i].owner != COMPONENT_NONE)
+				inv->at[i].owner = to[inv->at[i].owner];
+		}
+	}
+	mem_free(to);
+	return good;
+}
+
 int inventory_finish(struct inventory *inv, struct err *err)
 {
 	assert(!inv->finished);
@@ -260,7 +334,7 @@ int inventory_finish(struct inventory *inv, struct err *err)
 			purl_split(c, &c->namespace, &name);
 		}
 	}
-	if (!link_all(inv))
+	if (inv->failed || !merge_same(inv) || !link_all(inv))
 		inv->failed = true;
 	mark_transitive(inv);
 	inv->finished = true;

@@ -160,7 +160,8 @@ void inventory_edge(struct inventory *inv, uint32_t from, uint32_t to);
 void inventory_problem(struct inventory *inv, struct span file, uint32_t line,
 		       const char *format, ...) PRINTF_LIKE(4, 5);
 /*
- * Once, after all was added: fills in purls, requires and required_by, and RELATION_TRANSITIVE
+ * Once, after all was added: fills in purls, makes one component of those of a file that have the
+ * same (indices change), then sets requires and required_by, and RELATION_TRANSITIVE
  * for what only other components of its file require, where the file tells direct ones. -1
  * (ERR_MEMORY) when memory ran out, also earlier.
  */

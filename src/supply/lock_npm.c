@@ -6,11 +6,10 @@
 #define MODULES "node_modules/"
 #define NESTING_MAX 64
 
+/* "git+ssh://…", "github:org/name#…", "https://…": where it is, not a version. */
 static bool is_address(struct span version)
 {
-	return span_find(version, SPAN("://")) < version.len ||
-	       span_starts_with(version, SPAN("github:")) ||
-	       span_starts_with(version, SPAN("git+"));
+	return span_find_byte(version, ':') < version.len;
 }
 
 static void fill(const struct lock_input *in, struct component *c, const struct node *entry)

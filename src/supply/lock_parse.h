@@ -26,6 +26,11 @@ struct lock_input {
 	struct span (*beside)(void *context, struct span path);
 	/* Told of each file that this one includes, by a path as above; may be NULL. */
 	void (*include)(void *context, struct span path);
+	/*
+	 * OS packages' databases tell it each installed file: FOLDER "/" FILE, or FILE alone when
+	 * the folder is empty; a leading '/' may be there. May be NULL.
+	 */
+	void (*owns)(void *context, uint32_t package, struct span folder, struct span file);
 	void *context;
 };
 
@@ -71,6 +76,19 @@ int lock_stack(const struct lock_input *in, struct err *err); /* stack.yaml.lock
 /* What is not a language's */
 int lock_workflow(const struct lock_input *in, struct err *err); /* GitHub workflow, action */
 int lock_dockerfile(const struct lock_input *in, struct err *err);
+
+/* --- Packages of operating systems, with inv's distro in each. */
+
+int os_dpkg(const struct lock_input *in, struct err *err); /* status, status.d/NAME */
+/* info/NAME.list or status.d/NAME.md5sums: tells what a package owns, which is there already. */
+int os_dpkg_list(const struct lock_input *in, struct err *err);
+int os_apk(const struct lock_input *in, struct err *err); /* installed */
+int os_rpm_sqlite(const struct lock_input *in, struct err *err); /* rpmdb.sqlite */
+int os_rpm_ndb(const struct lock_input *in, struct err *err); /* Packages.db */
+/* Berkeley DB, of systems before 2020: always ERR_INVALID, saying so. */
+int os_rpm_bdb(const struct lock_input *in, struct err *err);
+/* os-release: sets inv's distro; the first one counts. */
+int os_release(const struct lock_input *in, struct err *err);
 
 /* --- What they share. */
 
