@@ -21,6 +21,7 @@ void run_eval_failed(struct schema_run *run, uint32_t index)
 		}
 		for (uint32_t i = index; i < end; i++)
 			run->evals[i].flags |= EVAL_FAILED;
+		run->died = true;
 		/* Takes along those that cannot be met any more. With several askers it shows at
 		   the end. */
 		if (e->role == ROLE_BRANCH ? e->branch->apply == SCHEMA_APPLY_ALL

@@ -399,11 +399,12 @@ static void set_plain(struct schema *schema)
 	bool plain = !schema->branch_count && !schema->values[0] && !schema->values[1];
 
 	schema->plain_scalar = plain && !schema->strict_integers;
-	schema->plain_container =
-		plain && !schema->unevaluated &&
+	schema->plain_members =
+		!schema->unevaluated &&
 		(!object || (!object->pattern_count && !object->property_names)) &&
 		(!array || (!array->contains && !array->unique &&
 			    !(array->items && array->items->never)));
+	schema->plain_container = plain && schema->plain_members && !schema->never;
 }
 
 int schema_compile_job(struct schema_set *set, const struct schema_job *job, struct err *err)

@@ -7,6 +7,11 @@ static inline struct level *top_level(struct schema_run *run)
 	return &run->levels[run->level_count - 1];
 }
 
+static bool is_dead(const struct eval *e)
+{
+	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
+}
+
 static bool add_child(struct schema_run *run, const struct schema *schema, uint32_t asker,
 		      enum eval_role role)
 {
@@ -150,11 +155,6 @@ static const struct schema *unevaluated_of(const struct schema *schema, bool obj
 	return schema->array ? schema->array->unevaluated : NULL;
 }
 
-static bool is_dead(const struct eval *e)
-{
-	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
-}
-
 /* After all evaluations have looked at the member. */
 static void ask_unevaluated(struct schema_run *run, struct level *level)
 {
@@ -202,13 +202,55 @@ static void keep_key(struct schema_run *run, struct level *level)
 	level->key = span_of(NULL, key.len);
 }
 
+/*
+ * No live evaluation names the key, or its bit would have told. One that has died since may have
+ * seen it; otherwise its hash is kept.
+ */
 static void check_repeated(struct schema_run *run, struct level *level, struct span key)
 {
-	uint64_t hash = hash_mix(schema_hash_key(key), level->id);
+	bool repeated = false;
 
-	if (run_distinct_add(run, hash, UINT32_MAX, "keys") || run_ended(run))
+	for (uint32_t i = level->first; i < level->first + level->count; i++) {
+		const struct eval *e = &run->evals[i];
+		const struct schema_object *object = e->schema->object;
+		uint32_t name;
+
+		if (!object || !is_dead(e))
+			continue;
+		name = schema_names_find(&object->names, key, SCHEMA_NAME_NONE);
+		repeated = repeated ||
+			   (name != SCHEMA_NAME_NONE && word_bit(run->words + e->words, name));
+	}
+	if (!repeated)
+		repeated = !run_distinct_add(run, hash_mix(schema_hash_key(key), level->id),
+					     UINT32_MAX, "keys");
+	if (repeated && !run_ended(run))
+		run_malformed(run, JSON_ERROR_DUPLICATE_KEY, run->token_start);
+}
+
+/* See schema_scan.h. */
+static void find_solo(struct schema_run *run, struct level *level)
+{
+	uint32_t solo = EVAL_NONE;
+
+	level->solo = EVAL_NONE;
+	if (level->tracks || level->hashes || level->unique ||
+	    run->options.unknown != SCHEMA_UNKNOWN_ALLOW)
 		return;
-	run_malformed(run, JSON_ERROR_DUPLICATE_KEY, run->token_start);
+	for (uint32_t i = level->first; i < level->first + level->count; i++) {
+		const struct eval *e = &run->evals[i];
+		bool asks =
+			level->object ? e->schema->object != NULL : e->schema->array != NULL;
+
+		if (!asks || is_dead(e))
+			continue;
+		if (solo != EVAL_NONE || !e->schema->plain_members)
+			return;
+		solo = i;
+	}
+	level->solo = solo;
+	level->plain = solo != EVAL_NONE && level->count == 1 &&
+		       run->evals[solo].schema->plain_container;
 }
 
 void run_key(struct schema_run *run, struct span key)
@@ -216,7 +258,6 @@ void run_key(struct schema_run *run, struct span key)
 	struct level *level = top_level(run);
 	uint32_t end = level->first + level->count;
 	bool named = false;
-	bool first_named = false;
 	bool repeated = false;
 
 	run->keys.len = level->keys_before;
@@ -243,7 +284,6 @@ void run_key(struct schema_run *run, struct span key)
 		if (!named)
 			level->key = e->schema->object->names.entries[name];
 		named = true;
-		first_named = first_named || i == level->first;
 		repeated = repeated || again;
 	}
 	if (run_ended(run))
@@ -255,8 +295,8 @@ void run_key(struct schema_run *run, struct span key)
 	if (level->hashes)
 		level->key_hash = schema_hash_key(key);
 	if (!run->options.allow_duplicate_keys) {
-		/* The first evaluation, when it lives to the end, has seen all its names. */
-		if (!level->names_loud || !first_named)
+		/* An evaluation that lives has seen all keys that it names. */
+		if (!named)
 			check_repeated(run, level, key);
 		else if (repeated)
 			run_malformed(run, JSON_ERROR_DUPLICATE_KEY, run->token_start);
@@ -396,6 +436,10 @@ void run_member_done(struct schema_run *run, uint64_t hash)
 	level->unknown_before = level->unknown;
 	level->unknown = 0;
 	level->previous_end = run->token_end;
+	if (run->died) {
+		run->died = false;
+		find_solo(run, level);
+	}
 	if (level->unique && !level->repeated &&
 	    !run_distinct_add(run, hash_mix(hash, level->id), run->limits.max_unique_items,
 			      "unique_items"))
@@ -573,8 +617,6 @@ static bool take_words(struct schema_run *run, struct level *level)
 
 static void look_at_evals(struct schema_run *run, struct level *level)
 {
-	const struct eval *first = &run->evals[level->first];
-
 	level->count = run->eval_count - level->first;
 	for (uint32_t i = level->first; i < run->eval_count; i++) {
 		const struct schema *schema = run->evals[i].schema;
@@ -586,11 +628,7 @@ static void look_at_evals(struct schema_run *run, struct level *level)
 	}
 	level->watches =
 		level->object && level->count && run->options.unknown != SCHEMA_UNKNOWN_ALLOW;
-	level->names_loud = level->object && level->count && !(first->flags & EVAL_QUIET) &&
-			    first->schema->object;
-	level->plain = level->count == 1 && !(first->flags & EVAL_QUIET) &&
-		       first->schema->plain_container && !level->hashes &&
-		       run->options.unknown == SCHEMA_UNKNOWN_ALLOW;
+	find_solo(run, level);
 }
 
 bool run_add_part(struct schema_run *run, const struct schema *schema, uint32_t asker)

@@ -135,7 +135,8 @@ struct schema {
 	bool unevaluated; /* has unevaluatedProperties or unevaluatedItems */
 	bool needs_hash; /* compares arrays or objects */
 	bool plain_scalar; /* of scalars only types, `string` and `number` say something */
-	bool plain_container; /* of arrays and objects only what schema_scan.c knows */
+	bool plain_members; /* `object` and `array` hold only what schema_scan.c knows */
+	bool plain_container; /* and of arrays and objects nothing else is said */
 	bool measuring; /* for the search of loops */
 	unsigned char height; /* of the schemas applied to the same value; 0: not measured */
 	const struct schema_object *object;

@@ -88,7 +88,7 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 			       : (struct schema_run_options){.unknown = SCHEMA_UNKNOWN_ALLOW};
 	run->root = schema;
 	run->result = SCHEMA_MORE;
-	run->failed = run->truncated = run->root_read = run->tokens_used = false;
+	run->failed = run->truncated = run->root_read = run->tokens_used = run->died = false;
 	run->limit = NULL;
 	run->json_error = JSON_OK;
 	run->error_offset = 0;

@@ -91,8 +91,9 @@ struct level {
 	bool hashes; /* the value's hash is needed */
 	bool unique;
 	bool repeated; /* two items are equal */
-	bool plain; /* one evaluation, which reports, of a plain_container: see schema_scan.h */
-	bool names_loud; /* the first evaluation reports and has names: it sees repeated keys */
+	/* The only live evaluation that asks anything of members, if it is simple: schema_scan.h. */
+	uint32_t solo;
+	bool plain; /* and it is the only one at all, so that the level may end simply too */
 	uint64_t members; /* begun */
 	struct span key; /* of the member that is being read */
 	uint64_t key_hash;
@@ -168,6 +169,7 @@ struct schema_run {
 	bool failed; /* some problem was found */
 	bool truncated;
 	bool root_read;
+	bool died; /* some evaluation, since levels were looked at for a solo */
 	const char *limit;
 	enum json_error json_error;
 	uint64_t error_offset;

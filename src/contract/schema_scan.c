@@ -62,14 +62,19 @@ INLINE void value_read(struct scan *c)
 
 /* -- scalars -- */
 
-/* Whether all that the schema says of strings is in its type and in `string`. */
+/* True when the schema is met for certain. */
 INLINE bool check_plain_string(struct schema_run *run, const struct schema *schema,
 			       struct span text)
 {
 	const struct schema_string *string = schema->string;
 
-	if (UNLIKELY(!schema->plain_scalar || !(schema->types & SCHEMA_STRING)))
+	if (UNLIKELY(schema->branch_count || schema->never || !(schema->types & SCHEMA_STRING)))
 		return false;
+	for (unsigned i = 0; i < COUNT_OF(schema->values); i++)
+		if (schema->values[i] &&
+		    schema_names_find(&schema->values[i]->strings, text, SCHEMA_NAME_NONE) ==
+			    SCHEMA_NAME_NONE)
+			return false;
 	if (!string)
 		return true;
 	if (text.len > string->max || text.len / 4 < string->min || string->has_format)
@@ -78,23 +83,23 @@ INLINE bool check_plain_string(struct schema_run *run, const struct schema *sche
 	       ecma_match(run->matcher, string->pattern, text) == ECMA_MATCH;
 }
 
-/* One value for one schema of an evaluation that reports: mostly it is met, and nothing is to do. */
-static void check_slowly(struct schema_run *run, const struct schema *schema, uint32_t asker,
-			 struct scalar *s)
-{
-	if (!run_check_scalar(run, schema, s, false))
-		run_tell(run, asker, ROLE_PART, false);
-}
-
 /*
- * What the next value must meet: a schema of a plain level (NULL: nothing), or whatever the general
- * functions say.
+ * What the next value must meet: a schema that the solo of the level asks for (NULL: nothing), or
+ * whatever the general functions say.
  */
 struct due {
 	const struct schema *schema;
 	uint32_t asker;
 	bool plain;
 };
+
+static void check_slowly(struct schema_run *run, const struct due *due, struct scalar *s)
+{
+	bool quiet = run->evals[due->asker].flags & EVAL_QUIET;
+
+	if (!run_check_scalar(run, due->schema, s, quiet))
+		run_tell(run, due->asker, ROLE_PART, false);
+}
 
 INLINE void take_scalar(struct scan *c, const struct due *due, struct scalar *s)
 {
@@ -103,8 +108,7 @@ INLINE void take_scalar(struct scan *c, const struct due *due, struct scalar *s)
 	value_read(c);
 	if (LIKELY(due->plain)) {
 		if (due->schema)
-			check_slowly(run, due->schema, due->asker, s);
-		top_level(run)->previous_end = offset_of(c, c->p);
+			check_slowly(run, due, s);
 		return;
 	}
 	run->token_end = offset_of(c, c->p);
@@ -271,10 +275,11 @@ INLINE bool open_plain(struct schema_run *run, const struct schema *schema, uint
 	level->keys_before = run->keys.len;
 	level->object = object;
 	level->id = run->next_id++;
-	level->names_loud = object && schema->object;
+	level->solo = run->eval_count;
 	level->plain = true;
 	e = &run->evals[run->eval_count++];
 	memset(e, 0, sizeof(*e));
+	e->flags = run->evals[asker].flags & EVAL_QUIET;
 	e->schema = schema;
 	e->asker = asker;
 	e->end = run->eval_count;
@@ -309,6 +314,11 @@ INLINE bool value_open(struct scan *c, const struct due *due, bool object)
 	}
 	run_begin(run, object);
 	return true;
+}
+
+INLINE bool is_dead(const struct eval *e)
+{
+	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
 }
 
 INLINE bool is_complete(const struct schema_object *object, const uint64_t *seen)
@@ -352,14 +362,16 @@ INLINE bool take_end(struct scan *c, bool object)
 {
 	struct schema_run *run = c->run;
 	const struct level *level = top_level(run);
-	bool in_plain = run->level_count > 1 && level[-1].plain;
+	/* With a solo around, nobody but that asked, and it hears of failures only. */
+	bool in_plain = run->level_count > 1 && level[-1].solo != EVAL_NONE;
 
 	if (level->object != object)
 		return false;
 	c->p++;
 	c->t->depth--;
 	value_read(c);
-	if (LIKELY(level->plain && in_plain && close_plain(run, level)))
+	if (LIKELY(level->plain && in_plain && !is_dead(&run->evals[level->first]) &&
+		   close_plain(run, level)))
 		return true;
 	run->token_start = offset_of(c, c->p - 1);
 	run->token_end = offset_of(c, c->p);
@@ -388,7 +400,7 @@ INLINE uint32_t likely_name(const struct scan *c, const struct schema_object *ob
 INLINE bool plain_key(struct scan *c, struct level *level, struct due *due)
 {
 	struct schema_run *run = c->run;
-	struct eval *e = &run->evals[level->first];
+	struct eval *e = &run->evals[level->solo];
 	const struct schema_object *object = e->schema->object;
 	const char *start = c->p;
 	uint32_t name;
@@ -425,18 +437,18 @@ INLINE bool plain_key(struct scan *c, struct level *level, struct due *due)
 	level->key = object->names.entries[name];
 	level->key_start = offset_of(c, start);
 	due->schema = object->members[name].schema;
-	due->asker = level->first;
+	due->asker = level->solo;
 	due->plain = true;
 	return true;
 }
 
 INLINE void plain_item(const struct schema_run *run, struct level *level, struct due *due)
 {
-	const struct schema_array *array = run->evals[level->first].schema->array;
+	const struct schema_array *array = run->evals[level->solo].schema->array;
 
 	level->members++;
 	due->schema = NULL;
-	due->asker = level->first;
+	due->asker = level->solo;
 	due->plain = true;
 	if (!array)
 		return;
@@ -453,7 +465,7 @@ INLINE bool take_key(struct scan *c, struct due *due)
 
 	if (*c->p != '"')
 		return false;
-	if (!level->plain || !plain_key(c, level, due)) {
+	if (level->solo == EVAL_NONE || !plain_key(c, level, due)) {
 		run->token_start = offset_of(c, c->p);
 		if (!take_string(c, c->p, &key))
 			return false;
@@ -462,6 +474,10 @@ INLINE bool take_key(struct scan *c, struct due *due)
 		run_key(run, key);
 	}
 	c->expect = JSON_EXPECT_COLON;
+	if (LIKELY(c->p < c->end && *c->p == ':')) {
+		c->p++;
+		c->expect = JSON_EXPECT_VALUE;
+	}
 	return true;
 }
 
@@ -474,7 +490,7 @@ INLINE bool take_value(struct scan *c, struct due *due)
 	bool taken;
 
 	run->token_start = offset_of(c, start);
-	if (item && level->plain)
+	if (item && level->solo != EVAL_NONE)
 		plain_item(run, level, due);
 	else if (item || !level)
 		due->plain = false;
