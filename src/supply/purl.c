@@ -272,6 +272,13 @@ struct span purl_make(struct arena *a, const struct component *c)
 		if (!qualify_os(a, c, &p))
 			return SPAN_NONE;
 	}
+	/* Go's versions have a 'v' in purls, and none in advisories. */
+	if (c->ecosystem == ECOSYSTEM_GO && !span_eq(c->name, SPAN("stdlib")) &&
+	    c->version.len && c->version.ptr[0] >= '0' && c->version.ptr[0] <= '9') {
+		p.version = arena_printf(a, "v%.*s", SPAN_ARG(c->version));
+		if (!p.version.ptr)
+			return SPAN_NONE;
+	}
 	if (c->commit.len && c->vcs_url.len) {
 		struct span url = arena_printf(a, "git+%.*s@%.*s", SPAN_ARG(c->vcs_url),
 					       SPAN_ARG(c->commit));
@@ -559,6 +566,8 @@ bool purl_to_component(struct arena *a, const struct purl *p, struct component *
 	c->name = p->name;
 	c->namespace = p->namespace;
 	c->version = p->version;
+	if (c->ecosystem == ECOSYSTEM_GO && c->version.len > 1 && c->version.ptr[0] == 'v')
+		c->version = span_slice(c->version, 1, c->version.len);
 	if (p->namespace.len && (!rules || rules->join)) {
 		char join = rules ? rules->join : '/';
 
