@@ -240,6 +240,8 @@ static enum config_internal internal_named(const struct config *cfg, struct span
 {
 	if (span_eq(name, SPAN("identity")) && cfg->identity.issuer.len > 0)
 		return CONFIG_INTERNAL_IDENTITY;
+	if (span_eq(name, SPAN("approvals")) && cfg->sensitive.count > 0)
+		return CONFIG_INTERNAL_APPROVALS;
 	return CONFIG_INTERNAL_NONE;
 }
 
@@ -399,9 +401,29 @@ static void check_routes(struct reader *reader, struct config *cfg)
 			       cfg->services.at[i].where, "no route leads to this service");
 }
 
+/* Approvals are for people who are known, and are kept in the store. */
+static void check_sensitive_route(struct reader *reader, const struct config *cfg, size_t i,
+				  const struct config_route *route)
+{
+	const struct config_sensitive *s = &cfg->sensitive.at[i];
+
+	if (route->auth == CONFIG_AUTH_NONE)
+		report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, i, s->where,
+		       "the route of '%.*s' (line %u) lets everybody in: who asks must be "
+		       "known",
+		       SPAN_ARG(s->operation), route->where.line);
+	if (route->internal != CONFIG_INTERNAL_NONE)
+		report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, i, s->where,
+		       "'%.*s' is a service of the program itself", SPAN_ARG(s->operation));
+}
+
 static void check_sensitive(struct reader *reader, const struct config *cfg)
 {
 	bool contracts = false;
+
+	if (cfg->sensitive.count > 0 && cfg->store.url.len == 0)
+		report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, 0,
+		       cfg->sensitive.at[0].where, "approvals are kept in a 'store': name one");
 
 	for (size_t i = 0; i < cfg->services.count; i++)
 		contracts = contracts || cfg->services.at[i].contract.len > 0;
@@ -409,8 +431,13 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 		const struct config_sensitive *s = &cfg->sensitive.at[i];
 		bool found = contracts || s->operation.len == 0;
 
-		for (size_t j = 0; j < cfg->routes.count && !found; j++)
-			found = span_eq(cfg->routes.at[j].operation, s->operation);
+		for (size_t j = 0; j < cfg->routes.count; j++) {
+			if (s->operation.len == 0 ||
+			    !span_eq(cfg->routes.at[j].operation, s->operation))
+				continue;
+			found = true;
+			check_sensitive_route(reader, cfg, i, &cfg->routes.at[j]);
+		}
 		if (!found)
 			report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, i, s->where,
 			       "no route has the operation '%.*s'", SPAN_ARG(s->operation));

@@ -533,6 +533,7 @@ enum config_internal {
 	CONFIG_INTERNAL_IDENTITY,
 	CONFIG_INTERNAL_CONSOLE,
 	CONFIG_INTERNAL_REGISTRY,
+	CONFIG_INTERNAL_APPROVALS,
 	CONFIG_INTERNAL_COUNT,
 };
 
@@ -642,6 +643,8 @@ struct config_sensitive {
 	uint32_t approvals;
 	struct span by; /* role */
 	uint64_t expires_ms;
+	uint64_t
+		hold_ms; /* how long a request is held for a decision; 0: answered 202 at once */
 };
 
 enum config_waf_mode { CONFIG_WAF_MODE_OFF, CONFIG_WAF_MODE_DETECT, CONFIG_WAF_MODE_BLOCK };

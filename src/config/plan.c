@@ -203,6 +203,10 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 			   i == 0 ? "operations that need approval\n" : "",
 			   SPAN_ARG(s->operation), s->approvals, SPAN_ARG(s->by));
 		units_append_duration(out, s->expires_ms);
+		if (s->hold_ms) {
+			buf_append_cstr(out, ", held for ");
+			units_append_duration(out, s->hold_ms);
+		}
 		buf_append_byte(out, '\n');
 	}
 }

@@ -357,6 +357,8 @@ static const struct schema_key sensitive_keys[] = {
 	 .format = &format_name, .text = "Role of those who approve."},
 	{KEY("expires", DURATION, config_sensitive, expires_ms), .initial = "10m", .min = 1000,
 	 .text = "How long a request waits."},
+	{KEY("hold", DURATION, config_sensitive, hold_ms), .initial = "0s", .max = 600000,
+	 .text = "How long the client is kept waiting for a decision before it gets 202."},
 	{.name = NULL},
 };
 

@@ -15,6 +15,7 @@ enum phase_id {
 	PHASE_AUTHENTICATE,
 	PHASE_AUTHORIZE,
 	PHASE_LIMIT,
+	PHASE_APPROVE,
 	PHASE_PROTECT,
 	PHASE_FORWARD,
 	PHASE_COUNT,
@@ -77,6 +78,7 @@ enum phase_result phase_route(struct exchange *e);
 enum phase_result phase_authenticate(struct exchange *e);
 enum phase_result phase_authorize(struct exchange *e);
 enum phase_result phase_limit(struct exchange *e);
+enum phase_result phase_approve(struct exchange *e);
 enum phase_result phase_protect(struct exchange *e);
 enum phase_result phase_forward(struct exchange *e);
 

@@ -10,6 +10,7 @@ static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_AUTHENTICATE] = {"authenticate", phase_authenticate},
 	[PHASE_AUTHORIZE] = {"authorize", phase_authorize},
 	[PHASE_LIMIT] = {"limit", phase_limit},
+	[PHASE_APPROVE] = {"approve", phase_approve},
 	[PHASE_PROTECT] = {"protect", phase_protect},
 	[PHASE_FORWARD] = {"forward", phase_forward},
 };

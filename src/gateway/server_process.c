@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "gateway/access_log.h"
 #include "gateway/admin.h"
+#include "gateway/approval_service.h"
 #include "gateway/audit.h"
 #include "gateway/channel.h"
 #include "gateway/health_check.h"
@@ -143,6 +144,22 @@ static int use_snapshot(struct server *server, struct snapshot *snapshot, struct
 	return 0;
 }
 
+/* Opens the store when an operation needs approvals, at the start or after a reload. */
+static int start_approvals(struct server *server, const struct config *cfg, struct err *err)
+{
+	struct gateway_shared *shared = server->shared;
+	struct approval_service *service;
+
+	if (shared->approvals || cfg->sensitive.count == 0)
+		return 0;
+	service = approval_service_new(cfg, shared->audit_log, err);
+	if (!service)
+		return -1;
+	shared->internal[CONFIG_INTERNAL_APPROVALS] = approval_service_handle(service);
+	shared->approvals = service;
+	return 0;
+}
+
 static int reload(struct server *server, struct err *err)
 {
 	struct snapshot *snapshot;
@@ -151,7 +168,8 @@ static int reload(struct server *server, struct err *err)
 	if (load(server->config_path, &cfg, err) < 0)
 		return -1;
 	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
-	if (!snapshot || use_snapshot(server, snapshot, err) < 0) {
+	if (!snapshot || start_approvals(server, cfg, err) < 0 ||
+	    use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
 		config_unref(cfg);
 		return -1;
@@ -455,7 +473,8 @@ static int start(struct server *server, const struct server_options *options, st
 	if (server->config->sandbox &&
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
 		return -1;
-	if (start_shared(server, err) < 0 || watchdog_start(0, err) < 0)
+	if (start_shared(server, err) < 0 || start_approvals(server, server->config, err) < 0 ||
+	    watchdog_start(0, err) < 0)
 		return -1;
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
@@ -493,6 +512,7 @@ static void finish(struct server *server)
 	audit(server, "server.ended");
 	audit_close(server->shared->audit_log);
 	access_log_free(server->shared->access_log);
+	approval_service_free(server->shared->approvals);
 	limiter_free(server->shared->limiter);
 	mem_free(server->shared);
 	loop_free(server->loop);

@@ -28,6 +28,7 @@ struct snapshot_limit {
 struct snapshot_route {
 	const struct config_route *config;
 	struct access_rule *access;
+	const struct config_sensitive *sensitive; /* NULL: needs no approval */
 	const struct snapshot_limit *limits;
 	size_t limit_count;
 	const struct guard_service *guard; /* the service's; NULL: none */

@@ -71,6 +71,7 @@ void view_unref(struct view *view);
 
 #define GATEWAY_ADDRESS_COUNTERS 65536
 
+struct approval_service;
 struct internal_service;
 
 /* What all workers of a process share. */
@@ -80,6 +81,7 @@ struct gateway_shared {
 	/* Services of the program itself, by enum config_internal; NULL: not there. */
 	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
+	struct approval_service *approvals; /* NULL: no operation needs them */
 	_Atomic uint64_t connections;
 	_Atomic uint64_t spooled_bytes; /* bodies that are held back */
 	_Atomic uint32_t address_counters[2][GATEWAY_ADDRESS_COUNTERS];

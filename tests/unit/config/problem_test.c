@@ -254,8 +254,16 @@ static void routes_are_checked(void **state)
 		{LISTEN "routes: [{path: /, respond: 200, auth: none, cors: {origins: \"*\", "
 			"credentials: true}}]\n",
 		 AT("2:52") "routes[0].cors: credentials cannot go with origin \"*\"\n"},
-		{LISTEN OPEN "sensitive: [{operation: x, by: y}]\n",
+		{LISTEN OPEN "sensitive: [{operation: x, by: y}]\nstore: \"sqlite:s.db\"\n",
 		 AT("3:13") "sensitive[0]: no route has the operation 'x'\n"},
+		{LISTEN SERVICE
+		 "routes: [{path: /, service: a, auth: optional, operation: x}]\n"
+		 "sensitive: [{operation: x, by: y}]\n",
+		 AT("4:13") "sensitive[0]: approvals are kept in a 'store': name one\n"},
+		{LISTEN SERVICE "routes: [{path: /, service: a, auth: none, operation: x}]\n"
+				"sensitive: [{operation: x, by: y}]\nstore: \"sqlite:s.db\"\n",
+		 AT("4:13") "sensitive[0]: the route of 'x' (line 3) lets everybody in: who "
+			    "asks must be known\n"},
 	};
 
 	(void)state;

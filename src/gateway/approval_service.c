@@ -1,0 +1,278 @@
+#include "gateway/approval_internal.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/audit.h"
+#include "parse/json_write.h"
+
+#define THREADS 2
+#define QUEUE_MAX 256
+#define JOB_BYTES_MAX ((size_t)8 << 20)
+
+struct approval_service *approval_service_new(const struct config *cfg,
+					      struct audit_log *audit_log, struct err *err)
+{
+	struct approval_service *service = mem_zalloc(1, sizeof(*service));
+	struct store_options options = {.url = secret_span(&cfg->store.url)};
+
+	if (!service) {
+		err_set(err, ERR_MEMORY, "no memory for approvals");
+		return NULL;
+	}
+	service->audit_log = audit_log;
+	service->handle =
+		(struct internal_service){.serve = approval_pages_serve, .context = service};
+	service->store = store_open(&options, err);
+	if (service->store)
+		service->threads = offload_new("approvals", THREADS, QUEUE_MAX, err);
+	if (service->threads)
+		return service;
+	err_wrap(err, "approvals");
+	approval_service_free(service);
+	return NULL;
+}
+
+void approval_service_free(struct approval_service *service)
+{
+	if (!service)
+		return;
+	if (service->threads)
+		offload_free(service->threads);
+	store_close(service->store);
+	mem_free(service);
+}
+
+const struct internal_service *approval_service_handle(struct approval_service *service)
+{
+	return &service->handle;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+static enum approval_result use_if_approved(struct approval_job *job)
+{
+	struct span requester = job->request.requester, digest = job->request.digest;
+
+	switch (job->approval.state) {
+	case APPROVAL_PENDING: return APPROVAL_WAITING;
+	case APPROVAL_APPROVED:
+		return approval_use(job->store, job->approval.id, requester, digest,
+				    job->now_unix_ms, &job->arena, &job->approval, &job->err);
+	case APPROVAL_DENIED:
+	case APPROVAL_USED:
+	case APPROVAL_EXPIRED: break;
+	}
+	return APPROVAL_CLOSED;
+}
+
+static enum approval_result read_link(struct approval_job *job)
+{
+	enum approval_result result = approval_link_read(job->store, job->token, &job->arena,
+							 &job->id, &job->approver, &job->err);
+
+	job->vote.by = job->approver;
+	return result;
+}
+
+static enum approval_result get(struct approval_job *job)
+{
+	return approval_get(job->store, job->id, job->now_unix_ms, &job->arena, &job->approval,
+			    &job->err);
+}
+
+static enum approval_result decide(struct approval_job *job)
+{
+	return approval_decide(job->store, job->id, &job->vote, &job->arena, &job->approval,
+			       &job->err);
+}
+
+static enum approval_result run_step(struct approval_job *job)
+{
+	enum approval_result result = APPROVAL_OK;
+
+	switch (job->step) {
+	case APPROVAL_STEP_ASK:
+		result = approval_ask(job->store, &job->request, &job->arena, &job->approval,
+				      &job->err);
+		return result == APPROVAL_OK ? use_if_approved(job) : result;
+	case APPROVAL_STEP_POLL:
+		result = get(job);
+		return result == APPROVAL_OK ? use_if_approved(job) : result;
+	case APPROVAL_STEP_GET: return get(job);
+	case APPROVAL_STEP_DECIDE: return decide(job);
+	case APPROVAL_STEP_LIST:
+		return approval_list(job->store, APPROVAL_PENDING, job->id, STORE_PAGE_MAX / 10,
+				     job->now_unix_ms, &job->arena, &job->list, &job->err) < 0
+			       ? APPROVAL_FAILED
+			       : APPROVAL_OK;
+	case APPROVAL_STEP_LINK:
+		result = read_link(job);
+		return result == APPROVAL_OK ? get(job) : result;
+	case APPROVAL_STEP_LINK_DECIDE:
+		result = read_link(job);
+		return result == APPROVAL_OK ? decide(job) : result;
+	}
+	return APPROVAL_FAILED;
+}
+
+static void job_run(struct offload_job *base)
+{
+	struct approval_job *job = CONTAINER_OF(base, struct approval_job, job);
+
+	job->result = run_step(job);
+}
+
+void approval_job_free(struct approval_job *job)
+{
+	if (!job)
+		return;
+	arena_release(&job->arena);
+	mem_free(job);
+}
+
+static void job_free(struct offload_job *base)
+{
+	approval_job_free(CONTAINER_OF(base, struct approval_job, job));
+}
+
+struct approval_job *approval_job_new(struct approval_service *service, enum approval_step step)
+{
+	struct approval_job *job = mem_zalloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	offload_job_init(&job->job, job_run, job_free);
+	arena_init(&job->arena, JOB_BYTES_MAX, 4096);
+	job->store = service->store;
+	job->step = step;
+	job->now_unix_ms = clock_unix_ms();
+	job->vote.unix_ms = job->now_unix_ms;
+	return job;
+}
+
+struct span approval_job_text(struct approval_job *job, struct span text)
+{
+	struct span copy = arena_dup(&job->arena, text);
+
+	if (!copy.ptr)
+		err_set(&job->err, ERR_MEMORY, "no memory for an approval");
+	return copy;
+}
+
+bool approval_job_run(struct approval_service *service, struct approval_job *job,
+		      int64_t deadline_ms, struct err *err)
+{
+	if (job->err.code != ERR_NONE) {
+		*err = job->err;
+		approval_job_free(job);
+		return false;
+	}
+	return offload_call(service->threads, &job->job, deadline_ms, err) == 0;
+}
+
+/* ---- for the phase --------------------------------------------------------------------------- */
+
+/* The approval of a job that ends, with its text in another arena. */
+static bool copy_approval(const struct approval *from, struct arena *arena, struct approval *to)
+{
+	struct span *texts[] = {&to->id,     &to->operation, &to->requester, &to->method,
+				&to->target, &to->digest,    &to->role};
+
+	*to = *from;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		*texts[i] = arena_dup(arena, *texts[i]);
+		if (!texts[i]->ptr)
+			return false;
+	}
+	for (size_t i = 0; i < to->vote_count; i++) {
+		to->votes[i].by = arena_dup(arena, to->votes[i].by);
+		to->votes[i].reason = arena_dup(arena, to->votes[i].reason);
+		if (!to->votes[i].by.ptr || !to->votes[i].reason.ptr)
+			return false;
+	}
+	return true;
+}
+
+static enum approval_result finish(struct approval_service *service, struct approval_job *job,
+				   struct arena *arena, struct approval *approval,
+				   int64_t deadline_ms, struct err *err)
+{
+	enum approval_result result;
+
+	if (!approval_job_run(service, job, deadline_ms, err))
+		return APPROVAL_FAILED;
+	result = job->result;
+	if (result == APPROVAL_FAILED)
+		*err = job->err;
+	else if (result != APPROVAL_ABSENT && !copy_approval(&job->approval, arena, approval)) {
+		err_set(err, ERR_MEMORY, "no memory for an approval");
+		result = APPROVAL_FAILED;
+	}
+	approval_job_free(job);
+	return result;
+}
+
+static enum approval_result no_memory(struct err *err)
+{
+	err_set(err, ERR_MEMORY, "no memory for an approval");
+	return APPROVAL_FAILED;
+}
+
+enum approval_result approval_service_ask(struct approval_service *service,
+					  const struct approval_request *request,
+					  struct arena *arena, struct approval *approval,
+					  int64_t deadline_ms, struct err *err)
+{
+	struct approval_job *job = approval_job_new(service, APPROVAL_STEP_ASK);
+
+	if (!job)
+		return no_memory(err);
+	job->request = *request;
+	job->request.operation = approval_job_text(job, request->operation);
+	job->request.requester = approval_job_text(job, request->requester);
+	job->request.method = approval_job_text(job, request->method);
+	job->request.target = approval_job_text(job, request->target);
+	job->request.digest = approval_job_text(job, request->digest);
+	job->request.role = approval_job_text(job, request->role);
+	return finish(service, job, arena, approval, deadline_ms, err);
+}
+
+enum approval_result approval_service_poll(struct approval_service *service,
+					   const struct approval *waiting, struct arena *arena,
+					   struct approval *approval, int64_t deadline_ms,
+					   struct err *err)
+{
+	struct approval_job *job = approval_job_new(service, APPROVAL_STEP_POLL);
+
+	if (!job)
+		return no_memory(err);
+	job->id = approval_job_text(job, waiting->id);
+	job->request.requester = approval_job_text(job, waiting->requester);
+	job->request.digest = approval_job_text(job, waiting->digest);
+	return finish(service, job, arena, approval, deadline_ms, err);
+}
+
+void approval_service_audit(struct approval_service *service, const char *event,
+			    const struct approval *approval, struct span by, struct span reason)
+{
+	struct json_writer w;
+	struct buf members;
+
+	if (!service->audit_log)
+		return;
+	buf_init(&members, 16384);
+	json_writer_init(&w, &members);
+	w.need_comma = true;
+	json_member_string(&w, SPAN("approval"), approval->id);
+	json_member_string(&w, SPAN("operation"), approval->operation);
+	json_member_string(&w, SPAN("requester"), approval->requester);
+	json_member_string(&w, SPAN("sha256"), approval->digest);
+	json_member_string(&w, SPAN("state"), span_cstr(approval_state_name(approval->state)));
+	if (by.len)
+		json_member_string(&w, SPAN("by"), by);
+	if (reason.len)
+		json_member_string(&w, SPAN("reason"), reason);
+	audit_event(service->audit_log, event,
+		    buf_failed(&members) ? SPAN_NONE : buf_span(&members));
+	buf_release(&members);
+}
