@@ -572,7 +572,10 @@ struct schema_place *schema_resolve(struct schema_set *set, const struct schema_
 	format_uri_resolve(&uri, from->resource->uri, reference, &fragment);
 	if (buf_failed(&uri)) {
 		buf_release(&uri);
-		schema_fail(set, from, keyword, err, "the reference is too long");
+		if (from->resource->uri.len + reference.len > URI_MAX_BYTES)
+			schema_fail(set, from, keyword, err, "the reference is too long");
+		else
+			schema_no_memory(set, err);
 		return NULL;
 	}
 	resource = schema_resource_find(set, buf_span(&uri), &inner);
