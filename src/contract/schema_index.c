@@ -383,8 +383,28 @@ struct schema_place *schema_index(struct schema_set *set, const struct json *jso
 
 /* -- references -- */
 
-static const struct json *step_into(const struct json *json, struct span token,
-				    struct buf *scratch)
+/* Whether a token of a pointer, in which ~0 is '~' and ~1 is '/', is this key. */
+static bool token_is(struct span token, struct span key)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < token.len; i++) {
+		char c = token.ptr[i];
+
+		if (c == '~') {
+			char next = i + 1 < token.len ? token.ptr[++i] : '\0';
+
+			if (next != '0' && next != '1')
+				return false;
+			c = next == '0' ? '~' : '/';
+		}
+		if (at == key.len || key.ptr[at++] != c)
+			return false;
+	}
+	return at == key.len;
+}
+
+static const struct json *step_into(const struct json *json, struct span token)
 {
 	uint64_t index;
 
@@ -393,20 +413,10 @@ static const struct json *step_into(const struct json *json, struct span token,
 			return NULL;
 		return index < json->array.count ? &json->array.items[index] : NULL;
 	}
-	buf_clear(scratch);
-	for (size_t i = 0; i < token.len; i++) {
-		char c = token.ptr[i];
-
-		if (c == '~') {
-			char next = i + 1 < token.len ? token.ptr[++i] : '\0';
-
-			if (next != '0' && next != '1')
-				return NULL;
-			c = next == '0' ? '~' : '/';
-		}
-		buf_append_byte(scratch, c);
-	}
-	return buf_failed(scratch) ? NULL : json_get(json, buf_span(scratch));
+	for (size_t i = 0; json->type == JSON_OBJECT && i < json->object.count; i++)
+		if (token_is(token, json->object.members[i].key))
+			return &json->object.members[i].value;
+	return NULL;
 }
 
 /* Goes down by a decoded JSON Pointer; *resource becomes that of the last schema on the way. */
@@ -416,7 +426,6 @@ static const struct json *walk_pointer(struct schema_set *set,
 	const struct json *json = (*resource)->root;
 	const struct schema_place *root = schema_place_find(set, json);
 	struct span rest = pointer;
-	struct buf scratch;
 
 	/* The root may have an identifier of its own. */
 	if (root)
@@ -425,17 +434,15 @@ static const struct json *walk_pointer(struct schema_set *set,
 		return json;
 	if (pointer.ptr[0] != '/')
 		return NULL;
-	buf_init(&scratch, pointer.len);
 	rest = span_slice(rest, 1, rest.len);
 	while (json && rest.ptr) {
 		const struct schema_place *place;
 
-		json = step_into(json, span_cut(&rest, '/'), &scratch);
+		json = step_into(json, span_cut(&rest, '/'));
 		place = json ? schema_place_find(set, json) : NULL;
 		if (place)
 			*resource = place->resource;
 	}
-	buf_release(&scratch);
 	return json;
 }
 
