@@ -4,17 +4,24 @@
 
 const struct option_spec admin_options[] = {ADMIN_CONFIG_OPTION, {.name = NULL}};
 
-static int load(struct admin_work *w, struct err *err)
+struct config *admin_load(const struct options *given, struct err *err)
 {
 	struct config_problems problems = {0};
+	struct config *cfg = NULL;
 
-	if (config_load(options_text(w->given, "config"), &w->cfg, &problems) == 0)
-		return 0;
-	for (size_t i = 0; i < problems.count; i++)
-		if (problems.at[i].severity == CONFIG_ERROR)
-			return err_set(err, ERR_INVALID, "%s:%u: %s", problems.at[i].file,
-				       problems.at[i].line, problems.at[i].message);
-	return err_set(err, ERR_INVALID, "the configuration has errors");
+	if (config_load(options_text(given, "config"), &cfg, &problems) == 0)
+		return cfg;
+	err_set(err, ERR_INVALID, "the configuration has errors");
+	for (size_t i = 0; i < problems.count; i++) {
+		const struct config_problem *problem = &problems.at[i];
+
+		if (problem->severity != CONFIG_ERROR)
+			continue;
+		err_set(err, ERR_INVALID, "%s:%u: %s", problem->file, problem->line,
+			problem->message);
+		break;
+	}
+	return NULL;
 }
 
 static void on_audit(void *context, const char *event, struct span members)
@@ -26,7 +33,8 @@ static int open_all(struct admin_work *w, struct err *err)
 {
 	struct idp_options options = {.audit = NULL};
 
-	if (load(w, err) < 0)
+	w->cfg = admin_load(w->given, err);
+	if (!w->cfg)
 		return -1;
 	if (!idp_is_wanted(w->cfg))
 		return err_set(

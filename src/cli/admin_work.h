@@ -20,6 +20,8 @@ struct admin_work {
 	struct audit_log *audit_log; /* NULL: none is configured */
 };
 
+/* The configuration that --config names; NULL with its first error. */
+struct config *admin_load(const struct options *given, struct err *err) MUST_CHECK;
 /* Runs it with the store open, prints what it has put into `out`, or why it failed. */
 enum exit_status admin_run(const struct options *given,
 			   int (*work)(struct admin_work *w, struct err *err));

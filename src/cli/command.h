@@ -4,6 +4,11 @@
 
 #include "cli/options.h"
 
+extern const struct command cmd_approval_list;
+extern const struct command cmd_approval_show;
+extern const struct command cmd_approval_approve;
+extern const struct command cmd_approval_deny;
+extern const struct command cmd_approval_link;
 extern const struct command cmd_audit_verify;
 extern const struct command cmd_check;
 extern const struct command cmd_completion;

@@ -228,6 +228,17 @@ static const struct sandbox_path system_paths[] = {
 	{"/etc/ld.so.cache", SANDBOX_READ, true},
 };
 
+/* SQLite keeps files beside its own. */
+static void add_store_folder(struct folders *folders, const struct config *cfg)
+{
+	struct span url = secret_span(&cfg->store.url);
+
+	if (span_starts_with(url, SPAN("sqlite:")))
+		add_folder(folders, folder_of(span_slice(url, SPAN("sqlite:").len, url.len)));
+	if (cfg->identity.key_file.len)
+		add_folder(folders, folder_of(cfg->identity.key_file));
+}
+
 static void add_log_folders(struct folders *folders, const struct config *cfg)
 {
 	if (cfg->log.access == CONFIG_ACCESS_LOG_FILE)
@@ -246,6 +257,7 @@ static int restrict_paths(const char *config_path, const struct config *cfg, str
 	memcpy(paths, system_paths, sizeof(system_paths));
 	collect(&read, config_path, cfg);
 	add_log_folders(&written, cfg);
+	add_store_folder(&written, cfg);
 	for (size_t i = 0; i < read.count; i++)
 		paths[count++] = (struct sandbox_path){read.at[i], SANDBOX_READ, true};
 	for (size_t i = 0; i < written.count; i++)
