@@ -37,6 +37,7 @@ const struct command *const commands[] = {
 	&cmd_session_end,
 	&cmd_key_list,
 	&cmd_key_rotate,
+	&cmd_sbom,
 	&cmd_schema,
 	&cmd_help,
 	&cmd_version,

@@ -17,6 +17,7 @@ extern const struct command cmd_db_info;
 extern const struct command cmd_db_update;
 extern const struct command cmd_help;
 extern const struct command cmd_man;
+extern const struct command cmd_sbom;
 extern const struct command cmd_schema;
 extern const struct command cmd_serve;
 extern const struct command cmd_user_create;
