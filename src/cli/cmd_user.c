@@ -159,7 +159,7 @@ const struct command cmd_user_create = {
 
 const struct command cmd_user_set = {
 	.name = "user set",
-	.summary = "change a user; ends the user's sessions",
+	.summary = "change a user and end all sessions of the user",
 	.description = "Lists replace what was there. All sessions of the user end, and tokens "
 		       "that were given out in them are revoked.",
 	.options = set_options,
@@ -393,7 +393,7 @@ static enum exit_status run_remove(const struct options *given)
 
 const struct command cmd_user_password = {
 	.name = "user password",
-	.summary = "give a user a new one-time password; ends the user's sessions",
+	.summary = "give a user a new one-time password and end all sessions",
 	.description = "Prints a JSON object with a password that must be changed at the next "
 		       "login.",
 	.options = admin_options,

@@ -1,5 +1,6 @@
 #include "gateway/fields.h"
 #include "gateway/forward.h"
+#include "parse/cookie.h"
 #include "parse/traceparent.h"
 
 /* Of the connection, or set anew by us whatever the client says. */
@@ -29,6 +30,21 @@ static void put(struct list_out *out, struct span name, struct span value)
 	out->fields[out->count++] = (struct http_field){name, value, HTTP_FIELD_OTHER};
 }
 
+/* Our cookies open sessions: no service needs to see them. Without memory none sees any. */
+static void drop_own_cookies(struct exchange *e, struct list_out *out)
+{
+	struct http_field *field = &out->fields[out->count - 1];
+	struct span own = SPAN("__Host-sallyport");
+	char *rest;
+
+	if (span_find(field->value, own) == field->value.len)
+		return;
+	rest = arena_alloc(&e->x->arena, 2 * field->value.len);
+	field->value = rest ? cookie_without(field->value, own, rest) : SPAN_NONE;
+	if (!field->value.len)
+		out->count--;
+}
+
 static void put_client_fields(struct exchange *e, const struct view_service *service,
 			      struct list_out *out)
 {
@@ -50,6 +66,8 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 		    (edits && fields_edited(edit, field->name)))
 			continue;
 		out->fields[out->count++] = *field;
+		if (field->id == HTTP_FIELD_COOKIE && e->snapshot->config->identity.issuer.len)
+			drop_own_cookies(e, out);
 	}
 	for (size_t i = 0; i < edit->set.count; i++)
 		put(out, edit->set.at[i].name, edit->set.at[i].value);

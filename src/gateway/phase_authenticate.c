@@ -1,6 +1,7 @@
 /* authenticate: who is it? Credentials that are there must be good, whatever the route asks. */
 #include "base/mem.h"
 #include "gateway/exchange.h"
+#include "gateway/identity_service.h"
 
 /* What is known of a client certificate is worked out once a connection. */
 struct connection_data {
@@ -107,6 +108,8 @@ enum phase_result phase_authenticate(struct exchange *e)
 
 	if (!access_rule_wants_identity(e->route->access))
 		return PHASE_NEXT;
+	if (e->route->config->auth == CONFIG_AUTH_SESSION)
+		return identity_service_session(e);
 	status = add_certificate(e, &input);
 	if (status) {
 		e->reason = "certificate";
@@ -116,6 +119,12 @@ enum phase_result phase_authenticate(struct exchange *e)
 		     loop_deadline_ms(10000), &outcome);
 	switch (outcome.status) {
 	case AUTH_OK:
+		if (identity_service_revoked(e, outcome.identity)) {
+			identity_unref(outcome.identity);
+			outcome = (struct auth_outcome){.status = AUTH_INVALID_TOKEN,
+							.reason = AUTH_REASON_NOT_ACTIVE};
+			break;
+		}
 		remember_certificate(e, &outcome);
 		e->identity = e->identity_held = outcome.identity;
 		return PHASE_NEXT;

@@ -16,7 +16,9 @@
 #include "gateway/audit.h"
 #include "gateway/channel.h"
 #include "gateway/health_check.h"
+#include "gateway/identity_service.h"
 #include "gateway/worker.h"
+#include "identity/idp.h"
 #include "io/sandbox.h"
 #include "io/watchdog.h"
 
@@ -51,6 +53,7 @@ struct server {
 	struct gateway_shared *shared;
 	struct dns *dns;
 	struct refresher *refresher;
+	struct identity_service *identity; /* NULL: none */
 	struct health_checks *health_checks; /* NULL: none */
 	struct admin *admin; /* NULL: none */
 	struct metrics **metrics; /* the workers', for the admin listener */
@@ -169,6 +172,7 @@ static int reload(struct server *server, struct err *err)
 		return -1;
 	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
 	if (!snapshot || start_approvals(server, cfg, err) < 0 ||
+	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
 	    use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
 		config_unref(cfg);
@@ -429,6 +433,19 @@ static int start_shared(struct server *server, struct err *err)
 	return shared->access_log ? 0 : -1;
 }
 
+static int start_identity(struct server *server, struct err *err)
+{
+	if (!idp_is_wanted(server->config))
+		return 0;
+	server->identity = identity_service_new(server->config, server->shared->audit_log, err);
+	if (!server->identity ||
+	    identity_service_use(server->identity, server->snapshot, err) < 0)
+		return -1;
+	server->shared->internal[CONFIG_INTERNAL_IDENTITY] =
+		identity_service_handle(server->identity);
+	return 0;
+}
+
 static int make_tickets(struct server *server, struct span inherited, struct err *err)
 {
 	struct err why;
@@ -473,12 +490,13 @@ static int start(struct server *server, const struct server_options *options, st
 	if (server->config->sandbox &&
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
 		return -1;
-	if (start_shared(server, err) < 0 || start_approvals(server, server->config, err) < 0 ||
-	    watchdog_start(0, err) < 0)
+	if (start_shared(server, err) < 0 || start_identity(server, err) < 0 ||
+	    start_approvals(server, server->config, err) < 0 || watchdog_start(0, err) < 0)
 		return -1;
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
+	    (server->identity && identity_service_start(server->identity, err) < 0) ||
 	    start_health_checks(server, server->snapshot, err) < 0 ||
 	    start_threads(server, options, err) < 0 || start_admin(server, err) < 0)
 		return -1;
@@ -501,11 +519,13 @@ static void finish(struct server *server)
 	admin_free(server->admin);
 	mem_free(server->metrics);
 	stop_refresher(server);
+	identity_service_stop(server->identity);
 	health_checks_stop(server->health_checks);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);
 	watchdog_stop();
 	dns_free(server->dns);
+	identity_service_free(server->identity);
 	snapshot_unref(server->snapshot);
 	config_unref(server->config);
 	tls_tickets_unref(server->tickets);

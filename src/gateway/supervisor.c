@@ -215,6 +215,10 @@ static bool takes_new_server(const struct supervisor *s)
 	       a->admin.enabled != b->admin.enabled ||
 	       !span_eq(a->admin.address.text, b->admin.address.text) ||
 	       a->identity.token_cache_size != b->identity.token_cache_size ||
+	       !span_eq(secret_span(&a->store.url), secret_span(&b->store.url)) ||
+	       !span_eq(secret_span(&a->store.shared), secret_span(&b->store.shared)) ||
+	       !span_eq(a->identity.key_file, b->identity.key_file) ||
+	       (a->identity.issuer.len == 0) != (b->identity.issuer.len == 0) ||
 	       !confine_covers(s->options->config_path, a, b);
 }
 

@@ -58,7 +58,8 @@ static inline size_t authenticator_provider_count(const struct authenticator *au
 /* Signatures of its tokens are verified here; otherwise it is asked about them. */
 static inline bool provider_has_keys(const struct provider *provider)
 {
-	return provider->config->jwks_file.len || provider->config->jwks_url.len;
+	return provider->config->jwks_file.len || provider->config->jwks_url.len ||
+	       provider->config->built_in;
 }
 
 static inline uint64_t authenticator_generation(struct authenticator *authenticator)

@@ -259,6 +259,7 @@ const char *identity_kind_name(enum identity_kind kind)
 	case IDENTITY_OPAQUE: return "opaque";
 	case IDENTITY_API_KEY: return "api_key";
 	case IDENTITY_CERTIFICATE: return "certificate";
+	case IDENTITY_SESSION: return "session";
 	}
 	return "unknown";
 }

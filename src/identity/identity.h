@@ -30,6 +30,7 @@ enum identity_kind {
 	IDENTITY_OPAQUE, /* a bearer token that its issuer was asked about (RFC 7662) */
 	IDENTITY_API_KEY,
 	IDENTITY_CERTIFICATE,
+	IDENTITY_SESSION, /* a login of the built-in server */
 };
 
 struct identity_private;
@@ -77,7 +78,7 @@ bool identity_has_role(const struct identity *identity, struct span role);
  */
 bool identity_has_permission(const struct identity *identity, struct span permission);
 
-/* "anonymous", "jwt", "opaque", "api_key", "certificate": for logs and metrics. */
+/* "anonymous", "jwt", "opaque", "api_key", "certificate", "session": for logs and metrics. */
 const char *identity_kind_name(enum identity_kind kind);
 
 /* ---- authenticator --------------------------------------------------------------------------- */
@@ -101,6 +102,13 @@ struct authenticator *authenticator_ref(struct authenticator *authenticator);
 void authenticator_unref(struct authenticator *authenticator);
 /* Every provider with a key set has at least one key: for /readyz. Any thread. */
 bool authenticator_is_ready(struct authenticator *authenticator);
+
+/*
+ * The key set of the built-in identity server, whose keys do not come from a file or URL. Nothing
+ * without such a provider. Any thread.
+ */
+int authenticator_use_jwks(struct authenticator *authenticator, struct span jwks,
+			   struct err *err) MUST_CHECK;
 
 struct authenticator_stats {
 	uint64_t refreshes; /* key sets read or fetched without error */

@@ -71,6 +71,13 @@ struct idp_login {
 enum store_result idp_login_find(struct idp *idp, const struct config *cfg, struct span cookie,
 				 struct arena *arena, struct idp_login *login, struct err *err);
 
+/*
+ * The login as an identity for the calling worker, with one reference; NULL without memory. Does
+ * not block.
+ */
+struct identity *idp_login_identity(const struct idp_login *login,
+				    const struct authenticator *authenticator) MUST_CHECK;
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 #define IDP_FIELDS_MAX 16

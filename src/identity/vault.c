@@ -50,7 +50,7 @@ static int read_key(int fd, const char *path, unsigned char key[KEY_BYTES], stru
 	return 0;
 }
 
-/* Written aside and linked: two processes that start together end up with one key. */
+/* Written aside and renamed: two processes that start together end up with one key. */
 static int make_key(const char *path, struct err *err)
 {
 	size_t size = base64url_encoded_size(KEY_BYTES) + 1;
@@ -70,7 +70,8 @@ static int make_key(const char *path, struct err *err)
 		result = err_set_errno(err, errno, "%s", aside);
 	secret_wipe(text, sizeof(text));
 	close(fd);
-	if (result == 0 && link(aside, path) < 0 && errno != EEXIST)
+	if (result == 0 && renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
+	    errno != EEXIST)
 		result = err_set_errno(err, errno, "%s", path);
 	unlink(aside);
 	return result;

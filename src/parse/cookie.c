@@ -37,3 +37,23 @@ enum cookie_result cookie_find(struct span field, struct span name, struct span 
 	}
 	return found;
 }
+
+struct span cookie_without(struct span field, struct span prefix, char *to)
+{
+	struct span rest = field;
+	size_t len = 0;
+
+	while (rest.ptr) {
+		struct span pair = span_trim(span_cut(&rest, ';'));
+
+		if (!pair.len || span_starts_with(pair, prefix))
+			continue;
+		if (len) {
+			to[len++] = ';';
+			to[len++] = ' ';
+		}
+		memcpy(to + len, pair.ptr, pair.len);
+		len += pair.len;
+	}
+	return span_of(to, len);
+}

@@ -16,4 +16,10 @@ enum cookie_result {
  */
 enum cookie_result cookie_find(struct span field, struct span name, struct span *value);
 
+/*
+ * The field without pairs whose name starts so, in `to` (room for twice field.len bytes). For what is
+ * nobody else's business.
+ */
+struct span cookie_without(struct span field, struct span prefix, char *to);
+
 #endif

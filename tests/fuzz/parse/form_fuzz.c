@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 
+#include "base/mem.h"
 #include "parse/cookie.h"
 #include "parse/form.h"
 
@@ -36,6 +37,13 @@ static void check_cookie(struct span field)
 	struct span rest = field, value;
 	struct span name = span_trim(span_cut(&rest, '='));
 
+	char *without = mem_alloc(2 * field.len + 1);
+
+	assert(without);
+	rest = cookie_without(field, name, without);
+	assert(rest.len <= 2 * field.len);
+	assert(name.len == 0 || cookie_find(rest, name, &value) == COOKIE_ABSENT);
+	mem_free(without);
 	if (cookie_find(field, name, &value) != COOKIE_FOUND)
 		return;
 	assert(value.ptr >= field.ptr && value.ptr + value.len <= field.ptr + field.len);

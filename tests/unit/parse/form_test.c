@@ -132,6 +132,17 @@ static void a_cookie_value_with_other_bytes_is_none(void **state)
 	assert_int_equal(cookie_find(SPAN("a=\xc3\xa4"), SPAN("a"), &value), COOKIE_ABSENT);
 }
 
+static void a_cookie_is_taken_out_of_the_field(void **state)
+{
+	struct span field = SPAN("a=1;__Host-x=2;  b=3; __Host-x2=4");
+	char to[128];
+
+	(void)state;
+	assert_true(span_eq(cookie_without(field, SPAN("__Host-x"), to), SPAN("a=1; b=3")));
+	assert_true(
+		span_eq(cookie_without(SPAN("__Host-x=2"), SPAN("__Host-x"), to), SPAN("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +153,7 @@ int main(void)
 		cmocka_unit_test(without_memory_a_form_is_none),
 		cmocka_unit_test(a_cookie_is_found_by_its_whole_name),
 		cmocka_unit_test(a_cookie_that_is_there_twice_is_nobodys),
+		cmocka_unit_test(a_cookie_is_taken_out_of_the_field),
 		cmocka_unit_test(a_cookie_value_with_other_bytes_is_none),
 	};
 

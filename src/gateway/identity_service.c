@@ -1,0 +1,492 @@
+#include "gateway/identity_service.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/audit.h"
+#include "identity/idp.h"
+#include "io/offload.h"
+#include "parse/cookie.h"
+#include "parse/form.h"
+
+#define THREADS 4
+#define QUEUE 256
+#define JOB_BYTES ((size_t)16 * 1024 * 1024)
+#define JOB_TIMEOUT_MS 30000
+#define BODY_BYTES_MAX ((size_t)64 * 1024)
+#define COOKIE_BYTES_MAX ((size_t)16 * 1024)
+#define MAINTAIN_MS 500
+
+struct identity_service {
+	struct internal_service internal;
+	struct idp *idp;
+	struct offload *pool;
+	struct audit_log *audit_log;
+	struct fiber *fiber; /* of maintenance */
+	struct snapshot *snapshot; /* whose authenticator gets new keys; main thread */
+	bool away; /* the store is, and that was logged */
+};
+
+/* ---- jobs: what a thread works on has its own memory, for it may outlive the exchange ---- */
+
+struct identity_job {
+	struct offload_job job;
+	struct arena arena;
+	struct config *config;
+	struct idp *idp;
+	struct idp_exchange x;
+	/* of a look-up */
+	struct span cookie;
+	struct idp_login login;
+	enum store_result result;
+	/* of maintenance */
+	bool keys_changed;
+	struct err err;
+};
+
+static void job_free(struct offload_job *job)
+{
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	arena_release(&j->arena);
+	config_unref(j->config);
+	mem_free(j);
+}
+
+static struct identity_job *job_new(struct identity_service *service, struct config *config,
+				    offload_function *run)
+{
+	struct identity_job *j = mem_zalloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	offload_job_init(&j->job, run, job_free);
+	arena_init(&j->arena, JOB_BYTES, 8192);
+	j->config = config_ref(config);
+	j->idp = service->idp;
+	return j;
+}
+
+static void run_serve(struct offload_job *job)
+{
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	idp_serve(&j->x);
+}
+
+static void run_find(struct offload_job *job)
+{
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	j->result = idp_login_find(j->idp, j->config, j->cookie, &j->arena, &j->login, &j->err);
+}
+
+static void run_maintain(struct offload_job *job)
+{
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	j->result = idp_maintain(j->idp, j->config, &j->keys_changed, &j->err) < 0
+			    ? STORE_FAILED
+			    : STORE_OK;
+}
+
+/* ---- requests ---- */
+
+/* HTTP/2 clients send a cookie a field (RFC 9113 section 8.2.3). ptr NULL: no memory. */
+static struct span cookies_of(const struct exchange *e, struct arena *arena)
+{
+	const struct http1_head *head = &e->x->request;
+	struct span joined = SPAN("");
+	struct buf all;
+
+	if (!head->first[HTTP_FIELD_COOKIE])
+		return SPAN("");
+	buf_init(&all, COOKIE_BYTES_MAX);
+	for (size_t i = head->first[HTTP_FIELD_COOKIE] - 1u; i < head->field_count; i++) {
+		if (head->fields[i].id != HTTP_FIELD_COOKIE)
+			continue;
+		if (all.len)
+			buf_append_cstr(&all, "; ");
+		buf_append(&all, head->fields[i].value);
+	}
+	joined = buf_failed(&all) ? SPAN_NONE : arena_dup(arena, buf_span(&all));
+	if (all.ptr)
+		secret_wipe(all.ptr, all.len);
+	buf_release(&all);
+	return joined;
+}
+
+static struct span copy_field(const struct exchange *e, struct span name, struct arena *arena,
+			      bool *failed)
+{
+	const struct http1_head *head = &e->x->request;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span copy;
+
+		if (!span_eq_nocase(head->fields[i].name, name))
+			continue;
+		copy = arena_dup(arena, head->fields[i].value);
+		*failed = *failed || !copy.ptr;
+		return copy;
+	}
+	return SPAN("");
+}
+
+static struct span copy(struct span from, struct arena *arena, bool *failed)
+{
+	struct span to = from.len ? arena_dup(arena, from) : SPAN("");
+
+	*failed = *failed || !to.ptr;
+	return to;
+}
+
+/* An IPv6 client commands a /64: it counts as one. */
+static struct span address_text(const struct exchange *e, struct arena *arena, bool *failed)
+{
+	struct address address = e->client;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (!address_is_ipv4(&address))
+		memset(address.bytes + 8, 0, 8);
+	return copy(span_of(text, address_format(&address, text)), arena, failed);
+}
+
+static int fill(struct identity_job *j, struct exchange *e, struct span body)
+{
+	struct arena *arena = &j->arena;
+	bool failed = false;
+
+	j->x = (struct idp_exchange){
+		.idp = j->idp,
+		.config = j->config,
+		.arena = arena,
+		.method = e->x->request.method,
+		.path = copy(e->path, arena, &failed),
+		.query = copy(e->query, arena, &failed),
+		.body = copy(body, arena, &failed),
+		.cookie = cookies_of(e, arena),
+		.authorization = copy_field(e, SPAN("authorization"), arena, &failed),
+		.content_type = copy_field(e, SPAN("content-type"), arena, &failed),
+		.origin = copy_field(e, SPAN("origin"), arena, &failed),
+		.fetch_site = copy_field(e, SPAN("sec-fetch-site"), arena, &failed),
+		.user_agent = copy_field(e, SPAN("user-agent"), arena, &failed),
+		.address = address_text(e, arena, &failed),
+	};
+	return failed || !j->x.cookie.ptr ? -1 : 0;
+}
+
+static enum phase_result send_job(struct exchange *e, const struct identity_job *j)
+{
+	const struct http_response response = {
+		.status = j->x.status, .fields = j->x.fields, .field_count = j->x.field_count};
+
+	e->reason = j->x.reason;
+	return internal_respond(e, &response, j->x.content);
+}
+
+static enum phase_result serve(struct exchange *e, void *context)
+{
+	struct identity_service *service = context;
+	struct identity_job *j;
+	enum phase_result result;
+	struct span body;
+	struct err err;
+
+	result = internal_read_body(e, BODY_BYTES_MAX, &body);
+	if (result != PHASE_NEXT)
+		return result;
+	j = job_new(service, e->snapshot->config, run_serve);
+	if (!j || fill(j, e, body) < 0) {
+		if (j)
+			job_free(&j->job);
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	}
+	if (offload_call(service->pool, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) < 0) {
+		if (e->x->client_gone || err.code == ERR_CANCELLED)
+			return PHASE_GONE;
+		exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
+		return answer_problem(e, 503, "unavailable", NULL);
+	}
+	result = send_job(e, j);
+	job_free(&j->job);
+	return result;
+}
+
+/* ---- auth: session ---- */
+
+static bool has_field_value(const struct exchange *e, struct span name, struct span value)
+{
+	const struct http1_head *head = &e->x->request;
+
+	for (size_t i = 0; i < head->field_count; i++)
+		if (span_eq_nocase(head->fields[i].name, name))
+			return span_find(head->fields[i].value, value) <
+			       head->fields[i].value.len;
+	return false;
+}
+
+/*
+ * A request that changes something must come from a page of ours: browsers say where from in
+ * Sec-Fetch-Site or Origin, and no page can make them lie. SameSite of the cookie is the other wall.
+ */
+static bool comes_from_elsewhere(const struct exchange *e)
+{
+	const struct http1_head *head = &e->x->request;
+	struct span origin = http1_field(head, HTTP_FIELD_ORIGIN);
+
+	if (http_method_is_safe(head->method))
+		return false;
+	if (has_field_value(e, SPAN("sec-fetch-site"), SPAN("same-origin")))
+		return false;
+	return !origin.ptr || !span_eq(origin, e->snapshot->config->identity.issuer);
+}
+
+/* Only a browser that wants to show a page is sent to the login. */
+static bool shows_pages(const struct exchange *e)
+{
+	const struct http1_head *head = &e->x->request;
+
+	return (head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD) &&
+	       has_field_value(e, SPAN("accept"), SPAN("text/html"));
+}
+
+static enum phase_result send_to_login(struct exchange *e)
+{
+	struct http_field fields[2] = {
+		{SPAN("cache-control"), SPAN("no-store"), HTTP_FIELD_CACHE_CONTROL},
+		{SPAN("location"), SPAN_NONE, HTTP_FIELD_LOCATION}};
+	const struct http_response response = {
+		.status = 303, .fields = fields, .field_count = COUNT_OF(fields)};
+	struct buf to;
+
+	buf_init(&to, (size_t)64 * 1024);
+	buf_append(&to, e->snapshot->config->identity.issuer);
+	buf_append_cstr(&to, "/identity/login?return=");
+	form_append_escaped(&to, e->path);
+	if (e->query.len) {
+		buf_append_cstr(&to, "%3F");
+		form_append_escaped(&to, e->query);
+	}
+	fields[1].value = buf_failed(&to) ? SPAN_NONE : arena_dup(&e->x->arena, buf_span(&to));
+	buf_release(&to);
+	if (!fields[1].value.ptr)
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	e->reason = "login_needed";
+	return internal_respond(e, &response, SPAN(""));
+}
+
+static enum phase_result refuse_session(struct exchange *e)
+{
+	if (shows_pages(e))
+		return send_to_login(e);
+	e->reason = "no_session";
+	exchange_add_field(e, SPAN("www-authenticate"), SPAN("Session realm=\"login\""));
+	return answer_problem(e, 401, "unauthenticated", NULL);
+}
+
+static enum phase_result use_login(struct exchange *e, struct identity_job *j)
+{
+	struct identity *identity;
+
+	switch (j->result) {
+	case STORE_OK: break;
+	case STORE_ABSENT:
+	case STORE_CONFLICT: return refuse_session(e);
+	case STORE_FAILED:
+		log_message(LOG_WARN, "identity.store", "%s", j->err.message);
+		exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
+		return answer_problem(e, 503, "unavailable", NULL);
+	}
+	identity = idp_login_identity(&j->login, e->snapshot->authenticator);
+	if (!identity)
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	e->identity = e->identity_held = identity;
+	return PHASE_NEXT;
+}
+
+static struct identity_service *service_of(const struct exchange *e)
+{
+	const struct internal_service *internal =
+		e->worker->shared->internal[CONFIG_INTERNAL_IDENTITY];
+
+	return internal ? internal->context : NULL;
+}
+
+enum phase_result identity_service_session(struct exchange *e)
+{
+	struct identity_service *service = service_of(e);
+	struct identity_job *j;
+	enum phase_result result;
+	struct span all;
+	struct err err;
+
+	if (!service)
+		return answer_problem(e, 503, "unavailable", NULL);
+	if (comes_from_elsewhere(e)) {
+		e->reason = "cross_site";
+		return answer_problem(e, 403, "cross-site",
+				      "The request does not come from a page of this site.");
+	}
+	j = job_new(service, e->snapshot->config, run_find);
+	all = j ? cookies_of(e, &j->arena) : SPAN_NONE;
+	if (!all.ptr) {
+		if (j)
+			job_free(&j->job);
+		return answer_problem(e, 503, "out-of-memory", NULL);
+	}
+	if (cookie_find(all, SPAN(IDP_SESSION_COOKIE), &j->cookie) != COOKIE_FOUND) {
+		job_free(&j->job);
+		return refuse_session(e);
+	}
+	if (offload_call(service->pool, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) < 0) {
+		if (e->x->client_gone || err.code == ERR_CANCELLED)
+			return PHASE_GONE;
+		return answer_problem(e, 503, "unavailable", NULL);
+	}
+	result = use_login(e, j);
+	job_free(&j->job);
+	return result;
+}
+
+bool identity_service_revoked(const struct exchange *e, const struct identity *identity)
+{
+	const struct identity_service *service = service_of(e);
+
+	return service && identity->kind == IDENTITY_JWT &&
+	       span_eq(identity->issuer, e->snapshot->config->identity.issuer) &&
+	       idp_is_revoked(service->idp, identity);
+}
+
+/* ---- life ---- */
+
+static void on_audit(void *context, const char *event, struct span members)
+{
+	const struct identity_service *service = context;
+
+	if (service->audit_log)
+		audit_event(service->audit_log, event, members);
+}
+
+struct identity_service *identity_service_new(struct config *cfg, struct audit_log *audit_log,
+					      struct err *err)
+{
+	struct identity_service *service = mem_zalloc(1, sizeof(*service));
+	struct span password;
+
+	if (!service) {
+		(void)err_set(err, ERR_MEMORY, "no memory for the identity server");
+		return NULL;
+	}
+	service->internal = (struct internal_service){serve, service};
+	service->audit_log = audit_log;
+	service->pool = offload_new("identity", THREADS, QUEUE, err);
+	if (service->pool) {
+		const struct idp_options options = {
+			.config = cfg, .audit = on_audit, .audit_context = service};
+
+		service->idp = idp_open(&options, true, err);
+	}
+	if (!service->idp) {
+		identity_service_free(service);
+		return NULL;
+	}
+	password = idp_first_password(service->idp);
+	if (password.len)
+		fprintf(stderr,
+			"The first start has made the user \"admin\" with the one-time "
+			"password "
+			"%.*s\n",
+			SPAN_ARG(password));
+	return service;
+}
+
+void identity_service_free(struct identity_service *service)
+{
+	if (!service)
+		return;
+	if (service->pool)
+		offload_free(service->pool);
+	snapshot_unref(service->snapshot);
+	idp_close(service->idp);
+	mem_free(service);
+}
+
+const struct internal_service *identity_service_handle(struct identity_service *service)
+{
+	return &service->internal;
+}
+
+static int give_keys(struct identity_service *service, struct snapshot *snapshot,
+		     struct err *err)
+{
+	struct buf jwks;
+	int result;
+
+	buf_init(&jwks, (size_t)1024 * 1024);
+	if (idp_jwks(service->idp, &jwks) < 0)
+		result = err_set(err, ERR_MEMORY, "no memory for keys");
+	else
+		result = authenticator_use_jwks(snapshot->authenticator, buf_span(&jwks), err);
+	buf_release(&jwks);
+	return result;
+}
+
+int identity_service_use(struct identity_service *service, struct snapshot *snapshot,
+			 struct err *err)
+{
+	if (give_keys(service, snapshot, err) < 0)
+		return -1;
+	snapshot_unref(service->snapshot);
+	service->snapshot = snapshot_ref(snapshot);
+	return 0;
+}
+
+/* ---- maintenance ---- */
+
+static void log_away(struct identity_service *service, const struct err *err)
+{
+	if (!service->away)
+		log_message(LOG_WARN, "identity.store", "%s", err->message);
+	service->away = true;
+}
+
+static void maintain_once(struct identity_service *service)
+{
+	struct identity_job *j = job_new(service, service->snapshot->config, run_maintain);
+	struct err err;
+
+	if (!j)
+		return;
+	if (offload_call(service->pool, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) < 0) {
+		log_away(service, &err);
+		return;
+	}
+	if (j->result == STORE_FAILED)
+		log_away(service, &j->err);
+	else
+		service->away = false;
+	if (j->keys_changed && give_keys(service, service->snapshot, &err) < 0)
+		log_message(LOG_ERROR, "identity.keys", "%s", err.message);
+	job_free(&j->job);
+}
+
+static void maintain_main(void *arg)
+{
+	struct identity_service *service = arg;
+
+	while (fiber_sleep_ms(MAINTAIN_MS) != FIBER_CANCELLED)
+		maintain_once(service);
+	service->fiber = NULL;
+}
+
+int identity_service_start(struct identity_service *service, struct err *err)
+{
+	service->fiber = fiber_start(maintain_main, service, err);
+	return service->fiber ? 0 : -1;
+}
+
+void identity_service_stop(struct identity_service *service)
+{
+	if (service && service->fiber)
+		fiber_cancel(service->fiber);
+}

@@ -1,0 +1,435 @@
+/* The token endpoint and what asks about tokens: RFC 6749, 7636, 7009, 7662; OpenID userinfo. */
+#include "base/clock.h"
+#include "identity/oauth.h"
+
+/* ---- authorization code ---- */
+
+/* A code that comes again was stolen, before or after (RFC 6749 section 4.1.2). */
+static void refuse_replay(struct idp_exchange *x, const struct json *object)
+{
+	struct span grant = json_text(object, "grant");
+	struct err err;
+
+	idp_audit(x->idp, "code.replayed", "client", json_text(object, "client"), "user",
+		  json_text(object, "user"));
+	if (grant.len && oauth_grant_end(x, grant, &err) != STORE_OK)
+		web_unavailable(x, &err);
+	else
+		web_error(x, 400, "invalid_grant", NULL);
+}
+
+/* Whatever comes of it, the code is used up: of two at once, one wins. */
+static enum store_result use_code(struct idp_exchange *x, const struct store_record *record,
+				  const struct json *object, struct span grant, struct err *err)
+{
+	struct store_change change = {.kind = SPAN("code"),
+				      .key = record->key,
+				      .expect = STORE_EXPECT_VERSION,
+				      .version = record->version,
+				      .expires_unix_ms = record->expires_unix_ms};
+	enum store_result result;
+	struct json_writer w;
+	struct buf value;
+
+	buf_init(&value, 4096);
+	json_writer_init(&w, &value);
+	json_begin_object(&w);
+	json_member_bool(&w, SPAN("used"), true);
+	json_member_string(&w, SPAN("grant"), grant);
+	json_member_string(&w, SPAN("client"), json_text(object, "client"));
+	json_member_string(&w, SPAN("user"), json_text(object, "user"));
+	json_end_object(&w);
+	change.value = buf_span(&value);
+	result = buf_failed(&value) ? idp_no_memory(err)
+				    : store_commit(x->idp->store, &change, 1, err);
+	buf_release(&value);
+	return result;
+}
+
+static bool code_fits(const struct idp_client *client, const struct json *object,
+		      const struct form *form)
+{
+	return span_eq(json_text(object, "client"), client->id) &&
+	       json_number(object, "until_ms") > clock_unix_ms() &&
+	       span_eq(json_text(object, "redirect"), form_get(form, SPAN("redirect_uri"))) &&
+	       oauth_verifier_fits(form_get(form, SPAN("code_verifier")),
+				   json_text(object, "challenge"));
+}
+
+static void token_code(struct idp_exchange *x, const struct form *form,
+		       const struct idp_client *client)
+{
+	struct oauth_grant grant = {.id = idp_new_id(x->arena, 'g')};
+	char digest[DIGEST_HEX_SIZE];
+	const struct json *object = NULL;
+	struct store_record record;
+	enum store_result result;
+	struct err err = {.message = "no memory for a grant"};
+	bool fits;
+
+	digest_hex(digest, form_get(form, SPAN("code")));
+	result = store_get(x->idp->store, SPAN("code"), span_cstr(digest), x->arena, &record,
+			   &err);
+	if (result == STORE_OK)
+		object = idp_parse(record.value, x->arena, &err);
+	if (result == STORE_FAILED || (result == STORE_OK && !object) || !grant.id.ptr) {
+		web_unavailable(x, &err);
+		return;
+	}
+	if (result == STORE_ABSENT) {
+		web_error(x, 400, "invalid_grant", NULL);
+		return;
+	}
+	if (json_flag(object, "used")) {
+		refuse_replay(x, object);
+		return;
+	}
+	fits = code_fits(client, object, form);
+	/* The grant is there before the code is used up: who comes second can end it. */
+	if (fits && (oauth_grant_read(object, &grant, x->arena, &err) < 0 ||
+		     oauth_grant_put(x, &grant, &err) != STORE_OK)) {
+		web_unavailable(x, &err);
+		return;
+	}
+	result = use_code(x, &record, object, fits ? grant.id : SPAN(""), &err);
+	if (result == STORE_OK && fits) {
+		oauth_issue(x, client, &grant, grant.scope);
+		return;
+	}
+	if (result == STORE_FAILED ||
+	    (fits && oauth_grant_end(x, grant.id, &err) != STORE_OK)) {
+		web_unavailable(x, &err);
+		return;
+	}
+	idp_audit(x->idp, "code.refused", "client", client->id, "address", x->address);
+	web_error(x, 400, "invalid_grant", NULL);
+}
+
+/* ---- refresh token ---- */
+
+static void end_family(struct idp_exchange *x, const struct idp_client *client,
+		       struct span grant)
+{
+	struct err err;
+
+	idp_audit(x->idp, "refresh.reused", "client", client->id, "grant", grant);
+	if (oauth_grant_end(x, grant, &err) != STORE_OK)
+		web_unavailable(x, &err);
+	else
+		web_error(x, 400, "invalid_grant", NULL);
+}
+
+/* The session that the grant belongs to must be there still. */
+static enum store_result session_lives(struct idp_exchange *x, const struct oauth_grant *grant,
+				       struct err *err)
+{
+	struct store_record record;
+
+	if (!grant->session.len)
+		return STORE_OK;
+	return store_get(x->idp->shared, SPAN("session"), grant->session, x->arena, &record,
+			 err);
+}
+
+/* Used up, but not forgotten: when it comes again the family ends (RFC 9700 section 4.14.2). */
+static enum store_result use_refresh(struct idp_exchange *x, const struct store_record *record,
+				     struct span grant, struct err *err)
+{
+	struct store_change change = {.kind = SPAN("refresh"),
+				      .key = record->key,
+				      .expect = STORE_EXPECT_VERSION,
+				      .version = record->version,
+				      .expires_unix_ms = record->expires_unix_ms};
+
+	change.value =
+		arena_printf(x->arena, "{\"grant\":\"%.*s\",\"used\":true}", SPAN_ARG(grant));
+	if (!change.value.ptr)
+		return idp_no_memory(err);
+	return store_commit(x->idp->store, &change, 1, err);
+}
+
+/* A part of what was granted (RFC 6749 section 6). */
+static bool narrower(struct span asked, struct span granted)
+{
+	struct span rest = asked;
+
+	while (rest.ptr) {
+		struct span scope = span_cut(&rest, ' ');
+
+		if (scope.len && !oauth_has_scope(granted, scope))
+			return false;
+	}
+	return true;
+}
+
+static enum store_result find_refresh(struct idp_exchange *x, struct span token,
+				      struct store_record *record, const struct json **object,
+				      struct err *err)
+{
+	char digest[DIGEST_HEX_SIZE];
+	enum store_result result;
+	struct span key;
+
+	digest_hex(digest, token);
+	key = arena_dup(x->arena, span_cstr(digest));
+	if (!key.ptr)
+		return idp_no_memory(err);
+	result = store_get(x->idp->store, SPAN("refresh"), key, x->arena, record, err);
+	if (result != STORE_OK)
+		return result;
+	*object = idp_parse(record->value, x->arena, err);
+	return *object ? STORE_OK : STORE_FAILED;
+}
+
+void oauth_refresh(struct idp_exchange *x, const struct form *form,
+		   const struct idp_client *client)
+{
+	struct span asked = form_get(form, SPAN("scope"));
+	const struct json *object = NULL;
+	struct store_record record;
+	struct oauth_grant grant;
+	enum store_result result;
+	struct err err;
+
+	result = find_refresh(x, form_get(form, SPAN("refresh_token")), &record, &object, &err);
+	if (result == STORE_OK)
+		result = oauth_grant_get(x, json_text(object, "grant"), &grant, &err);
+	if (result == STORE_OK && !span_eq(grant.client, client->id))
+		result = STORE_ABSENT;
+	if (result == STORE_OK && json_flag(object, "used")) {
+		end_family(x, client, grant.id);
+		return;
+	}
+	if (result == STORE_OK)
+		result = session_lives(x, &grant, &err);
+	if (result == STORE_OK && !narrower(asked, grant.scope)) {
+		web_error(x, 400, "invalid_scope", NULL);
+		return;
+	}
+	if (result == STORE_OK)
+		result = use_refresh(x, &record, grant.id, &err);
+	if (result == STORE_FAILED)
+		web_unavailable(x, &err);
+	else if (result == STORE_CONFLICT)
+		end_family(x, client, grant.id);
+	else if (result == STORE_ABSENT)
+		web_error(x, 400, "invalid_grant", NULL);
+	else
+		oauth_issue(x, client, &grant, asked.len ? asked : grant.scope);
+}
+
+/* ---- client credentials ---- */
+
+static void token_client(struct idp_exchange *x, const struct form *form,
+			 const struct idp_client *client)
+{
+	struct oauth_grant grant = {.client = client->id};
+
+	if (!oauth_scopes(x, form_get(form, SPAN("scope")), client, &grant.scope))
+		web_error(x, 400, "invalid_scope", NULL);
+	else if (!oauth_resources(x, form, client, &grant.resource))
+		web_error(x, 400, "invalid_target", NULL);
+	else
+		oauth_issue(x, client, &grant, grant.scope);
+}
+
+void oauth_token(struct idp_exchange *x)
+{
+	static const struct {
+		const char *name;
+		void (*serve)(struct idp_exchange *x, const struct form *form,
+			      const struct idp_client *client);
+	} grants[] = {{GRANT_CODE, token_code},
+		      {GRANT_REFRESH, oauth_refresh},
+		      {GRANT_CLIENT, token_client},
+		      {GRANT_DEVICE, oauth_device_token}};
+	struct idp_client client;
+	struct form form;
+	struct span type;
+
+	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+		return;
+	type = form_get(&form, SPAN("grant_type"));
+	for (size_t i = 0; i < COUNT_OF(grants); i++) {
+		if (!span_eq(type, span_cstr(grants[i].name)))
+			continue;
+		if (texts_have(&client.grants, type))
+			grants[i].serve(x, &form, &client);
+		else
+			web_error(x, 400, "unauthorized_client", NULL);
+		return;
+	}
+	web_error(x, 400, type.ptr ? "unsupported_grant_type" : "invalid_request", NULL);
+}
+
+/* ---- introspection (RFC 7662) ---- */
+
+static void answer_inactive(struct idp_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, 64);
+	buf_append_cstr(&body, "{\"active\":false}");
+	web_json(x, 200, &body);
+}
+
+/* A client is told of its own tokens, and of those that are for it to accept. */
+static bool may_know(const struct idp_client *client, const struct json *claims)
+{
+	const struct json *aud = json_get(claims, SPAN("aud"));
+	struct span text;
+
+	if (json_is(json_get(claims, SPAN("client_id")), client->id))
+		return true;
+	if (json_string(aud, &text))
+		return texts_have(&client->resources, text);
+	for (size_t i = 0; aud && aud->type == JSON_ARRAY && i < aud->array.count; i++)
+		if (json_string(&aud->array.items[i], &text) &&
+		    texts_have(&client->resources, text))
+			return true;
+	return false;
+}
+
+void oauth_introspect(struct idp_exchange *x)
+{
+	const struct json *claims;
+	struct idp_client client;
+	struct json_writer w;
+	struct form form;
+	struct buf body;
+
+	if (!web_form(x, &form) || !oauth_client(x, &form, true, &client))
+		return;
+	if (!form_get(&form, SPAN("token")).len) {
+		web_error(x, 400, "invalid_request", "There is no token.");
+		return;
+	}
+	claims = oauth_access_claims(x, form_get(&form, SPAN("token")));
+	if (!claims || !may_know(&client, claims)) {
+		answer_inactive(x);
+		return;
+	}
+	buf_init(&body, 65536);
+	json_writer_init(&w, &body);
+	json_begin_object(&w);
+	json_member_bool(&w, SPAN("active"), true);
+	json_member_string(&w, SPAN("token_type"), SPAN("Bearer"));
+	for (size_t i = 0; i < claims->object.count; i++) {
+		json_key(&w, claims->object.members[i].key);
+		json_put_tree(&w, &claims->object.members[i].value);
+	}
+	json_end_object(&w);
+	web_json(x, 200, &body);
+}
+
+/* ---- revocation (RFC 7009) ---- */
+
+static enum store_result revoke_token(struct idp_exchange *x, const struct idp_client *client,
+				      struct span token, struct err *err)
+{
+	const struct json *claims = oauth_access_claims(x, token), *object;
+	struct store_record record;
+	struct oauth_grant grant;
+	enum store_result result;
+
+	if (claims) {
+		if (!json_is(json_get(claims, SPAN("client_id")), client->id))
+			return STORE_OK;
+		return idp_revoke(x->idp, json_text(claims, "jti"),
+				  (json_number(claims, "exp") + 60) * 1000, err);
+	}
+	result = find_refresh(x, token, &record, &object, err);
+	if (result == STORE_OK)
+		result = oauth_grant_get(x, json_text(object, "grant"), &grant, err);
+	if (result == STORE_OK && span_eq(grant.client, client->id))
+		result = oauth_grant_end(x, grant.id, err);
+	return result == STORE_FAILED ? result : STORE_OK;
+}
+
+void oauth_revoke(struct idp_exchange *x)
+{
+	struct idp_client client;
+	struct form form;
+	struct buf body;
+	struct err err;
+
+	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+		return;
+	if (!form_get(&form, SPAN("token")).len) {
+		web_error(x, 400, "invalid_request", "There is no token.");
+		return;
+	}
+	if (revoke_token(x, &client, form_get(&form, SPAN("token")), &err) != STORE_OK) {
+		web_unavailable(x, &err);
+		return;
+	}
+	idp_audit(x->idp, "token.revoked", "client", client.id, NULL, SPAN_NONE);
+	buf_init(&body, 16);
+	buf_append_cstr(&body, "{}");
+	web_json(x, 200, &body);
+}
+
+/* ---- userinfo (OpenID Connect Core section 5.3) ---- */
+
+static void refuse_bearer(struct idp_exchange *x, unsigned status, const char *error)
+{
+	web_field(x, SPAN("www-authenticate"),
+		  arena_printf(x->arena, "Bearer realm=\"userinfo\"%s%s%s",
+			       error ? ", error=\"" : "", error ? error : "",
+			       error ? "\"" : ""));
+	web_error(x, status, error ? error : "invalid_request", NULL);
+}
+
+static void put_user(struct json_writer *w, const struct idp_user *user, struct span scope)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("sub"), user->id);
+	if (oauth_has_scope(scope, SPAN("profile"))) {
+		json_member_string(w, SPAN("preferred_username"), user->name);
+		if (user->display.len)
+			json_member_string(w, SPAN("name"), user->display);
+	}
+	if (oauth_has_scope(scope, SPAN("email")) && user->email.len) {
+		json_member_string(w, SPAN("email"), user->email);
+		json_member_bool(w, SPAN("email_verified"), user->email_verified);
+	}
+	json_end_object(w);
+}
+
+void oauth_userinfo(struct idp_exchange *x)
+{
+	const struct json *claims;
+	enum store_result result;
+	struct json_writer w;
+	struct idp_user user;
+	struct buf body;
+	struct err err;
+
+	if (!span_eq_nocase(span_slice(x->authorization, 0, 7), SPAN("Bearer "))) {
+		refuse_bearer(x, 401, NULL);
+		return;
+	}
+	claims = oauth_access_claims(
+		x, span_trim(span_slice(x->authorization, 7, x->authorization.len)));
+	if (!claims) {
+		refuse_bearer(x, 401, "invalid_token");
+		return;
+	}
+	if (!oauth_has_scope(json_text(claims, "scope"), SPAN("openid"))) {
+		refuse_bearer(x, 403, "insufficient_scope");
+		return;
+	}
+	result = user_get(x->idp, json_text(claims, "sub"), x->arena, &user, &err);
+	if (result == STORE_FAILED) {
+		web_unavailable(x, &err);
+		return;
+	}
+	if (result != STORE_OK || user.disabled) {
+		refuse_bearer(x, 401, "invalid_token");
+		return;
+	}
+	buf_init(&body, 16384);
+	json_writer_init(&w, &body);
+	put_user(&w, &user, json_text(claims, "scope"));
+	web_json(x, 200, &body);
+}

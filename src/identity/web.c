@@ -1,0 +1,424 @@
+#include "identity/web.h"
+
+#include <stdarg.h>
+
+#include "base/log.h"
+#include "parse/base64.h"
+#include "parse/cookie.h"
+
+#define ACCOUNT SPAN("/identity")
+#define RETURN_BYTES_MAX 6000
+#define FORM_TOKEN_CHARS 43
+
+/* ---- requests ---- */
+
+struct span web_cookie(const struct idp_exchange *x, const char *name)
+{
+	struct span value;
+
+	if (cookie_find(x->cookie, span_cstr(name), &value) == COOKIE_FOUND)
+		return value;
+	return SPAN("");
+}
+
+static bool read_form(struct idp_exchange *x, struct span text, struct form *form)
+{
+	switch (form_parse(x->arena, text, form)) {
+	case FORM_OK: return true;
+	case FORM_BAD_ESCAPE:
+	case FORM_NOT_TEXT:
+	case FORM_TOO_MANY:
+		web_error(x, 400, "invalid_request", "The parameters cannot be read.");
+		return false;
+	case FORM_NO_MEMORY: break;
+	}
+	web_unavailable(x, NULL);
+	return false;
+}
+
+bool web_query(struct idp_exchange *x, struct form *form)
+{
+	return read_form(x, x->query, form);
+}
+
+bool web_form(struct idp_exchange *x, struct form *form)
+{
+	struct span type = span_slice(x->content_type, 0, span_find_byte(x->content_type, ';'));
+
+	if (!span_eq_nocase(span_trim(type), SPAN("application/x-www-form-urlencoded"))) {
+		web_error(x, 400, "invalid_request",
+			  "The body must be application/x-www-form-urlencoded.");
+		return false;
+	}
+	return read_form(x, x->body, form);
+}
+
+static bool form_token(struct idp_exchange *x, struct span cookie,
+		       char token[FORM_TOKEN_CHARS + 1])
+{
+	unsigned char mac[VAULT_MAC_BYTES];
+
+	if (!vault_mac(x->idp->vault, SPAN("form"), cookie, mac))
+		return false;
+	base64url_encode(token, span_of(mac, sizeof(mac)));
+	token[FORM_TOKEN_CHARS] = '\0';
+	return true;
+}
+
+bool web_own_form(struct idp_exchange *x, const struct form *form)
+{
+	struct span cookie = web_cookie(x, WEB_FORM_COOKIE);
+	char token[FORM_TOKEN_CHARS + 1];
+	bool own = span_eq(x->fetch_site, SPAN("same-origin")) ||
+		   span_eq(x->origin, x->config->identity.issuer);
+
+	if (own && cookie.len && form_token(x, cookie, token) &&
+	    secret_eq(form_get(form, SPAN("form_token")), span_of(token, FORM_TOKEN_CHARS)))
+		return true;
+	x->reason = "cross_site";
+	page_message(x, 403, "This form cannot be used",
+		     "It was not sent from our page, or the page is too old. Go back, load the "
+		     "page anew, and try again.");
+	return false;
+}
+
+/* A path of ours: no scheme, no host, nothing that a browser could take for one. */
+struct span web_return(struct span wanted)
+{
+	if (wanted.len == 0 || wanted.len > RETURN_BYTES_MAX || wanted.ptr[0] != '/')
+		return ACCOUNT;
+	if (wanted.len > 1 && (wanted.ptr[1] == '/' || wanted.ptr[1] == '\\'))
+		return ACCOUNT;
+	for (size_t i = 0; i < wanted.len; i++)
+		if (wanted.ptr[i] <= ' ' || wanted.ptr[i] >= 0x7f || wanted.ptr[i] == '\\')
+			return ACCOUNT;
+	return wanted;
+}
+
+/* ---- answers ---- */
+
+void web_field(struct idp_exchange *x, struct span name, struct span value)
+{
+	if (!value.ptr || x->field_count == IDP_FIELDS_MAX) {
+		web_unavailable(x, NULL);
+		return;
+	}
+	x->fields[x->field_count++] = (struct http_field){name, value, http_field_lookup(name)};
+}
+
+void web_set_cookie(struct idp_exchange *x, const char *name, struct span value,
+		    int64_t max_age_s)
+{
+	struct span age = SPAN("");
+
+	if (max_age_s >= 0)
+		age = arena_printf(x->arena, "; Max-Age=%lld", (long long)max_age_s);
+	if (!age.ptr) {
+		web_unavailable(x, NULL);
+		return;
+	}
+	web_field(x, SPAN("set-cookie"),
+		  arena_printf(x->arena, "%s=%.*s; Path=/; Secure; HttpOnly; SameSite=Lax%.*s",
+			       name, SPAN_ARG(value), SPAN_ARG(age)));
+}
+
+static void no_store(struct idp_exchange *x)
+{
+	web_field(x, SPAN("cache-control"), SPAN("no-store"));
+	web_field(x, SPAN("referrer-policy"), SPAN("no-referrer"));
+}
+
+void web_redirect(struct idp_exchange *x, struct span to)
+{
+	if (to.len && to.ptr[0] == '/')
+		to = arena_printf(x->arena, "%.*s%.*s", SPAN_ARG(x->config->identity.issuer),
+				  SPAN_ARG(to));
+	x->status = 303;
+	x->content = SPAN("");
+	no_store(x);
+	web_field(x, SPAN("location"), to);
+}
+
+static void set_content(struct idp_exchange *x, unsigned status, struct buf *body)
+{
+	x->status = status;
+	x->content = buf_failed(body) ? SPAN_NONE : arena_dup(x->arena, buf_span(body));
+	if (body->ptr)
+		secret_wipe(body->ptr, body->len);
+	buf_release(body);
+	if (!x->content.ptr)
+		web_unavailable(x, NULL);
+}
+
+void web_json(struct idp_exchange *x, unsigned status, struct buf *body)
+{
+	web_field(x, SPAN("content-type"), SPAN("application/json"));
+	no_store(x);
+	web_field(x, SPAN("pragma"), SPAN("no-cache"));
+	set_content(x, status, body);
+}
+
+void web_error(struct idp_exchange *x, unsigned status, const char *error,
+	       const char *description)
+{
+	struct json_writer w;
+	struct buf body;
+
+	x->reason = error;
+	buf_init(&body, 4096);
+	json_writer_init(&w, &body);
+	json_begin_object(&w);
+	json_member_string(&w, SPAN("error"), span_cstr(error));
+	if (description)
+		json_member_string(&w, SPAN("error_description"), span_cstr(description));
+	json_end_object(&w);
+	web_json(x, status, &body);
+}
+
+void web_unavailable(struct idp_exchange *x, const struct err *err)
+{
+	static const struct http_field fields[] = {
+		{SPAN_INIT("retry-after"), SPAN_INIT("1"), HTTP_FIELD_RETRY_AFTER},
+		{SPAN_INIT("cache-control"), SPAN_INIT("no-store"), HTTP_FIELD_CACHE_CONTROL},
+		{SPAN_INIT("content-type"), SPAN_INIT("application/json"),
+		 HTTP_FIELD_CONTENT_TYPE}};
+
+	if (err)
+		log_message(LOG_WARN, "identity.unavailable", "%s", err->message);
+	x->status = 503;
+	x->reason = "unavailable";
+	memcpy(x->fields, fields, sizeof(fields));
+	x->field_count = COUNT_OF(fields);
+	x->content = SPAN("{\"error\":\"temporarily_unavailable\"}");
+}
+
+/* ---- pages ---- */
+
+/* The page's forms carry a token of the browser's cookie, which is made when it has none. */
+static void prepare_forms(struct page *page)
+{
+	struct idp_exchange *x = page->x;
+	struct span cookie = web_cookie(x, WEB_FORM_COOKIE);
+	char token[FORM_TOKEN_CHARS + 1];
+
+	if (cookie.len != FORM_TOKEN_CHARS) {
+		cookie = idp_new_secret(x->arena);
+		if (!cookie.ptr) {
+			page->html.failed = true;
+			return;
+		}
+		web_set_cookie(x, WEB_FORM_COOKIE, cookie, -1);
+	}
+	if (form_token(x, cookie, token))
+		page->form_token = arena_dup(x->arena, span_cstr(token));
+	if (!page->form_token.ptr)
+		page->html.failed = true;
+}
+
+void page_begin(struct page *page, struct idp_exchange *x, const char *title)
+{
+	*page = (struct page){.x = x};
+	buf_init(&page->html, WEB_PAGE_BYTES);
+	prepare_forms(page);
+	page_raw(page,
+		 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+		 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+		 "<title>");
+	page_raw(page, title);
+	page_raw(page, " - ");
+	page_text(page, x->config->identity.theme.name);
+	page_raw(page, "</title><link rel=\"stylesheet\" href=\"/identity/style.css\"></head>"
+		       "<body><main><p class=\"brand\">");
+	page_text(page, x->config->identity.theme.name);
+	page_printf(page, "</p><h1>%s</h1>\n", title);
+}
+
+void page_text(struct page *page, struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		switch (text.ptr[i]) {
+		case '&': buf_append_cstr(&page->html, "&amp;"); break;
+		case '<': buf_append_cstr(&page->html, "&lt;"); break;
+		case '>': buf_append_cstr(&page->html, "&gt;"); break;
+		case '"': buf_append_cstr(&page->html, "&quot;"); break;
+		case '\'': buf_append_cstr(&page->html, "&#39;"); break;
+		default: buf_append_byte(&page->html, text.ptr[i]); break;
+		}
+	}
+}
+
+void page_raw(struct page *page, const char *html)
+{
+	buf_append_cstr(&page->html, html);
+}
+
+void page_printf(struct page *page, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&page->html, format, args);
+	va_end(args);
+}
+
+void page_alert(struct page *page, const char *text)
+{
+	page_printf(page, "<p class=\"alert\" role=\"alert\">%s</p>\n", text);
+}
+
+void page_hidden(struct page *page, const char *name, struct span value)
+{
+	page_printf(page, "<input type=\"hidden\" name=\"%s\" value=\"", name);
+	page_text(page, value);
+	page_raw(page, "\">");
+}
+
+void page_form(struct page *page, const char *action, struct span return_to)
+{
+	page_printf(page, "<form method=\"post\" action=\"%s\">", action);
+	page_hidden(page, "form_token", page->form_token);
+	if (return_to.len)
+		page_hidden(page, "return", return_to);
+	page_raw(page, "\n");
+}
+
+void page_input(struct page *page, const char *label, const char *name, const char *attributes)
+{
+	page_printf(page,
+		    "<p><label for=\"%s\">%s</label><input id=\"%s\" name=\"%s\" %s></p>\n",
+		    name, label, name, name, attributes);
+}
+
+void page_submit(struct page *page, const char *text)
+{
+	page_printf(page, "<p><button type=\"submit\">%s</button></p>\n", text);
+}
+
+void page_form_end(struct page *page)
+{
+	page_raw(page, "</form>\n");
+}
+
+void page_end(struct page *page, unsigned status)
+{
+	struct idp_exchange *x = page->x;
+
+	page_raw(page, "</main></body></html>\n");
+	no_store(x);
+	web_field(x, SPAN("content-type"), SPAN("text/html; charset=utf-8"));
+	web_field(x, SPAN("x-frame-options"), SPAN("DENY"));
+	web_field(
+		x, SPAN("content-security-policy"),
+		arena_printf(x->arena,
+			     "default-src 'none'; style-src 'self'; form-action 'self'%s%.*s; "
+			     "base-uri 'none'; frame-ancestors 'none'",
+			     page->form_target.len ? " " : "", SPAN_ARG(page->form_target)));
+	set_content(x, status, &page->html);
+}
+
+void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text)
+{
+	struct page page;
+
+	page_begin(&page, x, title);
+	page_printf(&page, "<p>%s</p>\n", text);
+	page_end(&page, status);
+}
+
+void page_style(struct idp_exchange *x)
+{
+	static const char rules[] =
+		"*{box-sizing:border-box}\n"
+		"body{margin:0;background:#f3f4f6;color:#1b1f24;font:1rem/1.5 "
+		"system-ui,sans-serif}\n"
+		"main{max-width:26rem;margin:8vh auto;padding:2rem;background:#fff;"
+		"border-radius:.5rem;box-shadow:0 1px 4px rgba(0,0,0,.2)}\n"
+		"@media(max-width:30rem){main{margin:0;min-height:100vh;border-radius:0}}\n"
+		".brand{margin:0;color:var(--colour);font-weight:600}\n"
+		"h1{margin:.2rem 0 1rem;font-size:1.4rem}\n"
+		"label{display:block;font-weight:600}\n"
+		"input:not([type=hidden]):not([type=checkbox]){width:100%;padding:.6rem;font:"
+		"inherit;"
+		"border:1px solid #6b7280;border-radius:.3rem}\n"
+		"button{padding:.6rem 1.2rem;font:inherit;font-weight:600;color:#fff;"
+		"background:var(--colour);border:0;border-radius:.3rem;cursor:pointer}\n"
+		"button.second{color:var(--colour);background:#fff;border:1px solid "
+		"var(--colour)}\n"
+		":focus-visible{outline:3px solid #f59e0b;outline-offset:2px}\n"
+		".alert{padding:.6rem;border-left:4px solid #b91c1c;background:#fef2f2}\n"
+		"code{overflow-wrap:anywhere}a{color:var(--colour)}\n"
+		"ul{padding-left:1.2rem}\n";
+	struct buf css;
+
+	buf_init(&css, 8192);
+	buf_printf(&css, ":root{--colour:%.*s}\n%s", SPAN_ARG(x->config->identity.theme.colour),
+		   rules);
+	web_field(x, SPAN("content-type"), SPAN("text/css; charset=utf-8"));
+	web_field(x, SPAN("cache-control"), SPAN("public, max-age=300"));
+	set_content(x, 200, &css);
+}
+
+/* ---- the server ---- */
+
+enum store_result web_session(struct idp_exchange *x, struct idp_session *session,
+			      struct idp_user *user, struct err *err)
+{
+	struct span cookie = web_cookie(x, IDP_SESSION_COOKIE);
+	enum store_result result;
+
+	result = session_find(x->idp, &x->config->identity.session, cookie, x->arena, session,
+			      err);
+	if (result == STORE_OK)
+		result = user_get(x->idp, session->user, x->arena, user, err);
+	if (result == STORE_OK && user->disabled)
+		return STORE_ABSENT;
+	return result;
+}
+
+enum { GET_ONLY = 1, POST_ONLY = 2, BOTH = 3 };
+
+static const struct {
+	struct span path;
+	int methods;
+	void (*serve)(struct idp_exchange *x);
+} parts[] = {
+	{SPAN_INIT("/.well-known/openid-configuration"), GET_ONLY, oauth_metadata},
+	{SPAN_INIT("/.well-known/oauth-authorization-server"), GET_ONLY, oauth_metadata},
+	{SPAN_INIT("/identity/keys"), GET_ONLY, oauth_keys},
+	{SPAN_INIT("/identity/authorize"), BOTH, oauth_authorize},
+	{SPAN_INIT("/identity/token"), POST_ONLY, oauth_token},
+	{SPAN_INIT("/identity/introspect"), POST_ONLY, oauth_introspect},
+	{SPAN_INIT("/identity/revoke"), POST_ONLY, oauth_revoke},
+	{SPAN_INIT("/identity/userinfo"), BOTH, oauth_userinfo},
+	{SPAN_INIT("/identity/device-authorization"), POST_ONLY, oauth_device},
+	{SPAN_INIT("/identity/device"), BOTH, oauth_device_page},
+	{SPAN_INIT("/identity/login"), BOTH, login_page},
+	{SPAN_INIT("/identity/login/code"), BOTH, login_code_page},
+	{SPAN_INIT("/identity/login/password"), BOTH, login_password_page},
+	{SPAN_INIT("/identity/logout"), BOTH, logout_page},
+	{SPAN_INIT("/identity"), GET_ONLY, account_page},
+	{SPAN_INIT("/identity/"), GET_ONLY, account_page},
+	{SPAN_INIT("/identity/second-factor"), BOTH, totp_page},
+	{SPAN_INIT("/identity/sessions/end"), POST_ONLY, session_end_form},
+	{SPAN_INIT("/identity/style.css"), GET_ONLY, page_style},
+};
+
+void idp_serve(struct idp_exchange *x)
+{
+	int method = x->method == HTTP_METHOD_POST ? POST_ONLY : GET_ONLY;
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		if (!span_eq(parts[i].path, x->path))
+			continue;
+		if (parts[i].methods & method) {
+			parts[i].serve(x);
+			return;
+		}
+		web_field(x, SPAN("allow"),
+			  parts[i].methods == GET_ONLY ? SPAN("GET, HEAD") : SPAN("POST"));
+		web_error(x, 405, "method_not_allowed", NULL);
+		return;
+	}
+	page_message(x, 404, "Not found", "There is no such page.");
+	x->reason = "unknown_path";
+}

@@ -1,0 +1,100 @@
+/*
+ * web.h - requests and answers of the identity server: forms, cookies, pages, JSON. Private to
+ * src/identity. All memory is the exchange's arena; what cannot be had becomes 503.
+ */
+#ifndef IDENTITY_WEB_H
+#define IDENTITY_WEB_H
+
+#include "identity/idp_internal.h"
+#include "parse/form.h"
+
+#define WEB_PAGE_BYTES ((size_t)256 * 1024)
+#define WEB_FORM_COOKIE "__Host-sallyport-form"
+#define WEB_LOGIN_COOKIE "__Host-sallyport-login"
+#define WEB_DEVICE_COOKIE "__Host-sallyport-device"
+
+/* ---- requests ---- */
+
+/* The cookie's value; empty when it is absent, or there twice. */
+struct span web_cookie(const struct idp_exchange *x, const char *name);
+/* The body as a form; false: the request was answered with 400. */
+bool web_form(struct idp_exchange *x, struct form *form);
+bool web_query(struct idp_exchange *x, struct form *form);
+/*
+ * A form of ours, sent from a page of ours: by Sec-Fetch-Site or Origin, and by the token that the
+ * page had, which goes with a cookie. False: the request was answered with 403.
+ */
+bool web_own_form(struct idp_exchange *x, const struct form *form);
+/* A place on this server to go to afterwards: a path; else that of the account page. */
+struct span web_return(struct span wanted);
+
+/* ---- answers ---- */
+
+void web_field(struct idp_exchange *x, struct span name, struct span value);
+/* max_age_s -1: until the browser ends; 0: take it away. */
+void web_set_cookie(struct idp_exchange *x, const char *name, struct span value,
+		    int64_t max_age_s);
+/* 303; `to` is absolute, or a path of this server. */
+void web_redirect(struct idp_exchange *x, struct span to);
+void web_json(struct idp_exchange *x, unsigned status, struct buf *body); /* releases it */
+/* RFC 6749 section 5.2. `description` may be NULL. */
+void web_error(struct idp_exchange *x, unsigned status, const char *error,
+	       const char *description);
+/* The store is away, or there is no memory: 503. */
+void web_unavailable(struct idp_exchange *x, const struct err *err);
+
+/* ---- pages: HTML without scripts ---- */
+
+struct page {
+	struct idp_exchange *x;
+	struct buf html;
+	struct span form_token;
+	struct span form_target; /* an origin besides our own where a form may lead to */
+};
+
+/* Sets the cookie that goes with its forms where that is missing. */
+void page_begin(struct page *page, struct idp_exchange *x, const char *title);
+void page_text(struct page *page, struct span text); /* escaped */
+void page_raw(struct page *page, const char *html);
+void page_printf(struct page *page, const char *format, ...)
+	PRINTF_LIKE(2, 3); /* not escaped */
+/* A paragraph that screen readers announce. */
+void page_alert(struct page *page, const char *text);
+/* <form method="post">, with the token and where to go afterwards. */
+void page_form(struct page *page, const char *action, struct span return_to);
+void page_hidden(struct page *page, const char *name, struct span value);
+/* A label with its input; `attributes` is HTML. */
+void page_input(struct page *page, const char *label, const char *name, const char *attributes);
+void page_submit(struct page *page, const char *text);
+void page_form_end(struct page *page);
+void page_end(struct page *page, unsigned status);
+/* A whole page with a message. */
+void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text);
+/* style.css */
+void page_style(struct idp_exchange *x);
+
+/* ---- the parts of the server ---- */
+
+/* The session of the request's cookie. */
+enum store_result web_session(struct idp_exchange *x, struct idp_session *session,
+			      struct idp_user *user, struct err *err);
+
+void login_page(struct idp_exchange *x);
+void login_code_page(struct idp_exchange *x);
+void login_password_page(struct idp_exchange *x);
+void account_page(struct idp_exchange *x);
+void totp_page(struct idp_exchange *x);
+void session_end_form(struct idp_exchange *x);
+void logout_page(struct idp_exchange *x);
+
+void oauth_metadata(struct idp_exchange *x);
+void oauth_keys(struct idp_exchange *x);
+void oauth_authorize(struct idp_exchange *x);
+void oauth_token(struct idp_exchange *x);
+void oauth_introspect(struct idp_exchange *x);
+void oauth_revoke(struct idp_exchange *x);
+void oauth_userinfo(struct idp_exchange *x);
+void oauth_device(struct idp_exchange *x);
+void oauth_device_page(struct idp_exchange *x);
+
+#endif
