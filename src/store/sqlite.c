@@ -198,11 +198,17 @@ undo:
 	return -1;
 }
 
-/* Secrets are in it: nobody else may read it. SQLite gives its other files the same mode. */
+/*
+ * Secrets are in it: nobody else may read it. SQLite gives its other files the same mode. A file
+ * that is there is not opened here: closing it would take away the locks that SQLite holds on it
+ * in this process (fcntl(2)), and another process could then remove the log under us.
+ */
 static int make_file(const char *path, struct err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 
+	if (fd < 0 && errno == EEXIST)
+		return 0;
 	if (fd < 0)
 		return err_set_errno(err, errno, "store: %s", path);
 	close(fd);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -564,6 +565,57 @@ static void without_memory_a_call_fails_and_changes_nothing(void **state)
 	assert_holds("memory", "a", "x");
 }
 
+/* This program again: what it knows of open files must not be that of the first one. */
+static bool another_process_sees(const char *key)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execl("/proc/self/exe", "contract", "see", server.url, key, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int see(const char *url, const char *key)
+{
+	const struct store_options o = {.url = span_cstr(url)};
+	struct store_record record;
+	enum store_result result;
+	struct store *other;
+	struct err err;
+
+	arena_init(&arena, 65536, 1024);
+	other = store_open(&o, &err);
+	if (!other)
+		return 2;
+	result = store_get(other, SPAN("shared"), span_cstr(key), &arena, &record, &err);
+	store_close(other);
+	arena_release(&arena);
+	return result == STORE_OK ? 0 : 1;
+}
+
+static void other_processes_come_and_go_and_nothing_is_lost(void **state)
+{
+	struct store *second;
+	struct err err;
+	char key[16];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		put("shared", key, "x");
+		second = store_open(options(), &err);
+		assert_non_null(second);
+		assert_true(another_process_sees(key));
+		store_close(second);
+		assert_holds("shared", key, "x");
+		assert_true(another_process_sees(key));
+	}
+}
+
 static void the_file_is_for_its_owner_only(void **state)
 {
 	struct stat stat_buf;
@@ -613,12 +665,15 @@ static int run_contract(const char *name, CMFixtureFunction setup)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest sqlite_only[] = {
+		cmocka_unit_test(other_processes_come_and_go_and_nothing_is_lost),
 		cmocka_unit_test(the_file_is_for_its_owner_only),
 		cmocka_unit_test(a_url_of_no_store_is_refused),
 	};
 	struct span which = span_cstr(argc > 1 ? argv[1] : "");
 
 	signal(SIGPIPE, SIG_IGN);
+	if (span_eq(which, SPAN("see")) && argc > 3)
+		return see(argv[2], argv[3]);
 	if (span_eq(which, SPAN("postgres")))
 		return run_contract("postgres", setup_postgres);
 	if (span_eq(which, SPAN("redis")))
