@@ -230,6 +230,26 @@ static struct span service_name(const void *context, size_t i)
 	return cfg->services.at[i].name;
 }
 
+/* Another service's fallback is not asked in turn, so that there is no way around in a circle. */
+static void check_fallbacks(struct reader *reader, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->services.count; i++) {
+		const struct config_service *service = &cfg->services.at[i];
+		struct config_fallback *fallback = service->fallback;
+
+		if (!fallback || !fallback->service_name.len)
+			continue;
+		fallback->service = config_service_find(cfg, fallback->service_name);
+		if (!fallback->service)
+			report(reader, CONFIG_ERROR, "services", service->name, i,
+			       fallback->answer.where, "there is no service '%.*s'",
+			       SPAN_ARG(fallback->service_name));
+		else if (fallback->service == service)
+			report(reader, CONFIG_ERROR, "services", service->name, i,
+			       fallback->answer.where, "a service is no fallback of its own");
+	}
+}
+
 static uint64_t inherited(uint64_t own, uint64_t from)
 {
 	return own == CONFIG_INHERIT ? from : own;
@@ -396,6 +416,9 @@ static void check_routes(struct reader *reader, struct config *cfg)
 		       "'identity' knows nobody: every request will be refused here (auth: "
 		       "none lets everybody in)");
 	for (size_t i = 0; i < cfg->services.count; i++)
+		if (cfg->services.at[i].fallback && cfg->services.at[i].fallback->service)
+			used[cfg->services.at[i].fallback->service->index] = true;
+	for (size_t i = 0; i < cfg->services.count; i++)
 		if (!used[i])
 			report(reader, CONFIG_WARNING, "services", cfg->services.at[i].name, 0,
 			       cfg->services.at[i].where, "no route leads to this service");
@@ -459,6 +482,7 @@ void check_config(struct reader *reader, struct config *cfg)
 		cfg->services.at[i].index = (uint32_t)i;
 	check_listen(reader, cfg);
 	check_identity(reader, cfg);
+	check_fallbacks(reader, cfg);
 	check_routes(reader, cfg);
 	check_sensitive(reader, cfg);
 	if (reader->problems->errors > 0)

@@ -493,6 +493,18 @@ struct config_answer {
 	CONFIG_LIST(struct config_pair) headers;
 };
 
+/* What the client gets when the service cannot give an answer; tried in this order. */
+struct config_fallback {
+	struct config_answer answer; /* first: it has the place; used when has_answer */
+	bool has_answer;
+	uint64_t stale_ms; /* its last good answer, this old at most; 0: none is kept */
+	uint64_t stale_bytes; /* of all that are kept */
+	uint64_t stale_answer_bytes; /* of one */
+	struct span service_name; /* that other service's answer; empty: none */
+	const struct config_service *service; /* NULL: none */
+	unsigned on; /* enum config_retry_on */
+};
+
 struct config_service {
 	struct config_where where;
 	struct span name;
@@ -515,7 +527,7 @@ struct config_service {
 	struct config_outlier *outlier;
 	uint64_t slow_start_ms; /* an endpoint that has come back gets its share by degrees */
 	uint32_t panic_percent; /* fewer endpoints are well: all are used */
-	struct config_answer *fallback;
+	struct config_fallback *fallback;
 };
 
 /* ---- routes ---------------------------------------------------------------------------------- */

@@ -203,3 +203,51 @@ const struct schema_object schema_outlier = {
 	.size = sizeof(struct config_outlier),
 	.keys = outlier_keys,
 };
+
+static const struct schema_key fallback_keys[] = {
+	{KEY("status", COUNT, config_fallback, answer.status), .initial = "200", .min = 200,
+	 .max = 599, .text = "A fixed answer: its status code."},
+	{KEY("body", TEXT, config_fallback, answer.body), .format = &format_content,
+	 .text = "The body itself; or"},
+	{KEY("file", FILE, config_fallback, answer.file), .text = "the file that holds it."},
+	{KEY("content_type", TEXT, config_fallback, answer.content_type),
+	 .format = &format_field_value, .text = "Content-Type; without, by the file's name."},
+	{KEY("headers", PAIRS, config_fallback, answer.headers),
+	 .text = "Further header fields."},
+	{KEY("stale", DURATION, config_fallback, stale_ms), .initial = "0",
+	 .text = "Before that: the last good answer to the same GET, this old at most; 0: "
+		 "none."},
+	{KEY("stale_size", SIZE, config_fallback, stale_bytes), .initial = "16MiB", .min = 4096,
+	 .text = "Memory for them."},
+	{KEY("stale_answer", SIZE, config_fallback, stale_answer_bytes), .initial = "256KiB",
+	 .min = 1, .max = 67108864, .text = "The largest body that is kept."},
+	{KEY("service", TEXT, config_fallback, service_name), .format = &format_name,
+	 .text = "Between the two: another service, if the request can be sent to it."},
+	{KEY("on", FLAGS, config_fallback, on), .initial = "connect reset timeout 502 503 504",
+	 .names = schema_retry_names,
+	 .text = "Failures that it is for; refusals of breaker and bulkhead always are."},
+	{.name = NULL},
+};
+
+static void fallback_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	static const char *const fixed[] = {"status",	    "body",    "file",
+					    "content_type", "headers", NULL};
+	struct config_fallback *fallback = object;
+
+	schema_answer_finish(reader, node, &fallback->answer);
+	fallback->has_answer = schema_given(node, fixed) > 0;
+	if (!fallback->has_answer && !fallback->stale_ms && !fallback->service_name.len)
+		reader_error(reader, node->where,
+			     "give a fixed answer ('status', 'body' or 'file'), 'stale' or "
+			     "'service'");
+}
+
+const struct schema_object schema_fallback = {
+	.name = "fallback",
+	.size = sizeof(struct config_fallback),
+	.keys = fallback_keys,
+	.shorthand = "status",
+	.has_where = true,
+	.finish = fallback_finish,
+};

@@ -25,9 +25,13 @@ extern const struct schema_object schema_bulkhead;
 extern const struct schema_object schema_breaker;
 extern const struct schema_object schema_health;
 extern const struct schema_object schema_outlier;
+extern const struct schema_object schema_fallback;
 extern const struct schema_object schema_route;
 
 /* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */
 unsigned schema_given(const struct tree_node *node, const char *const *keys);
+
+/* What holds of every struct config_answer, which the object starts with. */
+void schema_answer_finish(struct reader *reader, const struct tree_node *node, void *object);
 
 #endif

@@ -357,7 +357,7 @@ static struct span content_type_of(const struct config_answer *answer)
 	return SPAN("text/plain; charset=utf-8");
 }
 
-static void answer_finish(struct reader *reader, const struct tree_node *node, void *object)
+void schema_answer_finish(struct reader *reader, const struct tree_node *node, void *object)
 {
 	static const char *const contents[] = {"body", "file", NULL};
 	struct config_answer *answer = object;
@@ -377,7 +377,7 @@ const struct schema_object schema_answer = {
 	.keys = answer_keys,
 	.shorthand = "status",
 	.has_where = true,
-	.finish = answer_finish,
+	.finish = schema_answer_finish,
 };
 
 /* ---- services -------------------------------------------------------------------------------- */
@@ -419,7 +419,7 @@ static const struct schema_key service_keys[] = {
 	 .text = "Looking whether endpoints are well."},
 	{KEY("outlier", OPTIONAL, config_service, outlier), .object = &schema_outlier,
 	 .text = "Taking out endpoints that fail real requests."},
-	{KEY("fallback", OPTIONAL, config_service, fallback), .object = &schema_answer,
+	{KEY("fallback", OPTIONAL, config_service, fallback), .object = &schema_fallback,
 	 .text = "The answer while the service cannot give one."},
 	{.name = NULL},
 };

@@ -61,7 +61,8 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
 			   problem_body(e, status, type, detail));
 }
 
-enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer)
+enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer,
+			       const struct buf *file)
 {
 	struct http_field *fields =
 		arena_array(&e->x->arena, struct http_field, answer->headers.count + 1);
@@ -76,5 +77,6 @@ enum phase_result answer_fixed(struct exchange *e, const struct config_answer *a
 		fields[count++] = (struct http_field){
 			answer->headers.at[i].name, answer->headers.at[i].value,
 			http_field_lookup(answer->headers.at[i].name)};
-	return send_answer(e, answer->status, fields, count, answer->body);
+	return send_answer(e, answer->status, fields, count,
+			   answer->file.len ? buf_span(file) : answer->body);
 }

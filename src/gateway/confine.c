@@ -98,7 +98,7 @@ static void add_services(struct folders *folders, const struct config *cfg)
 		add_file(folders, service->identity.jwt.key);
 		add_file(folders, service->contract);
 		if (service->fallback)
-			add_file(folders, service->fallback->file);
+			add_file(folders, service->fallback->answer.file);
 	}
 	for (size_t i = 0; i < cfg->routes.count; i++)
 		if (cfg->routes.at[i].respond)

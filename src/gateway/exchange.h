@@ -46,6 +46,8 @@ struct exchange {
 	const struct snapshot_route *route;
 	const struct identity *identity;
 	struct identity *identity_held; /* reference to give back */
+	const struct config_service
+		*alternate; /* asked in the place of the route's; NULL: none */
 	struct protection *protection; /* NULL: none; see protect.h */
 
 	struct spool spool; /* the request's body, where it is held back */
@@ -98,8 +100,9 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
 				 const char *detail);
 /* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
 enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
-/* A fixed answer from the configuration. */
-enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer);
+/* A fixed answer from the configuration; `file` has the content of answer->file if there is one. */
+enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer,
+			       const struct buf *file);
 /* Adds a field to whatever will be answered; ignored when there is no room (8 are enough). */
 void exchange_add_field(struct exchange *e, struct span name, struct span value);
 

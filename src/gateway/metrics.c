@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/exchange.h"
+#include "gateway/fallback.h"
 
 static const uint32_t bucket_us[METRICS_BUCKETS] = {500,     1000,    2500,    5000,	10000,
 						    25000,   50000,   100000,  250000,	500000,
@@ -11,6 +12,9 @@ static const char *const bucket_names[METRICS_BUCKETS] = {
 	"0.1",	  "0.25",  "0.5",    "1",     "2.5",  "5",     "10"};
 static const char *const class_names[METRICS_CLASSES] = {"1xx", "2xx", "3xx",
 							 "4xx", "5xx", "gone"};
+
+static const char *const fallback_names[] = {
+	[FALLBACK_STALE] = "stale", [FALLBACK_SERVICE] = "service", [FALLBACK_FIXED] = "fixed"};
 
 struct metrics *metrics_new(struct err *err)
 {
@@ -254,6 +258,14 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_upstream_retries_total",
 		    "Calls to services that repeat an earlier one.",
 		    offsetof(struct metrics, upstream_retries));
+	head(out, "sallyport_fallbacks_total", "counter",
+	     "Answers in the place of a service's.");
+	for (unsigned i = 0; i < COUNT_OF(fallback_names); i++)
+		buf_printf(out, "sallyport_fallbacks_total{kind=\"%s\"} %llu\n",
+			   fallback_names[i],
+			   (unsigned long long)sum_counters(
+				   all, count,
+				   offsetof(struct metrics, fallbacks) + i * sizeof(counter)));
 	for (size_t i = 0; i < count; i++)
 		open += atomic_load_explicit(&all[i]->connections_open, memory_order_relaxed);
 	head(out, "sallyport_connections_open", "gauge", "Client connections that are open.");

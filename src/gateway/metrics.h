@@ -50,6 +50,7 @@ struct metrics {
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
 	counter upstream_attempts;
 	counter upstream_retries;
+	counter fallbacks[3]; /* enum fallback_kind */
 	_Atomic int64_t connections_open;
 };
 

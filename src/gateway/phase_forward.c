@@ -1,5 +1,6 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
 #include "base/log.h"
+#include "gateway/fallback.h"
 #include "gateway/fields.h"
 #include "gateway/forward.h"
 #include "gateway/internal_service.h"
@@ -27,6 +28,7 @@ struct forward {
 	int64_t retry_after_ms; /* when every endpoint's breaker has refused: the shortest wait */
 	unsigned fault; /* of the attempt: enum config_retry_on; 0: none */
 	bool judged; /* the attempt says something about the service */
+	struct capture *capture; /* the answer is put together to be kept; NULL: it is not */
 };
 
 enum attempt_result {
@@ -353,21 +355,24 @@ static enum phase_result answer_failure(struct forward *f)
 {
 	struct exchange *e = f->e;
 	bool timed_out = e->reason && (span_ends_with(span_cstr(e->reason), SPAN("timeout")));
+	enum phase_result result;
 
 	/* The client's own body was the trouble, or the client is gone. */
 	if (f->pump.client_failed) {
-		enum io_result result = f->pump.result;
+		enum io_result why = f->pump.result;
 
 		end_call(f);
 		fiber_uncancel();
 		e->reason = "client_body";
-		return answer_bad_body(e, result);
+		return answer_bad_body(e, why);
 	}
 	end_call(f);
 	if (e->x->client_gone || fiber_is_cancelled()) {
 		e->reason = "client_gone";
 		return PHASE_GONE;
 	}
+	if (fallback_try(e, f->replayable, &result))
+		return result;
 	if (span_eq(span_cstr(e->reason), SPAN("pool_exhausted")))
 		return protect_refuse(e, "pool_exhausted", "pool-exhausted", 0);
 	if (span_eq(span_cstr(e->reason), SPAN("no_endpoint")))
@@ -445,6 +450,8 @@ static enum phase_result relay_body(struct forward *f)
 			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
 						step_deadline_ms(f, f->timeout->idle_ms));
 		else if (result == IO_OK) {
+			if (UNLIKELY(f->capture != NULL))
+				fallback_capture_piece(f->capture, piece);
 			flags = call->body_ended   ? HTTP_SEND_END
 				: call->more_ready ? HTTP_SEND_MORE
 						   : HTTP_SEND_NOW;
@@ -484,6 +491,21 @@ static enum phase_result relay_tunnel(struct forward *f)
 	return PHASE_ANSWERED;
 }
 
+/* Fields that were moved cannot be told apart any more: such an answer is not kept. */
+static enum phase_result relay_and_keep(struct forward *f, bool fields_whole)
+{
+	const struct http1_head *from = &f->call->response;
+	enum phase_result result;
+
+	f->capture = fields_whole ? fallback_capture(f->e, from) : NULL;
+	result = relay_body(f);
+	if (f->capture)
+		f->capture->complete = !f->e->reason && f->e->x->ended;
+	fallback_capture_end(f->e, f->capture, from);
+	f->capture = NULL;
+	return result;
+}
+
 static enum phase_result relay_response(struct forward *f)
 {
 	struct exchange *e = f->e;
@@ -507,20 +529,20 @@ static enum phase_result relay_response(struct forward *f)
 		e->x->client_gone = true;
 		return give_up_response(f, result);
 	}
-	return f->call->tunnel ? relay_tunnel(f) : relay_body(f);
+	if (f->call->tunnel)
+		return relay_tunnel(f);
+	if (LIKELY(!e->route->guard || !e->route->guard->stale))
+		return relay_body(f);
+	return relay_and_keep(f, response.field_count == from->field_count);
 }
 
-static enum phase_result forward(struct forward *f)
+/* PHASE_NEXT: the fallback is another service, e->alternate. */
+static enum phase_result ask_service(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum attempt_result attempted;
 	enum phase_result result;
 
-	if (forward_build_request(e, f->service, &f->head, f->err) < 0)
-		return answer_problem(e, 503, "unavailable", NULL);
-	result = prepare_body(f);
-	if (result != PHASE_NEXT)
-		return result;
 	roll_window(f->service);
 	f->service->window_requests++;
 	while ((attempted = attempt(f)) == ATTEMPT_RETRY) {
@@ -532,9 +554,42 @@ static enum phase_result forward(struct forward *f)
 		protect_judge(e, f->fault);
 	if (attempted == ATTEMPT_FAILED)
 		return answer_failure(f);
+	if (UNLIKELY(f->fault != 0) && fallback_wants(e, f->fault)) {
+		e->reason = "bad_status";
+		if (fallback_try(e, f->replayable, &result)) {
+			end_call(f);
+			return result;
+		}
+	}
 	result = relay_response(f);
 	end_call(f);
 	return result;
+}
+
+static void use_service(struct forward *f, const struct config_service *config)
+{
+	f->service = &f->e->view->services[config->index];
+	f->config = config;
+	f->tried = 0;
+}
+
+static enum phase_result forward(struct forward *f)
+{
+	struct exchange *e = f->e;
+	enum phase_result result;
+
+	if (forward_build_request(e, f->service, &f->head, f->err) < 0)
+		return answer_problem(e, 503, "unavailable", NULL);
+	result = prepare_body(f);
+	if (result != PHASE_NEXT)
+		return result;
+	result = ask_service(f);
+	if (LIKELY(result != PHASE_NEXT))
+		return result;
+	use_service(f, e->alternate);
+	if (forward_build_request(e, f->service, &f->head, f->err) < 0)
+		return answer_problem(e, 503, "unavailable", NULL);
+	return ask_service(f);
 }
 
 enum phase_result phase_forward(struct exchange *e)
@@ -547,10 +602,9 @@ enum phase_result phase_forward(struct exchange *e)
 	    e->x->request.content_length > e->x->body_limit_bytes)
 		return answer_problem(e, 413, "body-too-large", NULL);
 	if (route->respond)
-		return answer_fixed(e, route->respond);
+		return answer_fixed(e, route->respond, &e->route->respond_file);
 	if (route->internal != CONFIG_INTERNAL_NONE)
 		return internal_service_serve(e);
-	f.service = &e->view->services[route->service->index];
-	f.config = route->service;
+	use_service(&f, e->alternate ? e->alternate : route->service);
 	return forward(&f);
 }

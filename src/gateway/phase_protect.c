@@ -1,6 +1,7 @@
 /* protect: is the service well enough, and is there room at it? */
 #include "base/clock.h"
 #include "base/hash.h"
+#include "gateway/fallback.h"
 #include "gateway/protect.h"
 
 static int64_t seconds_up(int64_t ms)
@@ -11,7 +12,11 @@ static int64_t seconds_up(int64_t ms)
 enum phase_result protect_refuse(struct exchange *e, const char *reason, const char *type,
 				 int64_t retry_after_ms)
 {
+	enum phase_result result;
+
 	e->reason = reason;
+	if (fallback_try(e, true, &result))
+		return result;
 	exchange_add_field(
 		e, SPAN("retry-after"),
 		arena_printf(&e->x->arena, "%lld", (long long)seconds_up(retry_after_ms)));

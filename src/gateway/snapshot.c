@@ -11,6 +11,9 @@ struct counted_snapshot {
 	_Atomic uint32_t refs;
 };
 
+/* Of a fixed answer's file. */
+#define ANSWER_FILE_MAX ((size_t)4 << 20)
+
 static _Atomic uint64_t next_generation = 1;
 
 static int out_of_memory(struct err *err)
@@ -67,6 +70,17 @@ static int build_limits(struct snapshot_route *route, struct err *err)
 	return 0;
 }
 
+/* Files of fixed answers are held in memory. */
+static int read_answer_file(const struct config_answer *answer, struct buf *content,
+			    struct err *err)
+{
+	buf_init(content, ANSWER_FILE_MAX);
+	if (!answer->file.len)
+		return 0;
+	return config_source_system.read_file(NULL, answer->file.ptr, ANSWER_FILE_MAX, content,
+					      err);
+}
+
 /* Guards are kept under the names of service and operation. */
 static int build_service_guard(struct snapshot_service *service,
 			       const struct snapshot *previous, struct err *err)
@@ -117,7 +131,10 @@ static int build_routes(struct snapshot *s, const struct snapshot *previous, str
 		s->routes[i].sensitive = sensitive_of(s->config, s->routes[i].config);
 		s->routes[i].access = access_rule_new(s->routes[i].config, err);
 		if (!s->routes[i].access || build_limits(&s->routes[i], err) < 0 ||
-		    build_route_guard(s, &s->routes[i], previous, err) < 0)
+		    build_route_guard(s, &s->routes[i], previous, err) < 0 ||
+		    (s->routes[i].config->respond &&
+		     read_answer_file(s->routes[i].config->respond, &s->routes[i].respond_file,
+				      err) < 0))
 			return err_wrap(err, "%s:%u: route", s->routes[i].config->where.file,
 					s->routes[i].config->where.line);
 	}
@@ -177,6 +194,9 @@ static int build_services(struct snapshot *s, const struct snapshot *previous, s
 		service->config = &s->config->services.at[i];
 		service->pass = identity_pass_new(s->config, service->config, err);
 		if (!service->pass || build_service_guard(service, previous, err) < 0 ||
+		    (service->config->fallback &&
+		     read_answer_file(&service->config->fallback->answer,
+				      &service->fallback_file, err) < 0) ||
 		    (uses_tls(service->config) && build_service_tls(service, err) < 0))
 			return err_wrap(err, "%s:%u: service %.*s", service->config->where.file,
 					service->config->where.line,
@@ -305,10 +325,12 @@ static void release(struct snapshot *s)
 		access_rule_free(s->routes[i].access);
 		mem_free((void *)(uintptr_t)s->routes[i].limits);
 		bulkhead_unref(s->routes[i].bulkhead);
+		buf_release(&s->routes[i].respond_file);
 	}
 	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
 		identity_pass_free(s->services[i].pass);
 		guard_service_free(s->services[i].guard);
+		buf_release(&s->services[i].fallback_file);
 		tls_context_unref(s->services[i].tls);
 	}
 	for (size_t i = 0; s->listens && i < s->config->listen.count; i++)

@@ -33,12 +33,14 @@ struct snapshot_route {
 	size_t limit_count;
 	const struct guard_service *guard; /* the service's; NULL: none */
 	struct bulkhead *bulkhead; /* the operation's; NULL: none */
+	struct buf respond_file; /* content of config->respond->file */
 };
 
 struct snapshot_service {
 	const struct config_service *config;
 	struct identity_pass *pass;
 	struct guard_service *guard; /* NULL: none */
+	struct buf fallback_file; /* content of config->fallback->answer.file */
 	struct tls_context *tls; /* for https endpoints; NULL when there are none */
 	uint64_t tls_key; /* differs where the TLS settings do: pools are not shared then */
 };

@@ -101,6 +101,22 @@ static int build_endpoints(struct guard_service *guard, const struct guard_servi
 	return 0;
 }
 
+static bool keeps_answers(const struct config_service *config)
+{
+	return config->fallback && config->fallback->stale_ms;
+}
+
+static struct stale_cache *keep_stale(const struct config_fallback *config,
+				      struct stale_cache *previous, struct err *err)
+{
+	struct stale_options options = {.bytes = config->stale_bytes,
+					.answer_bytes = config->stale_answer_bytes};
+
+	if (previous && stale_has_options(previous, &options))
+		return stale_ref(previous);
+	return stale_new(&options, err);
+}
+
 static int build(struct guard_service *guard, const struct guard_service *previous,
 		 int64_t now_ms, struct err *err)
 {
@@ -122,6 +138,12 @@ static int build(struct guard_service *guard, const struct guard_service *previo
 		if (!guard->bulkhead)
 			return -1;
 	}
+	if (keeps_answers(config)) {
+		guard->stale =
+			keep_stale(config->fallback, previous ? previous->stale : NULL, err);
+		if (!guard->stale)
+			return -1;
+	}
 	return build_endpoints(guard, previous, now_ms, err);
 }
 
@@ -131,7 +153,8 @@ int guard_service_new(struct guard_service **out, const struct config_service *c
 	struct guard_service *guard;
 
 	*out = NULL;
-	if (!config->breaker && !config->bulkhead && !config->health && !config->outlier)
+	if (!config->breaker && !config->bulkhead && !config->health && !config->outlier &&
+	    !keeps_answers(config))
 		return 0;
 	guard = mem_zalloc(1, sizeof(*guard));
 	if (!guard)
@@ -157,5 +180,6 @@ void guard_service_free(struct guard_service *guard)
 	mem_free(guard->members);
 	breaker_unref(guard->breaker);
 	bulkhead_unref(guard->bulkhead);
+	stale_unref(guard->stale);
 	mem_free(guard);
 }

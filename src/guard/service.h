@@ -13,6 +13,7 @@
 #include "guard/breaker.h"
 #include "guard/bulkhead.h"
 #include "guard/health.h"
+#include "guard/stale.h"
 
 struct guard_endpoint {
 	struct span url; /* of the configuration */
@@ -24,6 +25,7 @@ struct guard_service {
 	const struct config_service *config;
 	struct breaker *breaker; /* NULL: none */
 	struct bulkhead *bulkhead; /* NULL: none */
+	struct stale_cache *stale; /* NULL: none */
 	struct guard_endpoint *endpoints; /* by place in config->endpoints */
 	struct health **members; /* the endpoints' health again, for health_group; NULL: none */
 };

@@ -631,6 +631,154 @@ def an_endpoint_that_comes_back_gets_its_share_by_degrees():
         steady.close()
 
 
+# --- fallbacks ---
+
+FAILS = "retry: {attempts: 0}\ntimeout: {connect: 300ms, request: 300ms}\n"
+
+
+def fallback_of(answered):
+    return answered[1].get("sallyport-fallback")
+
+
+def a_fixed_answer_or_a_file_stands_in():
+    shop = Switch()
+    for fallback, body in (
+        ('fallback: {status: 203, body: "[]", headers: {x-note: sorry}}', b"[]"),
+        ("fallback: {status: 203, file: empty.json, headers: {x-note: sorry}}", b'{"a":1}'),
+    ):
+        gate = gateway(
+            service_config([shop], FAILS + BREAKER + "\n" + fallback).replace(
+                "    retry: {attempts: 0}\n", "", 1
+            ),
+            ROUTE,
+            files={"empty.json": b'{"a":1}'},
+        )
+        try:
+            shop.status = None  # closes without an answer
+            answers = [gate.request("GET", "/") for _ in range(6)]
+            for status, fields, got in answers:
+                assert status == 203 and got == body, (status, got)
+                assert fields["content-type"] == "application/json"
+                assert fields["x-note"] == "sorry"
+                assert fields["sallyport-fallback"] == "fixed"
+            assert service_state(gate)["breaker"]["state"] == "open", "the last ones by it"
+            assert gate.request("POST", "/", b"x" * 100)[0] == 203
+            metrics = admin(gate, "/metrics")[1]
+            assert 'sallyport_fallbacks_total{kind="fixed"} 7\n' in metrics, metrics
+            shop.status = "200 OK"
+            wait_until(lambda: gate.request("GET", "/")[0] == 200, "it recovers")
+            assert fallback_of(gate.request("GET", "/")) is None
+        finally:
+            gate.stop()
+    shop.close()
+
+
+def a_routes_fixed_answer_may_be_a_file():
+    gate = gateway(
+        "  unused:\n    endpoints: [http://127.0.0.1:1]\n",
+        '  - {path: "/", auth: none, respond: {status: 200, file: page.html}}\n',
+        files={"page.html": b"<p>hi</p>"},
+    )
+    try:
+        status, fields, body = gate.request("GET", "/")
+        assert status == 200 and body == b"<p>hi</p>", (status, body)
+        assert fields["content-type"].startswith("text/html")
+    finally:
+        gate.stop()
+
+
+def another_service_stands_in():
+    shop, spare = Switch(b"shop"), Switch(b"spare")
+    services = service_config(
+        [shop], FAILS + "fallback: {service: spare, body: both failed, status: 200}"
+    ) + service_config([spare], "retry: {attempts: 0}", "spare")
+    gate = gateway(services, ROUTE)
+    try:
+        shop.status = "503 Service Unavailable"
+        answered = gate.request("PUT", "/x", b"body" * 10)
+        assert answered[0] == 200 and answered[2] == b"spare", answered
+        assert fallback_of(answered) == "service"
+        spare.status = None
+        answered = gate.request("GET", "/x")
+        assert answered[2] == b"both failed" and fallback_of(answered) == "fixed", answered
+        shop.status = "200 OK"
+        answered = gate.request("GET", "/x")
+        assert answered[2] == b"shop" and fallback_of(answered) is None, answered
+    finally:
+        gate.stop()
+        shop.close()
+        spare.close()
+
+
+class Pages(Switch):
+    """Answers with fields that a test sets."""
+
+    def __init__(self):
+        super().__init__()
+        self.fields = b""
+
+    def script(self, connection, head, _number, rest):
+        if self.status is None:
+            return None
+        answer(connection, self.name, self.status, self.fields)
+        return rest
+
+
+def the_last_good_answer_stands_in():
+    shop = Pages()
+    gate = gateway(service_config([shop], FAILS + "fallback: {stale: 1m}"), ROUTE)
+
+    def kept(fields, headers=None, ask=None):
+        """Whether an answer with these fields to such a request serves another request."""
+        kept.number += 1
+        path = f"/page/{kept.number}"
+        shop.status, shop.fields = "200 OK", fields
+        assert gate.request("GET", path, headers=headers or {})[2] == shop.name
+        shop.status = None
+        answered = gate.request("GET", path, headers=ask or {})
+        if answered[0] == 502:
+            return False
+        assert answered[0] == 200 and answered[2] == shop.name, answered
+        assert fallback_of(answered) == "stale" and answered[1]["age"] == "0"
+        return True
+
+    kept.number = 0
+    try:
+        assert kept(b"ETag: x\r\n")
+        assert kept(b"Cache-Control: max-age=1\r\n")
+        for directive in (b"no-store", b"private", b"no-cache", b"must-revalidate"):
+            assert not kept(b"Cache-Control: max-age=1, " + directive + b"\r\n"), directive
+        assert not kept(b"Cache-Control: s-maxage=10\r\n")
+        assert not kept(b"Cache-Control: stale-if-error=0\r\n")
+        assert not kept(b"Set-Cookie: a=b\r\n")
+        assert not kept(b"", {"Authorization": "Bearer x"})
+        assert not kept(b"", {"Cookie": "a=b"})
+        assert not kept(b"", {"Cache-Control": "no-store"})
+        assert kept(b"Cache-Control: public\r\n", {"Authorization": "Bearer x"})
+        assert not kept(b"Vary: *\r\n")
+        vary = b"Vary: Accept-Language\r\n"
+        assert kept(vary, {"Accept-Language": "de"}, {"Accept-Language": "de"})
+        assert not kept(vary, {"Accept-Language": "de"}, {"Accept-Language": "en"})
+        assert not kept(vary, {"Accept-Language": "de"})
+        shop.status, shop.fields = "200 OK", b""
+        gate.request("GET", "/once")
+        shop.status = "503 Service Unavailable"
+        answered = gate.request("GET", "/once")
+        assert answered[0] == 200 and fallback_of(answered) == "stale", answered
+        assert gate.request("POST", "/once")[0] == 503, "only for GET and HEAD"
+        status, fields, body = gate.request("HEAD", "/once")
+        fields = {name.lower(): value for name, value in fields.items()}
+        assert status == 200 and body == b"" and fields["content-length"] == "5", fields
+        shop.name = b"x" * 500000
+        shop.status = "200 OK"
+        gate.request("GET", "/large")
+        shop.status = "503 Service Unavailable"
+        assert gate.request("GET", "/large")[0] == 503, "too large to be kept"
+    finally:
+        gate.stop()
+        shop.close()
+
+
 if __name__ == "__main__":
     run(
         [
@@ -655,5 +803,9 @@ if __name__ == "__main__":
             without_panic_sick_endpoints_are_not_used,
             an_endpoint_that_fails_real_requests_is_ejected,
             an_endpoint_that_comes_back_gets_its_share_by_degrees,
+            a_fixed_answer_or_a_file_stands_in,
+            a_routes_fixed_answer_may_be_a_file,
+            another_service_stands_in,
+            the_last_good_answer_stands_in,
         ]
     )

@@ -96,7 +96,7 @@ static void the_shape_that_users_meet_is_read(void **state)
 	assert_int_equal(s->bulkhead->queue, 128);
 	assert_int_equal(s->breaker->failure_rate_percent, 51);
 	assert_int_equal(s->health->status_to, 204);
-	assert_span(s->fallback->content_type, "application/json");
+	assert_span(s->fallback->answer.content_type, "application/json");
 	assert_int_equal(r->limits.count, 1);
 	assert_int_equal(r->limits.at[0].rate.count, 100);
 	assert_int_equal(r->limits.at[0].burst, 200);
