@@ -121,6 +121,11 @@ struct span contract_title(const struct contract *c)
 	return c->title;
 }
 
+struct span contract_base_path(const struct contract *c)
+{
+	return c->base_path;
+}
+
 static const struct openapi_operation *with_method(const struct path_entry *entry,
 						   struct span method)
 {

@@ -140,6 +140,8 @@ const struct contract_operation *contract_operation_at(const struct contract *co
 const struct contract_operation *contract_operation_find(const struct contract *contract,
 							 struct span id);
 struct span contract_title(const struct contract *contract); /* info.title; may be empty */
+/* The first of the paths before all operations: "/v1"; may be empty. */
+struct span contract_base_path(const struct contract *contract);
 
 enum contract_match { CONTRACT_FOUND, CONTRACT_NO_PATH, CONTRACT_NO_METHOD };
 

@@ -150,6 +150,7 @@ struct contract {
 	const struct document *main;
 	unsigned version; /* 30, 31, 32 */
 	struct span title;
+	struct span base_path; /* the first */
 	bool head_as_get;
 	struct openapi_operation *operations;
 	size_t operation_count;
@@ -161,10 +162,10 @@ struct contract {
 
 /* -- nodes: a value with the way to it -- */
 
-struct node {
+struct openapi_node {
 	const struct json *value;
 	const struct document *document;
-	const struct node *parent; /* NULL: `base` is the pointer to it */
+	const struct openapi_node *parent; /* NULL: `base` is the pointer to it */
 	struct span key; /* in parent; ptr NULL: it is item `index` */
 	size_t index;
 	struct span base;
@@ -181,30 +182,30 @@ struct openapi_builder {
 };
 
 /* False when there is no such member or item, or `from` is of another type. */
-bool node_get(const struct node *from, struct span key, struct node *to);
-bool node_item(const struct node *from, size_t index, struct node *to);
-void node_member(const struct node *from, size_t index, struct node *to);
+bool openapi_get(const struct openapi_node *from, struct span key, struct openapi_node *to);
+bool openapi_item(const struct openapi_node *from, size_t index, struct openapi_node *to);
+void openapi_member(const struct openapi_node *from, size_t index, struct openapi_node *to);
 /* JSON Pointer in its document; ptr NULL when there is no memory. */
-struct span node_pointer(struct openapi_builder *b, const struct node *node);
+struct span openapi_pointer(struct openapi_builder *b, const struct openapi_node *node);
 /* Follows `$ref`s, to something that has none. */
-int node_follow(struct openapi_builder *b, struct node *node) MUST_CHECK;
+int openapi_follow(struct openapi_builder *b, struct openapi_node *node) MUST_CHECK;
 /* Sets the builder's error: "file:line:column: text". Returns -1. */
-int node_error(struct openapi_builder *b, const struct node *node, enum err_code code,
-	       const char *format, ...) PRINTF_LIKE(4, 5);
+int openapi_error(struct openapi_builder *b, const struct openapi_node *node,
+		  enum err_code code, const char *format, ...) PRINTF_LIKE(4, 5);
 int openapi_no_memory(struct openapi_builder *b);
 /* Is it of the type? An error otherwise. */
-int node_expect(struct openapi_builder *b, const struct node *node, enum json_type type,
-		const char *what) MUST_CHECK;
+int openapi_expect(struct openapi_builder *b, const struct openapi_node *node,
+		   enum json_type type, const char *what) MUST_CHECK;
 /* Members of these types, where they are there; an error when of another. */
-int node_string(struct openapi_builder *b, const struct node *node, const char *key,
-		struct span *value) MUST_CHECK;
-int node_bool(struct openapi_builder *b, const struct node *node, const char *key,
-	      bool *value) MUST_CHECK;
+int openapi_string(struct openapi_builder *b, const struct openapi_node *node, const char *key,
+		   struct span *value) MUST_CHECK;
+int openapi_bool(struct openapi_builder *b, const struct openapi_node *node, const char *key,
+		 bool *value) MUST_CHECK;
 /* The program for the schema at the node. */
-const struct schema *node_schema(struct openapi_builder *b, const struct node *node,
-				 enum schema_direction direction) MUST_CHECK;
+const struct schema *openapi_schema(struct openapi_builder *b, const struct openapi_node *node,
+				    enum schema_direction direction) MUST_CHECK;
 /* Makes the ids and anchors of the schema there known. */
-int node_index_schema(struct openapi_builder *b, const struct node *node) MUST_CHECK;
+int openapi_index_schema(struct openapi_builder *b, const struct openapi_node *node) MUST_CHECK;
 /* The set in which they are compiled. */
 int openapi_make_schemas(struct contract *contract, const struct contract_options *options,
 			 struct err *err) MUST_CHECK;
@@ -215,23 +216,23 @@ const struct json *openapi_schema_source(const struct contract *contract,
 /* -- the parts of a document; all set the builder's error -- */
 
 int openapi_read_security_schemes(struct openapi_builder *b,
-				  const struct node *root) MUST_CHECK;
+				  const struct openapi_node *root) MUST_CHECK;
 /* `security` of the document or an operation; *stated is false when it is not there. */
-int openapi_read_security(struct openapi_builder *b, const struct node *owner,
+int openapi_read_security(struct openapi_builder *b, const struct openapi_node *owner,
 			  const struct contract_alternative **alternatives, size_t *count,
 			  bool *stated) MUST_CHECK;
 /* Overwrites what the owner states. */
-int openapi_read_extensions(struct openapi_builder *b, const struct node *owner,
+int openapi_read_extensions(struct openapi_builder *b, const struct openapi_node *owner,
 			    struct contract_extensions *extensions) MUST_CHECK;
-int openapi_read_parameter(struct openapi_builder *b, struct node *node,
+int openapi_read_parameter(struct openapi_builder *b, struct openapi_node *node,
 			   struct openapi_parameter *parameter) MUST_CHECK;
-int openapi_read_headers(struct openapi_builder *b, const struct node *owner,
+int openapi_read_headers(struct openapi_builder *b, const struct openapi_node *owner,
 			 const struct openapi_parameter **headers, size_t *count) MUST_CHECK;
-int openapi_read_content(struct openapi_builder *b, const struct node *owner,
+int openapi_read_content(struct openapi_builder *b, const struct openapi_node *owner,
 			 enum schema_direction direction,
 			 struct openapi_content *content) MUST_CHECK;
-int openapi_read_operation(struct openapi_builder *b, const struct node *item,
-			   struct node *node, struct span method, struct span path,
+int openapi_read_operation(struct openapi_builder *b, const struct openapi_node *item,
+			   struct openapi_node *node, struct span method, struct span path,
 			   struct openapi_operation *operation) MUST_CHECK;
 
 /* By media type without parameters. */
@@ -242,18 +243,19 @@ bool openapi_range_covers(struct span range, struct span media_type);
 /* -- paths -- */
 
 /* The names in a template in order, into names[CONTRACT_PATH_PARAMETERS_MAX]; -1 with an error. */
-int openapi_path_names(struct openapi_builder *b, const struct node *node, struct span template,
-		       struct span *names, size_t *count) MUST_CHECK;
-int openapi_path_add(struct openapi_builder *b, const struct node *node, struct span base,
-		     struct span template, struct path_entry *entry) MUST_CHECK;
+int openapi_path_names(struct openapi_builder *b, const struct openapi_node *node,
+		       struct span template, struct span *names, size_t *count) MUST_CHECK;
+int openapi_path_add(struct openapi_builder *b, const struct openapi_node *node,
+		     struct span base, struct span template,
+		     struct path_entry *entry) MUST_CHECK;
 /* Once all are added. */
 void openapi_paths_sort(struct path_node *node);
 const struct path_entry *openapi_path_find(const struct path_node *root, struct span path,
 					   struct contract_route *route);
 /* The paths of the servers of an owner, or of "/" when it has none stated. */
 #define OPENAPI_BASES_MAX 32
-int openapi_read_bases(struct openapi_builder *b, const struct node *owner, struct span *bases,
-		       size_t *count) MUST_CHECK;
+int openapi_read_bases(struct openapi_builder *b, const struct openapi_node *owner,
+		       struct span *bases, size_t *count) MUST_CHECK;
 
 /* The whole: fills the contract. */
 int openapi_build(struct contract *contract, const struct contract_options *options,

@@ -91,7 +91,7 @@ static bool binary_of(const struct contract *c, const struct schema *schema, siz
 
 /* ---- fields of forms ------------------------------------------------------------------------- */
 
-static int read_encoding(struct openapi_builder *b, const struct node *encodings,
+static int read_encoding(struct openapi_builder *b, const struct openapi_node *encodings,
 			 struct openapi_field *field)
 {
 	static const struct {
@@ -104,30 +104,30 @@ static int read_encoding(struct openapi_builder *b, const struct node *encodings
 		{SPAN_INIT("deepObject"), OPENAPI_DEEP},
 	};
 	struct span style = SPAN_NONE;
-	struct node node;
+	struct openapi_node node;
 
 	field->style = OPENAPI_FORM;
 	field->explode = true;
-	if (!encodings->value || !node_get(encodings, field->name, &node))
+	if (!encodings->value || !openapi_get(encodings, field->name, &node))
 		return 0;
-	if (node_expect(b, &node, JSON_OBJECT, "an encoding") < 0 ||
-	    node_string(b, &node, "contentType", &field->content_type) < 0 ||
-	    node_string(b, &node, "style", &style) < 0)
+	if (openapi_expect(b, &node, JSON_OBJECT, "an encoding") < 0 ||
+	    openapi_string(b, &node, "contentType", &field->content_type) < 0 ||
+	    openapi_string(b, &node, "style", &style) < 0)
 		return -1;
 	for (size_t i = 0; style.ptr && i <= COUNT_OF(known); i++) {
 		if (i == COUNT_OF(known))
-			return node_error(b, &node, ERR_INVALID,
-					  "unknown style of an encoding");
+			return openapi_error(b, &node, ERR_INVALID,
+					     "unknown style of an encoding");
 		if (span_eq(style, known[i].name)) {
 			field->style = known[i].style;
 			break;
 		}
 	}
 	field->explode = field->style == OPENAPI_FORM;
-	return node_bool(b, &node, "explode", &field->explode);
+	return openapi_bool(b, &node, "explode", &field->explode);
 }
 
-static int add_field(struct openapi_builder *b, const struct node *encodings,
+static int add_field(struct openapi_builder *b, const struct openapi_node *encodings,
 		     struct openapi_media *media, struct openapi_field *fields,
 		     struct span name)
 {
@@ -153,10 +153,10 @@ static int add_field(struct openapi_builder *b, const struct node *encodings,
 	return 0;
 }
 
-static int read_fields(struct openapi_builder *b, const struct node *node,
+static int read_fields(struct openapi_builder *b, const struct openapi_node *node,
 		       struct openapi_media *media)
 {
-	struct node encodings = {.value = NULL};
+	struct openapi_node encodings = {.value = NULL};
 	struct openapi_field *fields;
 	struct span name;
 	size_t cursor = 0;
@@ -165,13 +165,13 @@ static int read_fields(struct openapi_builder *b, const struct node *node,
 	while (schema_property_next(media->schema, &cursor, &name))
 		count++;
 	if (count > FIELDS_MAX)
-		return node_error(b, node, ERR_LIMIT, "a form of more than %d fields",
-				  FIELDS_MAX);
+		return openapi_error(b, node, ERR_LIMIT, "a form of more than %d fields",
+				     FIELDS_MAX);
 	fields = arena_array(&b->contract->arena, struct openapi_field, count);
 	if (!fields)
 		return openapi_no_memory(b);
-	if (node_get(node, SPAN("encoding"), &encodings) &&
-	    node_expect(b, &encodings, JSON_OBJECT, "encoding") < 0)
+	if (openapi_get(node, SPAN("encoding"), &encodings) &&
+	    openapi_expect(b, &encodings, JSON_OBJECT, "encoding") < 0)
 		return -1;
 	cursor = 0;
 	while (schema_property_next(media->schema, &cursor, &name))
@@ -183,29 +183,30 @@ static int read_fields(struct openapi_builder *b, const struct node *node,
 
 /* ---- content --------------------------------------------------------------------------------- */
 
-static int read_media(struct openapi_builder *b, struct node *node,
+static int read_media(struct openapi_builder *b, struct openapi_node *node,
 		      enum schema_direction direction, struct openapi_media *media)
 {
 	enum openapi_kind kind = openapi_kind_of(media->range);
-	struct node schema;
+	struct openapi_node schema;
 
 	if (!memchr(media->range.ptr, '/', media->range.len))
-		return node_error(b, node, ERR_INVALID, "\"%.*s\" is not a media type",
-				  SPAN_ARG(span_slice(media->range, 0, 60)));
-	if (node_follow(b, node) < 0 || node_expect(b, node, JSON_OBJECT, "a media type") < 0)
+		return openapi_error(b, node, ERR_INVALID, "\"%.*s\" is not a media type",
+				     SPAN_ARG(span_slice(media->range, 0, 60)));
+	if (openapi_follow(b, node) < 0 ||
+	    openapi_expect(b, node, JSON_OBJECT, "a media type") < 0)
 		return -1;
 	media->node = node->value;
 	media->schema = schema_anything();
 	media->max_bytes = SIZE_MAX;
-	if (node_get(node, SPAN("schema"), &schema)) {
-		media->schema = node_schema(b, &schema, direction);
+	if (openapi_get(node, SPAN("schema"), &schema)) {
+		media->schema = openapi_schema(b, &schema, direction);
 		if (!media->schema)
 			return -1;
 		media->binary = binary_of(b->contract, media->schema, &media->min_bytes,
 					  &media->max_bytes);
 	}
-	if (b->contract->version >= 32 && node_get(node, SPAN("itemSchema"), &schema)) {
-		media->item = node_schema(b, &schema, direction);
+	if (b->contract->version >= 32 && openapi_get(node, SPAN("itemSchema"), &schema)) {
+		media->item = openapi_schema(b, &schema, direction);
 		if (!media->item)
 			return -1;
 	}
@@ -228,25 +229,25 @@ static int compare_media(const void *left, const void *right)
 	return rank_a != rank_b ? rank_a - rank_b : span_compare(a->range, b->range);
 }
 
-int openapi_read_content(struct openapi_builder *b, const struct node *owner,
+int openapi_read_content(struct openapi_builder *b, const struct openapi_node *owner,
 			 enum schema_direction direction, struct openapi_content *content)
 {
 	struct openapi_media *list;
-	struct node all;
+	struct openapi_node all;
 	size_t count;
 
-	if (!node_get(owner, SPAN("content"), &all))
+	if (!openapi_get(owner, SPAN("content"), &all))
 		return 0;
-	if (node_expect(b, &all, JSON_OBJECT, "content") < 0)
+	if (openapi_expect(b, &all, JSON_OBJECT, "content") < 0)
 		return -1;
 	count = all.value->object.count;
 	list = arena_array(&b->contract->arena, struct openapi_media, count);
 	if (!list)
 		return openapi_no_memory(b);
 	for (size_t i = 0; i < count; i++) {
-		struct node node;
+		struct openapi_node node;
 
-		node_member(&all, i, &node);
+		openapi_member(&all, i, &node);
 		list[i].range =
 			span_trim(span_slice(node.key, 0, span_find_byte(node.key, ';')));
 		if (read_media(b, &node, direction, &list[i]) < 0)

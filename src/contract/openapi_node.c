@@ -6,39 +6,39 @@
 #define REFERENCES_MAX 32
 #define URI_PREFIX "file:///"
 
-bool node_get(const struct node *from, struct span key, struct node *to)
+bool openapi_get(const struct openapi_node *from, struct span key, struct openapi_node *to)
 {
 	const struct json *value = json_get(from->value, key);
 
 	if (!value)
 		return false;
-	*to = (struct node){
+	*to = (struct openapi_node){
 		.value = value, .document = from->document, .parent = from, .key = key};
 	return true;
 }
 
-bool node_item(const struct node *from, size_t index, struct node *to)
+bool openapi_item(const struct openapi_node *from, size_t index, struct openapi_node *to)
 {
 	const struct json *value = json_at(from->value, index);
 
 	if (!value)
 		return false;
-	*to = (struct node){
+	*to = (struct openapi_node){
 		.value = value, .document = from->document, .parent = from, .index = index};
 	return true;
 }
 
-void node_member(const struct node *from, size_t index, struct node *to)
+void openapi_member(const struct openapi_node *from, size_t index, struct openapi_node *to)
 {
 	const struct json_member *member = &from->value->object.members[index];
 
-	*to = (struct node){.value = &member->value,
-			    .document = from->document,
-			    .parent = from,
-			    .key = member->key};
+	*to = (struct openapi_node){.value = &member->value,
+				    .document = from->document,
+				    .parent = from,
+				    .key = member->key};
 }
 
-static void append_pointer(struct buf *to, const struct node *node)
+static void append_pointer(struct buf *to, const struct openapi_node *node)
 {
 	if (!node->parent) {
 		buf_append(to, node->base);
@@ -60,7 +60,7 @@ static void append_pointer(struct buf *to, const struct node *node)
 	}
 }
 
-struct span node_pointer(struct openapi_builder *b, const struct node *node)
+struct span openapi_pointer(struct openapi_builder *b, const struct openapi_node *node)
 {
 	struct span result = SPAN_NONE;
 	struct buf text;
@@ -80,8 +80,8 @@ int openapi_no_memory(struct openapi_builder *b)
 	return err_set(b->err, ERR_MEMORY, "no memory for the contract");
 }
 
-int node_error(struct openapi_builder *b, const struct node *node, enum err_code code,
-	       const char *format, ...)
+int openapi_error(struct openapi_builder *b, const struct openapi_node *node,
+		  enum err_code code, const char *format, ...)
 {
 	char text[320];
 	va_list args;
@@ -103,7 +103,7 @@ static int wrap(struct openapi_builder *b, const struct json *value)
 	return -1;
 }
 
-int node_follow(struct openapi_builder *b, struct node *node)
+int openapi_follow(struct openapi_builder *b, struct openapi_node *node)
 {
 	for (unsigned steps = 0;; steps++) {
 		const struct json *reference = json_get(node->value, SPAN("$ref"));
@@ -131,13 +131,13 @@ int node_follow(struct openapi_builder *b, struct node *node)
 		pointer = arena_alloc(&b->contract->arena, text.len + 1);
 		if (!pointer || uri_decode(text, false, pointer, &len) != URI_OK)
 			return openapi_no_memory(b);
-		*node = (struct node){
+		*node = (struct openapi_node){
 			.value = value, .document = document, .base = span_of(pointer, len)};
 	}
 }
 
-int node_expect(struct openapi_builder *b, const struct node *node, enum json_type type,
-		const char *what)
+int openapi_expect(struct openapi_builder *b, const struct openapi_node *node,
+		   enum json_type type, const char *what)
 {
 	static const char *const names[] = {
 		[JSON_NULL] = "null",	    [JSON_BOOL] = "true or false",
@@ -147,29 +147,30 @@ int node_expect(struct openapi_builder *b, const struct node *node, enum json_ty
 
 	if (node->value->type == type)
 		return 0;
-	return node_error(b, node, ERR_INVALID, "%s must be %s", what, names[type]);
+	return openapi_error(b, node, ERR_INVALID, "%s must be %s", what, names[type]);
 }
 
-int node_string(struct openapi_builder *b, const struct node *node, const char *key,
-		struct span *value)
+int openapi_string(struct openapi_builder *b, const struct openapi_node *node, const char *key,
+		   struct span *value)
 {
-	struct node member;
+	struct openapi_node member;
 
-	if (!node_get(node, span_cstr(key), &member))
+	if (!openapi_get(node, span_cstr(key), &member))
 		return 0;
-	if (node_expect(b, &member, JSON_STRING, key) < 0)
+	if (openapi_expect(b, &member, JSON_STRING, key) < 0)
 		return -1;
 	*value = member.value->text;
 	return 0;
 }
 
-int node_bool(struct openapi_builder *b, const struct node *node, const char *key, bool *value)
+int openapi_bool(struct openapi_builder *b, const struct openapi_node *node, const char *key,
+		 bool *value)
 {
-	struct node member;
+	struct openapi_node member;
 
-	if (!node_get(node, span_cstr(key), &member))
+	if (!openapi_get(node, span_cstr(key), &member))
 		return 0;
-	if (node_expect(b, &member, JSON_BOOL, key) < 0)
+	if (openapi_expect(b, &member, JSON_BOOL, key) < 0)
 		return -1;
 	*value = member.value->boolean;
 	return 0;
@@ -248,7 +249,7 @@ static struct schema_document *schemas_of(struct contract *contract,
 }
 
 /* Puts the line of a fault in a schema before its message. */
-static void locate_fault(struct openapi_builder *b, const struct node *node)
+static void locate_fault(struct openapi_builder *b, const struct openapi_node *node)
 {
 	struct schema_fault fault;
 
@@ -259,10 +260,10 @@ static void locate_fault(struct openapi_builder *b, const struct node *node)
 	(void)wrap(b, fault.value);
 }
 
-const struct schema *node_schema(struct openapi_builder *b, const struct node *node,
-				 enum schema_direction direction)
+const struct schema *openapi_schema(struct openapi_builder *b, const struct openapi_node *node,
+				    enum schema_direction direction)
 {
-	struct span pointer = node_pointer(b, node);
+	struct span pointer = openapi_pointer(b, node);
 	struct schema_document *document;
 	const struct schema *schema;
 
@@ -279,9 +280,9 @@ const struct schema *node_schema(struct openapi_builder *b, const struct node *n
 	return schema;
 }
 
-int node_index_schema(struct openapi_builder *b, const struct node *node)
+int openapi_index_schema(struct openapi_builder *b, const struct openapi_node *node)
 {
-	struct span pointer = node_pointer(b, node);
+	struct span pointer = openapi_pointer(b, node);
 	struct schema_document *document;
 
 	if (!pointer.ptr)

@@ -23,17 +23,17 @@ static struct openapi_parameter *same_parameter(struct openapi_parameter *list, 
 }
 
 /* Those of the operation go before those of the path with the same name and place. */
-static int add_parameters(struct openapi_builder *b, const struct node *owner,
+static int add_parameters(struct openapi_builder *b, const struct openapi_node *owner,
 			  struct openapi_parameter *list, size_t *count)
 {
 	size_t before = *count;
-	struct node all, node;
+	struct openapi_node all, node;
 
-	if (!node_get(owner, SPAN("parameters"), &all))
+	if (!openapi_get(owner, SPAN("parameters"), &all))
 		return 0;
-	if (node_expect(b, &all, JSON_ARRAY, "parameters") < 0)
+	if (openapi_expect(b, &all, JSON_ARRAY, "parameters") < 0)
 		return -1;
-	for (size_t i = 0; node_item(&all, i, &node); i++) {
+	for (size_t i = 0; openapi_item(&all, i, &node); i++) {
 		struct openapi_parameter p = {.required = false};
 
 		if (openapi_read_parameter(b, &node, &p) < 0)
@@ -41,15 +41,15 @@ static int add_parameters(struct openapi_builder *b, const struct node *owner,
 		if (same_parameter(list, before, &p) || is_reserved_header(&p))
 			continue;
 		if (same_parameter(list + before, *count - before, &p))
-			return node_error(b, &node, ERR_INVALID,
-					  "the parameter \"%.*s\" is there twice",
-					  SPAN_ARG(p.name));
+			return openapi_error(b, &node, ERR_INVALID,
+					     "the parameter \"%.*s\" is there twice",
+					     SPAN_ARG(p.name));
 		list[(*count)++] = p;
 	}
 	return 0;
 }
 
-static size_t item_count(const struct node *owner)
+static size_t item_count(const struct openapi_node *owner)
 {
 	const struct json *list = json_get(owner->value, SPAN("parameters"));
 
@@ -57,11 +57,11 @@ static size_t item_count(const struct node *owner)
 }
 
 /* Each place of the template has its parameter, and the other way round. */
-static int match_template(struct openapi_builder *b, const struct node *where, struct span path,
-			  struct openapi_parameter *list, size_t count)
+static int match_template(struct openapi_builder *b, const struct openapi_node *where,
+			  struct span path, struct openapi_parameter *list, size_t count)
 {
 	struct span names[CONTRACT_PATH_PARAMETERS_MAX];
-	struct node here;
+	struct openapi_node here;
 	size_t places, found = 0;
 
 	if (openapi_path_names(b, where, path, names, &places) < 0)
@@ -73,12 +73,12 @@ static int match_template(struct openapi_builder *b, const struct node *where, s
 			continue;
 		while (k < places && !span_eq(names[k], list[i].name))
 			k++;
-		here = (struct node){.value = list[i].node};
+		here = (struct openapi_node){.value = list[i].node};
 		if (k == places)
-			return node_error(b, &here, ERR_INVALID,
-					  "the path \"%.*s\" has no place for \"%.*s\"",
-					  SPAN_ARG(span_slice(path, 0, 100)),
-					  SPAN_ARG(span_slice(list[i].name, 0, 60)));
+			return openapi_error(b, &here, ERR_INVALID,
+					     "the path \"%.*s\" has no place for \"%.*s\"",
+					     SPAN_ARG(span_slice(path, 0, 100)),
+					     SPAN_ARG(span_slice(list[i].name, 0, 60)));
 		list[i].path_index = k;
 		found++;
 	}
@@ -91,22 +91,22 @@ static int match_template(struct openapi_builder *b, const struct node *where, s
 			there |= list[i].in == OPENAPI_IN_PATH &&
 				 span_eq(list[i].name, names[k]);
 		if (!there)
-			return node_error(b, where, ERR_INVALID,
-					  "the path's \"{%.*s}\" has no parameter",
-					  SPAN_ARG(span_slice(names[k], 0, 60)));
+			return openapi_error(b, where, ERR_INVALID,
+					     "the path's \"{%.*s}\" has no parameter",
+					     SPAN_ARG(span_slice(names[k], 0, 60)));
 	}
 	return 0;
 }
 
-static int read_parameters(struct openapi_builder *b, const struct node *item,
-			   const struct node *node, struct openapi_operation *o)
+static int read_parameters(struct openapi_builder *b, const struct openapi_node *item,
+			   const struct openapi_node *node, struct openapi_operation *o)
 {
 	size_t most = item_count(item) + item_count(node);
 	struct openapi_parameter *list;
 
 	if (most > PARAMETERS_MAX)
-		return node_error(b, node, ERR_LIMIT, "more than %d parameters",
-				  PARAMETERS_MAX);
+		return openapi_error(b, node, ERR_LIMIT, "more than %d parameters",
+				     PARAMETERS_MAX);
 	list = arena_array(&b->contract->arena, struct openapi_parameter, most);
 	if (!list)
 		return openapi_no_memory(b);
@@ -118,7 +118,7 @@ static int read_parameters(struct openapi_builder *b, const struct node *item,
 		o->querystring |= list[i].in == OPENAPI_IN_QUERYSTRING;
 	for (size_t i = 0; o->querystring && i < o->parameter_count; i++)
 		if (list[i].in == OPENAPI_IN_QUERY)
-			return node_error(
+			return openapi_error(
 				b, node, ERR_INVALID,
 				"parameters in query and querystring exclude each other");
 	o->parameters = list;
@@ -127,20 +127,21 @@ static int read_parameters(struct openapi_builder *b, const struct node *item,
 
 /* ---- bodies and responses -------------------------------------------------------------------- */
 
-static int read_body(struct openapi_builder *b, const struct node *node,
+static int read_body(struct openapi_builder *b, const struct openapi_node *node,
 		     struct openapi_operation *o)
 {
-	struct node body;
+	struct openapi_node body;
 
-	if (!node_get(node, SPAN("requestBody"), &body))
+	if (!openapi_get(node, SPAN("requestBody"), &body))
 		return 0;
-	if (node_follow(b, &body) < 0 ||
-	    node_expect(b, &body, JSON_OBJECT, "requestBody") < 0 ||
-	    node_bool(b, &body, "required", &o->body_required) < 0 ||
+	if (openapi_follow(b, &body) < 0 ||
+	    openapi_expect(b, &body, JSON_OBJECT, "requestBody") < 0 ||
+	    openapi_bool(b, &body, "required", &o->body_required) < 0 ||
 	    openapi_read_content(b, &body, SCHEMA_REQUEST, &o->body) < 0)
 		return -1;
 	if (!o->body.stated)
-		return node_error(b, &body, ERR_INVALID, "a requestBody must have \"content\"");
+		return openapi_error(b, &body, ERR_INVALID,
+				     "a requestBody must have \"content\"");
 	o->body_stated = true;
 	return 0;
 }
@@ -179,18 +180,19 @@ static int compare_responses(const void *left, const void *right)
 	return a->low < b->low ? -1 : a->low > b->low;
 }
 
-static int read_responses(struct openapi_builder *b, const struct node *node,
+static int read_responses(struct openapi_builder *b, const struct openapi_node *node,
 			  struct openapi_operation *o)
 {
 	struct openapi_response *list;
-	struct node all;
+	struct openapi_node all;
 
-	if (!node_get(node, SPAN("responses"), &all)) {
+	if (!openapi_get(node, SPAN("responses"), &all)) {
 		if (b->contract->version > 30)
 			return 0;
-		return node_error(b, node, ERR_INVALID, "an operation must have \"responses\"");
+		return openapi_error(b, node, ERR_INVALID,
+				     "an operation must have \"responses\"");
 	}
-	if (node_expect(b, &all, JSON_OBJECT, "responses") < 0)
+	if (openapi_expect(b, &all, JSON_OBJECT, "responses") < 0)
 		return -1;
 	list = arena_array(&b->contract->arena, struct openapi_response,
 			   all.value->object.count);
@@ -198,17 +200,17 @@ static int read_responses(struct openapi_builder *b, const struct node *node,
 		return openapi_no_memory(b);
 	for (size_t i = 0; i < all.value->object.count; i++) {
 		struct openapi_response *r = &list[o->response_count];
-		struct node response;
+		struct openapi_node response;
 
-		node_member(&all, i, &response);
+		openapi_member(&all, i, &response);
 		if (span_starts_with(response.key, SPAN("x-")))
 			continue;
 		if (!read_status(response.key, r))
-			return node_error(b, &response, ERR_INVALID,
-					  "\"%.*s\" is neither a status nor \"default\"",
-					  SPAN_ARG(span_slice(response.key, 0, 40)));
-		if (node_follow(b, &response) < 0 ||
-		    node_expect(b, &response, JSON_OBJECT, "a response") < 0 ||
+			return openapi_error(b, &response, ERR_INVALID,
+					     "\"%.*s\" is neither a status nor \"default\"",
+					     SPAN_ARG(span_slice(response.key, 0, 40)));
+		if (openapi_follow(b, &response) < 0 ||
+		    openapi_expect(b, &response, JSON_OBJECT, "a response") < 0 ||
 		    openapi_read_headers(b, &response, &r->headers, &r->header_count) < 0 ||
 		    openapi_read_content(b, &response, SCHEMA_RESPONSE, &r->content) < 0)
 			return -1;
@@ -223,14 +225,14 @@ static int read_responses(struct openapi_builder *b, const struct node *node,
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-static int read_names(struct openapi_builder *b, const struct node *node, struct span method,
-		      struct openapi_operation *o)
+static int read_names(struct openapi_builder *b, const struct openapi_node *node,
+		      struct span method, struct openapi_operation *o)
 {
 	struct contract *c = b->contract;
 	struct span id = SPAN_NONE;
 
-	if (node_string(b, node, "operationId", &id) < 0 ||
-	    node_bool(b, node, "deprecated", &o->public.deprecated) < 0)
+	if (openapi_string(b, node, "operationId", &id) < 0 ||
+	    openapi_bool(b, node, "deprecated", &o->public.deprecated) < 0)
 		return -1;
 	o->public.method = method;
 	if (!id.len) {
@@ -239,20 +241,20 @@ static int read_names(struct openapi_builder *b, const struct node *node, struct
 		return o->public.id.ptr ? 0 : openapi_no_memory(b);
 	}
 	if (map_get(&c->by_id, id))
-		return node_error(b, node, ERR_INVALID,
-				  "the operationId \"%.*s\" is there twice",
-				  SPAN_ARG(span_slice(id, 0, 100)));
+		return openapi_error(b, node, ERR_INVALID,
+				     "the operationId \"%.*s\" is there twice",
+				     SPAN_ARG(span_slice(id, 0, 100)));
 	o->public.id = id;
 	return map_put(&c->by_id, id, o) == 0 ? 0 : openapi_no_memory(b);
 }
 
-int openapi_read_operation(struct openapi_builder *b, const struct node *item,
-			   struct node *node, struct span method, struct span path,
+int openapi_read_operation(struct openapi_builder *b, const struct openapi_node *item,
+			   struct openapi_node *node, struct span method, struct span path,
 			   struct openapi_operation *o)
 {
 	bool stated = false;
 
-	if (node_expect(b, node, JSON_OBJECT, "an operation") < 0)
+	if (openapi_expect(b, node, JSON_OBJECT, "an operation") < 0)
 		return -1;
 	o->public.path = path;
 	o->public.extensions = b->extensions;

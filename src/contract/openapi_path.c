@@ -5,8 +5,8 @@
 
 /* ---- templates ------------------------------------------------------------------------------- */
 
-int openapi_path_names(struct openapi_builder *b, const struct node *node, struct span template,
-		       struct span *names, size_t *count)
+int openapi_path_names(struct openapi_builder *b, const struct openapi_node *node,
+		       struct span template, struct span *names, size_t *count)
 {
 	struct span rest = template;
 
@@ -20,17 +20,17 @@ int openapi_path_names(struct openapi_builder *b, const struct node *node, struc
 			return 0;
 		if (close == rest.len || close < open || name.len == 0 ||
 		    memchr(name.ptr, '{', name.len) || memchr(name.ptr, '/', name.len))
-			return node_error(b, node, ERR_INVALID,
-					  "the braces of the path are not paired");
+			return openapi_error(b, node, ERR_INVALID,
+					     "the braces of the path are not paired");
 		if (*count == CONTRACT_PATH_PARAMETERS_MAX)
-			return node_error(b, node, ERR_LIMIT,
-					  "more than %d parameters in a path",
-					  CONTRACT_PATH_PARAMETERS_MAX);
+			return openapi_error(b, node, ERR_LIMIT,
+					     "more than %d parameters in a path",
+					     CONTRACT_PATH_PARAMETERS_MAX);
 		for (size_t i = 0; i < *count; i++)
 			if (span_eq(names[i], name))
-				return node_error(b, node, ERR_INVALID,
-						  "the path has \"%.*s\" twice",
-						  SPAN_ARG(name));
+				return openapi_error(b, node, ERR_INVALID,
+						     "the path has \"%.*s\" twice",
+						     SPAN_ARG(name));
 		names[(*count)++] = name;
 		rest = span_slice(rest, close + 1, rest.len);
 	}
@@ -119,8 +119,9 @@ static bool same_literals(const struct path_pattern *pattern, const struct span 
 	return true;
 }
 
-static struct path_node *pattern_child(struct openapi_builder *b, const struct node *where,
-				       struct path_node *node, struct span segment)
+static struct path_node *pattern_child(struct openapi_builder *b,
+				       const struct openapi_node *where, struct path_node *node,
+				       struct span segment)
 {
 	struct span literals[CONTRACT_PATH_PARAMETERS_MAX + 1];
 	struct span *kept;
@@ -136,8 +137,9 @@ static struct path_node *pattern_child(struct openapi_builder *b, const struct n
 		if (open == segment.len)
 			break;
 		if (count > 0 && literals[count].len == 0) {
-			(void)node_error(b, where, ERR_INVALID,
-					 "two parameters of a path have nothing between them");
+			(void)openapi_error(
+				b, where, ERR_INVALID,
+				"two parameters of a path have nothing between them");
 			return NULL;
 		}
 		segment = span_slice(segment, span_find_byte(segment, '}') + 1, segment.len);
@@ -161,7 +163,7 @@ static struct path_node *pattern_child(struct openapi_builder *b, const struct n
 }
 
 /* The tree's leaf for base and template; segments are parted at '/'. */
-static struct path_node *leaf_for(struct openapi_builder *b, const struct node *where,
+static struct path_node *leaf_for(struct openapi_builder *b, const struct openapi_node *where,
 				  struct span base, struct span template)
 {
 	struct path_node *node = b->contract->paths;
@@ -180,9 +182,9 @@ static struct path_node *leaf_for(struct openapi_builder *b, const struct node *
 			struct span segment = span_cut(&rest, '/');
 
 			if (++segments > OPENAPI_SEGMENTS_MAX) {
-				(void)node_error(b, where, ERR_LIMIT,
-						 "a path of more than %d segments",
-						 OPENAPI_SEGMENTS_MAX);
+				(void)openapi_error(b, where, ERR_LIMIT,
+						    "a path of more than %d segments",
+						    OPENAPI_SEGMENTS_MAX);
 				return NULL;
 			}
 			/* Braces in a base are those of a server's variables that are gone. */
@@ -197,8 +199,8 @@ static struct path_node *leaf_for(struct openapi_builder *b, const struct node *
 	return node;
 }
 
-int openapi_path_add(struct openapi_builder *b, const struct node *where, struct span base,
-		     struct span template, struct path_entry *entry)
+int openapi_path_add(struct openapi_builder *b, const struct openapi_node *where,
+		     struct span base, struct span template, struct path_entry *entry)
 {
 	struct path_node *leaf = leaf_for(b, where, base, template);
 
@@ -207,7 +209,7 @@ int openapi_path_add(struct openapi_builder *b, const struct node *where, struct
 	if (leaf->entry == entry)
 		return 0;
 	if (leaf->entry)
-		return node_error(
+		return openapi_error(
 			b, where, ERR_INVALID,
 			"the path is the same as \"%.*s\": names do not tell them apart",
 			SPAN_ARG(leaf->entry->template));
@@ -370,8 +372,8 @@ static struct span path_of_url(struct span url)
 	return path;
 }
 
-static int add_base(struct openapi_builder *b, const struct node *where, struct span url,
-		    struct span *bases, size_t *count)
+static int add_base(struct openapi_builder *b, const struct openapi_node *where,
+		    struct span url, struct span *bases, size_t *count)
 {
 	struct span path = path_of_url(url);
 	struct span kept;
@@ -382,8 +384,8 @@ static int add_base(struct openapi_builder *b, const struct node *where, struct 
 		if (span_eq(bases[i], path))
 			return 0;
 	if (*count == OPENAPI_BASES_MAX)
-		return node_error(b, where, ERR_LIMIT, "more than %d paths of servers",
-				  OPENAPI_BASES_MAX);
+		return openapi_error(b, where, ERR_LIMIT, "more than %d paths of servers",
+				     OPENAPI_BASES_MAX);
 	kept = arena_dup(&b->contract->arena, path);
 	if (!kept.ptr)
 		return openapi_no_memory(b);
@@ -392,38 +394,40 @@ static int add_base(struct openapi_builder *b, const struct node *where, struct 
 }
 
 /* Writes out `{variable}`s: each of its `enum`, or its `default`. */
-static int add_expanded(struct openapi_builder *b, const struct node *server, struct span url,
-			unsigned depth, struct span *bases, size_t *count)
+static int add_expanded(struct openapi_builder *b, const struct openapi_node *server,
+			struct span url, unsigned depth, struct span *bases, size_t *count)
 {
 	size_t open = span_find_byte(url, '{');
 	size_t close = span_find_byte(url, '}');
-	struct node variables, variable, list;
+	struct openapi_node variables, variable, list;
 	struct span value = SPAN_NONE;
 	size_t choices;
 
 	if (open == url.len)
 		return add_base(b, server, url, bases, count);
 	if (depth == SERVER_VARIABLES_MAX)
-		return node_error(b, server, ERR_LIMIT, "more than %d variables in a server",
-				  SERVER_VARIABLES_MAX);
+		return openapi_error(b, server, ERR_LIMIT, "more than %d variables in a server",
+				     SERVER_VARIABLES_MAX);
 	if (close < open || close == url.len ||
-	    !node_get(server, SPAN("variables"), &variables) ||
-	    !node_get(&variables, span_slice(url, open + 1, close), &variable))
-		return node_error(b, server, ERR_INVALID,
-				  "the server's URL has a variable that \"variables\" has not");
-	if (node_string(b, &variable, "default", &value) < 0)
+	    !openapi_get(server, SPAN("variables"), &variables) ||
+	    !openapi_get(&variables, span_slice(url, open + 1, close), &variable))
+		return openapi_error(
+			b, server, ERR_INVALID,
+			"the server's URL has a variable that \"variables\" has not");
+	if (openapi_string(b, &variable, "default", &value) < 0)
 		return -1;
 	if (!value.ptr)
-		return node_error(b, &variable, ERR_INVALID,
-				  "a variable of a server must have a \"default\"");
-	choices = node_get(&variable, SPAN("enum"), &list) && list.value->type == JSON_ARRAY
+		return openapi_error(b, &variable, ERR_INVALID,
+				     "a variable of a server must have a \"default\"");
+	choices = openapi_get(&variable, SPAN("enum"), &list) && list.value->type == JSON_ARRAY
 			  ? list.value->array.count
 			  : 0;
 	for (size_t i = 0; i < (choices ? choices : 1); i++) {
 		struct span next;
 
 		if (choices && !json_string(json_at(list.value, i), &value))
-			return node_error(b, &list, ERR_INVALID, "\"enum\" must hold strings");
+			return openapi_error(b, &list, ERR_INVALID,
+					     "\"enum\" must hold strings");
 		next = arena_printf(&b->contract->arena, "%.*s%.*s%.*s",
 				    SPAN_ARG(span_slice(url, 0, open)), SPAN_ARG(value),
 				    SPAN_ARG(span_slice(url, close + 1, url.len)));
@@ -435,25 +439,25 @@ static int add_expanded(struct openapi_builder *b, const struct node *server, st
 	return 0;
 }
 
-int openapi_read_bases(struct openapi_builder *b, const struct node *owner, struct span *bases,
-		       size_t *count)
+int openapi_read_bases(struct openapi_builder *b, const struct openapi_node *owner,
+		       struct span *bases, size_t *count)
 {
-	struct node servers, server;
+	struct openapi_node servers, server;
 
 	*count = 0;
-	if (!node_get(owner, SPAN("servers"), &servers))
+	if (!openapi_get(owner, SPAN("servers"), &servers))
 		return 0;
-	if (node_expect(b, &servers, JSON_ARRAY, "servers") < 0)
+	if (openapi_expect(b, &servers, JSON_ARRAY, "servers") < 0)
 		return -1;
-	for (size_t i = 0; node_item(&servers, i, &server); i++) {
+	for (size_t i = 0; openapi_item(&servers, i, &server); i++) {
 		struct span url = SPAN_NONE;
 
-		if (node_expect(b, &server, JSON_OBJECT, "a server") < 0 ||
-		    node_string(b, &server, "url", &url) < 0)
+		if (openapi_expect(b, &server, JSON_OBJECT, "a server") < 0 ||
+		    openapi_string(b, &server, "url", &url) < 0)
 			return -1;
 		if (!url.ptr)
-			return node_error(b, &server, ERR_INVALID,
-					  "a server must have a \"url\"");
+			return openapi_error(b, &server, ERR_INVALID,
+					     "a server must have a \"url\"");
 		if (add_expanded(b, &server, url, 0, bases, count) < 0)
 			return -1;
 	}

@@ -3,32 +3,32 @@
 
 /* ---- schemes --------------------------------------------------------------------------------- */
 
-static int read_api_key(struct openapi_builder *b, const struct node *node,
+static int read_api_key(struct openapi_builder *b, const struct openapi_node *node,
 			struct contract_scheme *scheme)
 {
 	scheme->kind = CONTRACT_SCHEME_API_KEY;
-	if (node_string(b, node, "name", &scheme->parameter) < 0 ||
-	    node_string(b, node, "in", &scheme->in) < 0)
+	if (openapi_string(b, node, "name", &scheme->parameter) < 0 ||
+	    openapi_string(b, node, "in", &scheme->in) < 0)
 		return -1;
 	if (scheme->parameter.len == 0 ||
 	    (!span_eq(scheme->in, SPAN("header")) && !span_eq(scheme->in, SPAN("query")) &&
 	     !span_eq(scheme->in, SPAN("cookie"))))
-		return node_error(
+		return openapi_error(
 			b, node, ERR_INVALID,
 			"an API key must have a \"name\" and be \"in\" header, query or "
 			"cookie");
 	return 0;
 }
 
-static int read_http(struct openapi_builder *b, const struct node *node,
+static int read_http(struct openapi_builder *b, const struct openapi_node *node,
 		     struct contract_scheme *scheme)
 {
 	struct span word = SPAN_NONE;
 
-	if (node_string(b, node, "scheme", &word) < 0)
+	if (openapi_string(b, node, "scheme", &word) < 0)
 		return -1;
 	if (word.len == 0)
-		return node_error(b, node, ERR_INVALID, "type http must have a \"scheme\"");
+		return openapi_error(b, node, ERR_INVALID, "type http must have a \"scheme\"");
 	if (span_eq_nocase(word, SPAN("basic")))
 		scheme->kind = CONTRACT_SCHEME_BASIC;
 	else if (span_eq_nocase(word, SPAN("bearer")))
@@ -38,14 +38,14 @@ static int read_http(struct openapi_builder *b, const struct node *node,
 	return 0;
 }
 
-static int read_scheme(struct openapi_builder *b, struct node *node,
+static int read_scheme(struct openapi_builder *b, struct openapi_node *node,
 		       struct contract_scheme *scheme)
 {
 	struct span type = SPAN_NONE;
 
-	if (node_follow(b, node) < 0 ||
-	    node_expect(b, node, JSON_OBJECT, "a security scheme") < 0 ||
-	    node_string(b, node, "type", &type) < 0)
+	if (openapi_follow(b, node) < 0 ||
+	    openapi_expect(b, node, JSON_OBJECT, "a security scheme") < 0 ||
+	    openapi_string(b, node, "type", &type) < 0)
 		return -1;
 	if (span_eq(type, SPAN("apiKey")))
 		return read_api_key(b, node, scheme);
@@ -58,31 +58,31 @@ static int read_scheme(struct openapi_builder *b, struct node *node,
 	else if (span_eq(type, SPAN("mutualTLS")) && b->contract->version >= 31)
 		scheme->kind = CONTRACT_SCHEME_MUTUAL_TLS;
 	else
-		return node_error(b, node, ERR_INVALID, "unknown type of security scheme");
+		return openapi_error(b, node, ERR_INVALID, "unknown type of security scheme");
 	return 0;
 }
 
-int openapi_read_security_schemes(struct openapi_builder *b, const struct node *root)
+int openapi_read_security_schemes(struct openapi_builder *b, const struct openapi_node *root)
 {
 	struct contract *c = b->contract;
-	struct node components, schemes;
+	struct openapi_node components, schemes;
 
-	if (!node_get(root, SPAN("components"), &components))
+	if (!openapi_get(root, SPAN("components"), &components))
 		return 0;
-	if (node_expect(b, &components, JSON_OBJECT, "components") < 0)
+	if (openapi_expect(b, &components, JSON_OBJECT, "components") < 0)
 		return -1;
-	if (!node_get(&components, SPAN("securitySchemes"), &schemes))
+	if (!openapi_get(&components, SPAN("securitySchemes"), &schemes))
 		return 0;
-	if (node_expect(b, &schemes, JSON_OBJECT, "securitySchemes") < 0)
+	if (openapi_expect(b, &schemes, JSON_OBJECT, "securitySchemes") < 0)
 		return -1;
 	c->schemes =
 		arena_array(&c->arena, struct contract_scheme, schemes.value->object.count);
 	if (!c->schemes)
 		return openapi_no_memory(b);
 	for (size_t i = 0; i < schemes.value->object.count; i++) {
-		struct node node;
+		struct openapi_node node;
 
-		node_member(&schemes, i, &node);
+		openapi_member(&schemes, i, &node);
 		c->schemes[i].name = node.key;
 		if (read_scheme(b, &node, &c->schemes[i]) < 0)
 			return -1;
@@ -93,14 +93,14 @@ int openapi_read_security_schemes(struct openapi_builder *b, const struct node *
 
 /* ---- requirements ---------------------------------------------------------------------------- */
 
-static int read_demand(struct openapi_builder *b, const struct node *node,
+static int read_demand(struct openapi_builder *b, const struct openapi_node *node,
 		       struct contract_demand *demand)
 {
 	struct contract *c = b->contract;
 	struct span *scopes;
 	size_t count;
 
-	if (node_expect(b, node, JSON_ARRAY, "the scopes of a security requirement") < 0)
+	if (openapi_expect(b, node, JSON_ARRAY, "the scopes of a security requirement") < 0)
 		return -1;
 	for (size_t i = 0; i < c->scheme_count && !demand->scheme; i++)
 		if (span_eq(c->schemes[i].name, node->key))
@@ -120,28 +120,28 @@ static int read_demand(struct openapi_builder *b, const struct node *node,
 		return openapi_no_memory(b);
 	for (size_t i = 0; i < count; i++)
 		if (!json_string(&node->value->array.items[i], &scopes[i]))
-			return node_error(b, node, ERR_INVALID, "scopes must be strings");
+			return openapi_error(b, node, ERR_INVALID, "scopes must be strings");
 	demand->scopes = scopes;
 	demand->scope_count = count;
 	return 0;
 }
 
-static int read_alternative(struct openapi_builder *b, const struct node *node,
+static int read_alternative(struct openapi_builder *b, const struct openapi_node *node,
 			    struct contract_alternative *alternative)
 {
 	struct contract_demand *demands;
 	size_t count;
 
-	if (node_expect(b, node, JSON_OBJECT, "a security requirement") < 0)
+	if (openapi_expect(b, node, JSON_OBJECT, "a security requirement") < 0)
 		return -1;
 	count = node->value->object.count;
 	demands = arena_array(&b->contract->arena, struct contract_demand, count);
 	if (!demands)
 		return openapi_no_memory(b);
 	for (size_t i = 0; i < count; i++) {
-		struct node demand;
+		struct openapi_node demand;
 
-		node_member(node, i, &demand);
+		openapi_member(node, i, &demand);
 		if (read_demand(b, &demand, &demands[i]) < 0)
 			return -1;
 	}
@@ -150,23 +150,23 @@ static int read_alternative(struct openapi_builder *b, const struct node *node,
 	return 0;
 }
 
-int openapi_read_security(struct openapi_builder *b, const struct node *owner,
+int openapi_read_security(struct openapi_builder *b, const struct openapi_node *owner,
 			  const struct contract_alternative **alternatives, size_t *count,
 			  bool *stated)
 {
 	struct contract_alternative *list;
-	struct node security, item;
+	struct openapi_node security, item;
 
 	*stated = false;
-	if (!node_get(owner, SPAN("security"), &security))
+	if (!openapi_get(owner, SPAN("security"), &security))
 		return 0;
-	if (node_expect(b, &security, JSON_ARRAY, "security") < 0)
+	if (openapi_expect(b, &security, JSON_ARRAY, "security") < 0)
 		return -1;
 	list = arena_array(&b->contract->arena, struct contract_alternative,
 			   security.value->array.count);
 	if (!list)
 		return openapi_no_memory(b);
-	for (size_t i = 0; node_item(&security, i, &item); i++)
+	for (size_t i = 0; openapi_item(&security, i, &item); i++)
 		if (read_alternative(b, &item, &list[i]) < 0)
 			return -1;
 	*alternatives = list;
@@ -177,28 +177,31 @@ int openapi_read_security(struct openapi_builder *b, const struct node *owner,
 
 /* ---- x-sallyport-* --------------------------------------------------------------------------- */
 
-static int bad_extension(struct openapi_builder *b, const struct node *node, const char *form)
+static int bad_extension(struct openapi_builder *b, const struct openapi_node *node,
+			 const char *form)
 {
-	return node_error(b, node, ERR_INVALID, "%.*s must be %s", SPAN_ARG(node->key), form);
+	return openapi_error(b, node, ERR_INVALID, "%.*s must be %s", SPAN_ARG(node->key),
+			     form);
 }
 
-static int read_limit(struct openapi_builder *b, const struct node *node,
+static int read_limit(struct openapi_builder *b, const struct openapi_node *node,
 		      struct contract_extensions *x)
 {
 	struct span rate = SPAN_NONE;
-	struct node burst;
+	struct openapi_node burst;
 	int64_t number;
 
 	x->limit_per = SPAN_NONE;
 	if (node->value->type == JSON_STRING)
 		rate = node->value->text;
-	else if (node->value->type != JSON_OBJECT || node_string(b, node, "rate", &rate) < 0 ||
-		 node_string(b, node, "per", &x->limit_per) < 0)
+	else if (node->value->type != JSON_OBJECT ||
+		 openapi_string(b, node, "rate", &rate) < 0 ||
+		 openapi_string(b, node, "per", &x->limit_per) < 0)
 		return bad_extension(b, node, "a rate or an object with \"rate\"");
 	if (units_rate(rate, &x->limit_count, &x->limit_per_ms) != UNITS_OK)
 		return bad_extension(b, node, "a rate like \"100/s\"");
 	x->limit_burst = 0;
-	if (!node_get(node, SPAN("burst"), &burst))
+	if (!openapi_get(node, SPAN("burst"), &burst))
 		return 0;
 	if (!json_int(burst.value, &number) || number < 1)
 		return bad_extension(b, node, "an object whose \"burst\" is a number above 0");
@@ -206,11 +209,11 @@ static int read_limit(struct openapi_builder *b, const struct node *node,
 	return 0;
 }
 
-static int read_sensitive(struct openapi_builder *b, const struct node *node,
+static int read_sensitive(struct openapi_builder *b, const struct openapi_node *node,
 			  struct contract_extensions *x)
 {
 	struct span expires = SPAN_NONE;
-	struct node approvals;
+	struct openapi_node approvals;
 	int64_t number;
 
 	x->approvals = 1;
@@ -221,12 +224,12 @@ static int read_sensitive(struct openapi_builder *b, const struct node *node,
 	if (node->value->type != JSON_OBJECT)
 		return bad_extension(b, node, "true, false or an object");
 	x->sensitive = true;
-	if (node_string(b, node, "by", &x->approved_by) < 0 ||
-	    node_string(b, node, "expires", &expires) < 0)
+	if (openapi_string(b, node, "by", &x->approved_by) < 0 ||
+	    openapi_string(b, node, "expires", &expires) < 0)
 		return -1;
 	if (expires.ptr && units_duration(expires, &x->approval_expires_ms) != UNITS_OK)
 		return bad_extension(b, node, "an object whose \"expires\" is like \"10m\"");
-	if (!node_get(node, SPAN("approvals"), &approvals))
+	if (!openapi_get(node, SPAN("approvals"), &approvals))
 		return 0;
 	if (!json_int(approvals.value, &number) || number < 1 || number > 100)
 		return bad_extension(b, node, "an object whose \"approvals\" is 1 to 100");
@@ -234,7 +237,8 @@ static int read_sensitive(struct openapi_builder *b, const struct node *node,
 	return 0;
 }
 
-static int read_size(struct openapi_builder *b, const struct node *node, uint64_t *bytes)
+static int read_size(struct openapi_builder *b, const struct openapi_node *node,
+		     uint64_t *bytes)
 {
 	struct span text = node->value->type == JSON_STRING || node->value->type == JSON_NUMBER
 				   ? node->value->text
@@ -245,7 +249,8 @@ static int read_size(struct openapi_builder *b, const struct node *node, uint64_
 	return 0;
 }
 
-static int read_timeout(struct openapi_builder *b, const struct node *node, uint64_t *ms)
+static int read_timeout(struct openapi_builder *b, const struct openapi_node *node,
+			uint64_t *ms)
 {
 	struct span text = SPAN_NONE;
 
@@ -255,15 +260,15 @@ static int read_timeout(struct openapi_builder *b, const struct node *node, uint
 	return 0;
 }
 
-int openapi_read_extensions(struct openapi_builder *b, const struct node *owner,
+int openapi_read_extensions(struct openapi_builder *b, const struct openapi_node *owner,
 			    struct contract_extensions *x)
 {
 	for (size_t i = 0; i < owner->value->object.count; i++) {
-		struct node node;
+		struct openapi_node node;
 		struct span name;
 		int result;
 
-		node_member(owner, i, &node);
+		openapi_member(owner, i, &node);
 		if (!span_starts_with(node.key, SPAN("x-sallyport-")))
 			continue;
 		name = span_slice(node.key, sizeof("x-sallyport-") - 1, node.key.len);
@@ -276,10 +281,10 @@ int openapi_read_extensions(struct openapi_builder *b, const struct node *owner,
 		else if (span_eq(name, SPAN("max-body")))
 			result = read_size(b, &node, &x->max_body_bytes);
 		else
-			result = node_error(b, &node, ERR_INVALID,
-					    "there is no extension \"%.*s\" (but -limit, "
-					    "-sensitive, -timeout, -max-body)",
-					    SPAN_ARG(span_slice(node.key, 0, 60)));
+			result = openapi_error(b, &node, ERR_INVALID,
+					       "there is no extension \"%.*s\" (but -limit, "
+					       "-sensitive, -timeout, -max-body)",
+					       SPAN_ARG(span_slice(node.key, 0, 60)));
 		if (result < 0)
 			return -1;
 	}
