@@ -6,6 +6,9 @@
 const struct command *const commands[] = {
 	&cmd_serve,
 	&cmd_check,
+	&cmd_contract_check,
+	&cmd_contract_learn,
+	&cmd_contract_test,
 	&cmd_db_update,
 	&cmd_db_import,
 	&cmd_db_info,
