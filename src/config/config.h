@@ -126,6 +126,7 @@ struct config_limits {
 	uint64_t headers_timeout_ms; /* from the first byte to the end of the head */
 	uint64_t body_rate_bytes; /* a second; slower bodies are cut off. 0: no minimum */
 	uint64_t body_grace_ms; /* before body_rate_bytes holds */
+	uint64_t response_rate_bytes; /* a second; clients that take less are cut off. 0: none */
 	uint64_t keep_alive_timeout_ms; /* idle between requests */
 	uint32_t requests_per_connection; /* 0: no limit */
 	uint32_t connections; /* of all workers together */
@@ -528,6 +529,7 @@ struct config_service {
 	uint64_t slow_start_ms; /* an endpoint that has come back gets its share by degrees */
 	uint32_t panic_percent; /* fewer endpoints are well: all are used */
 	struct config_fallback *fallback;
+	struct span deadline_field; /* lower case: the milliseconds that are left; empty: none */
 };
 
 /* ---- routes ---------------------------------------------------------------------------------- */

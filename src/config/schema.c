@@ -45,6 +45,9 @@ static const struct schema_key limits_keys[] = {
 	 .text = "Bytes a second that a body must make; 0 sets no minimum."},
 	{KEY("body_grace", DURATION, config_limits, body_grace_ms), .initial = "10s",
 	 .text = "Before `body_rate` holds."},
+	{KEY("response_rate", SIZE, config_limits, response_rate_bytes), .initial = "512",
+	 .text = "Bytes a second that a client must take, after `body_grace` without any "
+		 "progress; 0 sets no minimum."},
 	{KEY("keep_alive", DURATION, config_limits, keep_alive_timeout_ms), .initial = "60s",
 	 .min = 1, .text = "Idle time between requests."},
 	{KEY("requests_per_connection", COUNT, config_limits, requests_per_connection),

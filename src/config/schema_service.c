@@ -411,6 +411,10 @@ static const struct schema_key service_keys[] = {
 	 .text = "Host that is sent; without, the client's."},
 	{KEY("contract", FILE, config_service, contract),
 	 .text = "OpenAPI file: its operations are the whitelist."},
+	{KEY("deadline_field", TEXT, config_service, deadline_field),
+	 .format = &format_field_name,
+	 .text = "Header field with the milliseconds that a request has left, from clients and "
+		 "to the service; gRPC has grpc-timeout without it."},
 	{KEY("bulkhead", OPTIONAL, config_service, bulkhead), .object = &schema_bulkhead,
 	 .text = "How much at once."},
 	{KEY("breaker", OPTIONAL, config_service, breaker), .object = &schema_breaker,

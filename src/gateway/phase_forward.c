@@ -1,5 +1,6 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
 #include "base/log.h"
+#include "gateway/deadline.h"
 #include "gateway/fallback.h"
 #include "gateway/fields.h"
 #include "gateway/forward.h"
@@ -28,6 +29,7 @@ struct forward {
 	int64_t retry_after_ms; /* when every endpoint's breaker has refused: the shortest wait */
 	unsigned fault; /* of the attempt: enum config_retry_on; 0: none */
 	bool judged; /* the attempt says something about the service */
+	bool hurried; /* the deadline is the client's own */
 	struct capture *capture; /* the answer is put together to be kept; NULL: it is not */
 };
 
@@ -46,6 +48,22 @@ static int64_t step_deadline_ms(const struct forward *f, uint64_t step_ms)
 {
 	return earlier(f->e->deadline_ms,
 		       step_ms ? loop_deadline_ms((int64_t)step_ms) : FIBER_FOREVER);
+}
+
+/*
+ * For sending to the client: it must take this much at the least rate, so that one that does not
+ * read cannot keep a connection to the service for as long as `idle` allows each time.
+ */
+static int64_t client_deadline_ms(const struct forward *f, size_t len)
+{
+	const struct config_limits *limits = &f->e->snapshot->config->limits;
+	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+
+	if (!limits->response_rate_bytes)
+		return deadline_ms;
+	return earlier(deadline_ms,
+		       loop_deadline_ms((int64_t)(limits->body_grace_ms +
+						  len * 1000 / limits->response_rate_bytes)));
 }
 
 /* --- the request's body --- */
@@ -96,6 +114,10 @@ static enum io_result send_request(struct forward *f)
 	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
 	enum io_result result;
 
+	/* Anew for each attempt: less is left each time. */
+	if (UNLIKELY(f->e->deadline_ms != FIBER_FOREVER) &&
+	    !deadline_write(f->e, f->config, &f->head))
+		return IO_FAILED;
 	if (f->head.upgrade.len)
 		return http_call_send_head(f->call, &f->head, HTTP_SEND_NOW, deadline_ms);
 	if (f->replayable && !f->body.len)
@@ -252,6 +274,12 @@ static void judge_endpoint(struct forward *f)
 			       now_ms - f->begun_ms, verdict == GUARD_VERDICT_FAILED);
 }
 
+/* Clients that are in a hurry must not be able to open breakers for the others. */
+static bool ran_out(const struct forward *f, enum io_result result)
+{
+	return result == IO_TIMEOUT && f->hurried && loop_now_ms() >= f->e->deadline_ms;
+}
+
 /* No connection: whose fault that is. */
 static void blame_open(struct forward *f, enum io_result result)
 {
@@ -262,7 +290,7 @@ static void blame_open(struct forward *f, enum io_result result)
 		return;
 	}
 	e->reason = result == IO_TIMEOUT ? "connect_timeout" : "connect_failed";
-	f->judged = result != IO_CANCELLED;
+	f->judged = result != IO_CANCELLED && !ran_out(f, result);
 	f->fault = CONFIG_RETRY_ON_CONNECT;
 }
 
@@ -271,7 +299,7 @@ static void blame_call(struct forward *f, enum io_result result)
 	f->e->reason = result == IO_TIMEOUT ? "response_timeout"
 		       : f->call->failure   ? "bad_response"
 					    : "connection_lost";
-	f->judged = true;
+	f->judged = !ran_out(f, result);
 	f->fault = result == IO_TIMEOUT ? CONFIG_RETRY_ON_TIMEOUT : CONFIG_RETRY_ON_RESET;
 }
 
@@ -445,10 +473,10 @@ static enum phase_result relay_body(struct forward *f)
 					     step_deadline_ms(f, f->timeout->idle_ms));
 		if (result == IO_EOF && call->trailer_count)
 			result = http_send_trailers(x, call->trailers, call->trailer_count,
-						    step_deadline_ms(f, f->timeout->idle_ms));
+						    client_deadline_ms(f, 0));
 		else if (result == IO_EOF)
 			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
-						step_deadline_ms(f, f->timeout->idle_ms));
+						client_deadline_ms(f, 0));
 		else if (result == IO_OK) {
 			if (UNLIKELY(f->capture != NULL))
 				fallback_capture_piece(f->capture, piece);
@@ -456,7 +484,7 @@ static enum phase_result relay_body(struct forward *f)
 				: call->more_ready ? HTTP_SEND_MORE
 						   : HTTP_SEND_NOW;
 			result = http_send_body(x, piece, flags,
-						step_deadline_ms(f, f->timeout->idle_ms));
+						client_deadline_ms(f, piece.len));
 			if (result != IO_OK)
 				x->client_gone = true;
 		}
@@ -524,7 +552,7 @@ static enum phase_result relay_response(struct forward *f)
 		flags = HTTP_SEND_END;
 	else if (!f->call->tunnel && f->call->more_ready)
 		flags = HTTP_SEND_MORE;
-	result = respond_head(e, &response, flags, step_deadline_ms(f, f->timeout->idle_ms));
+	result = respond_head(e, &response, flags, client_deadline_ms(f, 0));
 	if (result != IO_OK) {
 		e->x->client_gone = true;
 		return give_up_response(f, result);
@@ -606,5 +634,6 @@ enum phase_result phase_forward(struct exchange *e)
 	if (route->internal != CONFIG_INTERNAL_NONE)
 		return internal_service_serve(e);
 	use_service(&f, e->alternate ? e->alternate : route->service);
+	f.hurried = deadline_read(e, f.config);
 	return forward(&f);
 }

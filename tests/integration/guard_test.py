@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import DEADLINE_S, Gateway, Service, answer, run
+from harness import DEADLINE_S, Gateway, Service, answer, field, run
 
 HEAD = """
 listen: ["127.0.0.1:{port}"]
@@ -779,6 +779,113 @@ def the_last_good_answer_stands_in():
         shop.close()
 
 
+# --- deadlines, slow clients ---
+
+
+def what_is_left_of_the_time_is_passed_on_and_shrinks():
+    shop = Switch()
+    config = "deadline_field: x-time-left\nretry: {attempts: 1, on: ['503'], backoff: 60ms}\n"
+    gate = gateway(
+        service_config([shop], config),
+        '  - {path: "/**", service: shop, auth: none, timeout: {total: 10s}}\n',
+    )
+
+    def left(name):
+        return [int(field(head, name)[0].rstrip("m")) for head in shop.service.heads]
+
+    try:
+        assert gate.request("GET", "/")[0] == 200
+        assert 9000 < left("x-time-left")[0] <= 10000, left("x-time-left")
+        assert not field(shop.service.heads[0], "grpc-timeout")
+        gate.request("GET", "/", headers={"X-Time-Left": "5000"})
+        assert 4000 < left("x-time-left")[1] <= 5000, "what the client says, if it is less"
+        gate.request("GET", "/", headers={"X-Time-Left": "99999"})
+        assert 9000 < left("x-time-left")[2] <= 10000, "and not if it is more"
+        gate.request("GET", "/", headers={"X-Time-Left": "-1"})
+        assert 9000 < left("x-time-left")[3] <= 10000, "or no number"
+        shop.service.heads.clear()
+        grpc = {"Content-Type": "application/grpc", "grpc-timeout": "4S"}
+        shop.status = "503 Service Unavailable"
+        gate.request("GET", "/", headers=grpc)
+        first, second = left("grpc-timeout")
+        assert 3000 < second < first <= 4000, (first, second)
+        assert len(field(shop.service.heads[0], "grpc-timeout")) == 1
+        shop.wait.clear()
+        status = gate.request("GET", "/", headers={"X-Time-Left": "100"})[0]
+        assert status == 504, status
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def a_client_in_a_hurry_opens_no_breaker():
+    shop = Switch()
+    config = BREAKER + "\ndeadline_field: x-time-left\n"
+    gate = gateway(service_config([shop], config), ROUTE)
+    try:
+        shop.wait.clear()
+        for _ in range(6):
+            assert gate.request("GET", "/", headers={"X-Time-Left": "20"})[0] == 504
+        state = service_state(gate)["breaker"]
+        assert state["state"] == "closed" and state["calls"] == 0, state
+    finally:
+        gate.stop()
+        shop.close()
+
+
+class Large(Switch):
+    """Answers with more than any buffer on the way holds, and notes when its connection ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = threading.Event()
+
+    def script(self, connection, head, _number, _rest):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+        try:
+            for _ in range(2000):
+                connection.sendall(b"x" * 100000)
+        except OSError:
+            self.ended.set()
+        return None
+
+
+def a_client_that_does_not_read_gives_the_services_connection_back():
+    shop = Large()
+    head = HEAD + "limits: {body_grace: 200ms, response_rate: 64KiB}\n"
+    gate = gateway(service_config([shop], ""), ROUTE, head)
+    try:
+        connection = gate.connect()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert shop.ended.wait(DEADLINE_S), "long before timeout.idle, which is a minute"
+        connection.close()
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def a_client_that_reads_slowly_but_steadily_gets_all():
+    shop = Pages()
+    shop.name = b"y" * 3000000
+    head = HEAD + "limits: {body_grace: 2s, response_rate: 512}\n"
+    gate = gateway(service_config([shop], ""), ROUTE, head)
+    try:
+        connection = gate.connect()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        received = 0
+        while True:
+            data = connection.recv(100000)
+            if not data:
+                break
+            received += len(data)
+            time.sleep(0.02)
+        assert received > 3000000, received
+        connection.close()
+    finally:
+        gate.stop()
+        shop.close()
+
+
 if __name__ == "__main__":
     run(
         [
@@ -807,5 +914,9 @@ if __name__ == "__main__":
             a_routes_fixed_answer_may_be_a_file,
             another_service_stands_in,
             the_last_good_answer_stands_in,
+            what_is_left_of_the_time_is_passed_on_and_shrinks,
+            a_client_in_a_hurry_opens_no_breaker,
+            a_client_that_does_not_read_gives_the_services_connection_back,
+            a_client_that_reads_slowly_but_steadily_gets_all,
         ]
     )
