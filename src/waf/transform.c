@@ -19,11 +19,10 @@ struct transform_info {
 	uint32_t all; /* or all of these; 0: no */
 };
 
-static size_t first_percent(const byte *in, size_t len)
+static size_t first_url(const byte *in, size_t len)
 {
-	size_t percent = scan_byte(in, len, '%');
-
-	return scan_byte(in, percent, '+');
+	return scan_first(in, len, (struct byte_range){'%', '%'},
+			  (struct byte_range){'+', '+'});
 }
 
 static size_t first_ampersand(const byte *in, size_t len)
@@ -43,27 +42,30 @@ static size_t first_nul(const byte *in, size_t len)
 
 static size_t first_backslash_or_nul(const byte *in, size_t len)
 {
-	return first_nul(in, first_backslash(in, len));
+	return scan_first(in, len, (struct byte_range){'\\', '\\'}, (struct byte_range){0, 0});
 }
 
 static size_t first_high(const byte *in, size_t len)
 {
-	return scan_range(in, len, (struct byte_range){0x80, 0xff});
+	return scan_first(in, len, (struct byte_range){0x80, 0xff},
+			  (struct byte_range){0x80, 0xff});
 }
 
 static size_t first_high_or_nul(const byte *in, size_t len)
 {
-	return first_nul(in, first_high(in, len));
+	return scan_first(in, len, (struct byte_range){0x80, 0xff}, (struct byte_range){0, 0});
 }
 
 static size_t first_upper(const byte *in, size_t len)
 {
-	return scan_range(in, len, (struct byte_range){'A', 'Z'});
+	return scan_first(in, len, (struct byte_range){'A', 'Z'},
+			  (struct byte_range){'A', 'Z'});
 }
 
 static size_t first_lower(const byte *in, size_t len)
 {
-	return scan_range(in, len, (struct byte_range){'a', 'z'});
+	return scan_first(in, len, (struct byte_range){'a', 'z'},
+			  (struct byte_range){'a', 'z'});
 }
 
 static size_t lowercase(const byte *in, size_t len, byte *out)
@@ -206,9 +208,8 @@ static const struct transform_info infos[TRANSFORM_COUNT] = {
 	[TRANSFORM_TRIM_LEFT] = {"trimLeft", NULL, NULL, CLASS_SPACES, 0},
 	[TRANSFORM_TRIM_RIGHT] = {"trimRight", NULL, NULL, CLASS_SPACES, 0},
 	[TRANSFORM_UPPERCASE] = {"uppercase", uppercase, first_lower, CLASS_ANY, 0},
-	[TRANSFORM_URL_DECODE] = {"urlDecode", transform_url_decode, first_percent, CLASS_URL,
-				  0},
-	[TRANSFORM_URL_DECODE_UNI] = {"urlDecodeUni", NULL, first_percent, CLASS_URL, 0},
+	[TRANSFORM_URL_DECODE] = {"urlDecode", transform_url_decode, first_url, CLASS_URL, 0},
+	[TRANSFORM_URL_DECODE_UNI] = {"urlDecodeUni", NULL, first_url, CLASS_URL, 0},
 	[TRANSFORM_URL_ENCODE] = {"urlEncode", transform_url_encode, NULL, CLASS_ANY, 0},
 	[TRANSFORM_UTF8_TO_UNICODE] = {"utf8toUnicode", transform_utf8_to_unicode,
 				       first_high_or_nul, CLASS_HIGH | CLASS_NUL, 0},

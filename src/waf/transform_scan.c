@@ -1,12 +1,5 @@
-/*
- * transform_scan.c - looking at values 16 bytes at a time: kinds of bytes, and the first byte where
- * a transformation may change something.
- */
+/* transform_scan.c - kinds of bytes, 16 bytes at a time. */
 #include "waf/transform_scan.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 /*
  * A byte is of a class when both halves are: the low half by its first table, the high half by its
@@ -73,29 +66,6 @@ static uint32_t classes_of_bytes(const byte *in, size_t len)
 }
 
 #if defined(__x86_64__)
-/* Up to 15 bytes, each of them once or more often, in 16. */
-static __m128i load_short(const byte *in, size_t len)
-{
-	uint64_t first, second;
-
-	if (len >= 8) {
-		memcpy(&first, in, 8);
-		memcpy(&second, in + len - 8, 8);
-	} else if (len >= 4) {
-		uint32_t a, b;
-
-		memcpy(&a, in, 4);
-		memcpy(&b, in + len - 4, 4);
-		first = second = (uint64_t)b << 32 | a;
-	} else {
-		first = in[0] | (uint64_t)in[len / 2] << 8 | (uint64_t)in[len - 1] << 16;
-		first |= (uint64_t)in[0] << 24;
-		first |= first << 32;
-		second = first;
-	}
-	return _mm_set_epi64x((long long)second, (long long)first);
-}
-
 static __m128i load_table(const byte table[16])
 {
 	return _mm_loadu_si128((const __m128i *)(const void *)table);
@@ -137,15 +107,12 @@ __attribute__((target("ssse3"))) static uint32_t classes_ssse3(const byte *in, s
 	__m128i sum_1 = _mm_setzero_si128(), sum_2 = sum_1;
 
 	if (len < 16) {
-		classes_add(&tables, load_short(in, len), &sum_1, &sum_2);
+		classes_add(&tables, scan_load_short(in, len), &sum_1, &sum_2);
 	} else {
 		for (size_t i = 0; i + 16 <= len; i += 16)
-			classes_add(&tables,
-				    _mm_loadu_si128((const __m128i *)(const void *)(in + i)),
-				    &sum_1, &sum_2);
-		classes_add(&tables,
-			    _mm_loadu_si128((const __m128i *)(const void *)(in + len - 16)),
-			    &sum_1, &sum_2);
+			classes_add(&tables, scan_load(in + i), &sum_1, &sum_2);
+		if (len % 16 != 0)
+			classes_add(&tables, scan_load(in + len - 16), &sum_1, &sum_2);
 	}
 	return fold_or(sum_1) | fold_or(sum_2) << 8;
 }
@@ -162,71 +129,4 @@ uint32_t transform_classes(struct span value)
 		return classes_ssse3(in, value.len) | CLASS_ANY;
 #endif
 	return classes_of_bytes(in, value.len) | CLASS_ANY;
-}
-
-/* ---- the first place where something may change ---------------------------------------------- */
-
-#if defined(__SSE2__)
-static __m128i load_16(const byte *in)
-{
-	return _mm_loadu_si128((const __m128i *)(const void *)in);
-}
-
-/* 0xff for each byte in the range: its distance from the start is at most the width. */
-static __m128i in_range(__m128i v, struct byte_range r)
-{
-	__m128i above = _mm_sub_epi8(v, _mm_set1_epi8((char)r.from));
-	__m128i width = _mm_set1_epi8((char)(r.to - r.from));
-
-	return _mm_cmpeq_epi8(_mm_min_epu8(above, width), above);
-}
-#endif
-
-size_t scan_range(const byte *in, size_t len, struct byte_range r)
-{
-	size_t i = 0;
-
-#if defined(__SSE2__)
-	for (; i + 16 <= len; i += 16) {
-		unsigned bits = (unsigned)_mm_movemask_epi8(in_range(load_16(in + i), r));
-
-		if (bits)
-			return i + (size_t)__builtin_ctz(bits);
-	}
-#endif
-	while (i < len && (in[i] < r.from || in[i] > r.to))
-		i++;
-	return i;
-}
-
-static bool is_candidate(byte c, const struct byte_range ranges[3])
-{
-	return (c >= ranges[0].from && c <= ranges[0].to) ||
-	       (c >= ranges[1].from && c <= ranges[1].to) ||
-	       (c >= ranges[2].from && c <= ranges[2].to);
-}
-
-size_t scan_where(const byte *in, size_t len, const struct byte_range ranges[3],
-		  bool (*is_change)(const byte *in, size_t len, size_t i))
-{
-	size_t i = 0;
-
-#if defined(__SSE2__)
-	for (; i + 16 <= len; i += 16) {
-		__m128i v = load_16(in + i), hit = in_range(v, ranges[0]);
-		unsigned bits;
-
-		hit = _mm_or_si128(hit, in_range(v, ranges[1]));
-		hit = _mm_or_si128(hit, in_range(v, ranges[2]));
-		for (bits = (unsigned)_mm_movemask_epi8(hit); bits; bits &= bits - 1) {
-			size_t at = i + (size_t)__builtin_ctz(bits);
-
-			if (is_change(in, len, at))
-				return at;
-		}
-	}
-#endif
-	while (i < len && !(is_candidate(in[i], ranges) && is_change(in, len, i)))
-		i++;
-	return i;
 }

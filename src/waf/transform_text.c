@@ -1,4 +1,5 @@
 /* White space, comments, command lines and paths. */
+#include "base/compiler.h"
 #include "waf/transform_scan.h"
 
 static bool is_cmd_space(byte c)
@@ -35,21 +36,14 @@ size_t transform_cmd_line(const byte *in, size_t len, byte *out)
 	return o;
 }
 
-static bool cmd_line_changes(const byte *in, size_t len, size_t i)
-{
-	byte c = in[i], next;
-
-	if (c != ' ')
-		return is_cmd_dropped(c) || (c >= 'A' && c <= 'Z') || is_cmd_space(c);
-	next = byte_at(in, len, i + 1);
-	return next == '/' || next == '(' || is_cmd_space(next) || is_cmd_dropped(next);
-}
-
 size_t transform_cmd_line_first(const byte *in, size_t len)
 {
-	static const struct byte_range ranges[3] = {{'\t', ','}, {';', ';'}, {'A', '^'}};
+	static const struct byte_range single[] = {{'A', 'Z'}, {'"', '"'},   {'\'', '\''},
+						   {',', ','}, {';', ';'},   {'\\', '\\'},
+						   {'^', '^'}, {'\t', '\n'}, {'\r', '\r'}};
+	static const struct byte_range second[2] = {{'/', '/'}, {'(', '('}};
 
-	return scan_where(in, len, ranges, cmd_line_changes);
+	return scan_pairs(in, len, single, COUNT_OF(single), second);
 }
 
 size_t transform_compress_whitespace(const byte *in, size_t len, byte *out)
@@ -67,16 +61,12 @@ size_t transform_compress_whitespace(const byte *in, size_t len, byte *out)
 	return o;
 }
 
-static bool whitespace_changes(const byte *in, size_t len, size_t i)
-{
-	return in[i] != ' ' || is_space(byte_at(in, len, i + 1));
-}
-
 size_t transform_compress_whitespace_first(const byte *in, size_t len)
 {
-	static const struct byte_range ranges[3] = {{'\t', '\r'}, {' ', ' '}, {' ', ' '}};
+	static const struct byte_range single[] = {{'\t', '\r'}};
+	static const struct byte_range second[2] = {{' ', ' '}, {' ', ' '}};
 
-	return scan_where(in, len, ranges, whitespace_changes);
+	return scan_pairs(in, len, single, COUNT_OF(single), second);
 }
 
 /* A no-break space goes in Latin-1 and in UTF-8: its two bytes go one by one. */
@@ -199,16 +189,14 @@ size_t transform_replace_comments(const byte *in, size_t len, byte *out)
 	return o;
 }
 
-static bool comment_starts(const byte *in, size_t len, size_t i)
-{
-	return byte_at(in, len, i + 1) == '*';
-}
-
 size_t transform_replace_comments_first(const byte *in, size_t len)
 {
-	static const struct byte_range ranges[3] = {{'/', '/'}, {'/', '/'}, {'/', '/'}};
-
-	return scan_where(in, len, ranges, comment_starts);
+	for (size_t i = 0; i + 1 < len; i++) {
+		i += scan_byte(in + i, len - i, '/');
+		if (byte_at(in, len, i + 1) == '*')
+			return i;
+	}
+	return len;
 }
 
 /* ---- paths ----------------------------------------------------------------------------------- */
