@@ -58,7 +58,7 @@ static int write_file(const char *path, struct span text, struct err *err)
 	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (file < 0)
 		return err_set_errno(err, errno, "%.200s", beside);
-	if (write_all(file, text, err) < 0 || fsync(file) < 0) {
+	if (write_all(file, text, err) < 0) {
 		(void)close(file);
 		(void)unlink(beside);
 		return err_wrap(err, "%.200s", path);
