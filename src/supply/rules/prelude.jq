@@ -22,9 +22,9 @@ def podmeta:
 def own_containers: podspec | .containers | arr[] | select(type == "object");
 def containers: own_containers, (podspec | .initContainers, .ephemeralContainers | arr[]
   | select(type == "object"));
-def capabilities($what): .securityContext | obj | .capabilities | obj | .[$what] | arr | map(txt | ascii_upcase | ltrimstr("CAP_"));
+def capabilities($what): .securityContext | obj | .capabilities | obj | .[$what] | arr | map(txt | ascii_upcase | if startswith("CAP_") then .[4:] else . end);
 # Words of a container's command, and those that run a program.
-def words: [(.command | arr[]), (.args | arr[]) | txt | splits("\\s+") | select(length > 0)];
+def words: [(.command | arr[]), (.args | arr[]) | txt | split(" ")[] | select(length > 0)];
 def program($name): containers | select(words | any(. == $name or endswith("/" + $name)));
 # Values of a flag: "--name=value", "--name value" and "--name" as an empty one.
 def flag($name): words as $w | [range(0; $w | length) | . as $i
@@ -32,6 +32,7 @@ def flag($name): words as $w | [range(0; $w | length) | . as $i
       (if ($w[$i + 1] // "--") | startswith("--") then "" else $w[$i + 1] end)
     elif $w[$i] | startswith("--" + $name + "=") then $w[$i][($name | length) + 3:]
     else empty end];
+def has_value($name): flag($name) | any(length > 0);
 def has_flag($name): flag($name) | length > 0;
 # The images: without digest, without registry, the tag.
 def image_tag: txt | split("@")[0] | split("/")[-1] | if contains(":") then split(":")[-1] else "" end;
