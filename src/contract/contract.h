@@ -50,7 +50,7 @@ struct contract_options {
 	/* A HEAD request is one for the GET operation, where the document has no HEAD. */
 	bool head_as_get;
 	const struct document_limits *documents; /* NULL: the default */
-	size_t max_schema_bytes; /* of compiled schemas; 0: 64 MiB */
+	size_t max_schema_bytes; /* of compiled schemas; 0: 256 MiB */
 	/* Reads files in place of the file system (a confined process); names are relative to
 	   the document's folder. */
 	document_read_function *read;

@@ -4,6 +4,9 @@
 #include "parse/uri.h"
 
 #define REFERENCES_MAX 32
+/* A document of 10 MB with a thousand operations takes some 130 MB, once for each direction. */
+#define SCHEMA_BYTES_DEFAULT ((size_t)256 << 20)
+#define SCHEMA_NODES_MAX 2000000
 #define URI_PREFIX "file:///"
 
 bool openapi_get(const struct openapi_node *from, struct span key, struct openapi_node *to)
@@ -325,7 +328,9 @@ int openapi_make_schemas(struct contract *contract, const struct contract_option
 {
 	struct schema_set_options set = {
 		.assert_formats = options->assert_formats,
-		.max_bytes = options->max_schema_bytes,
+		.max_bytes = options->max_schema_bytes ? options->max_schema_bytes
+						       : SCHEMA_BYTES_DEFAULT,
+		.max_nodes = SCHEMA_NODES_MAX,
 		.load = load_schemas,
 		.load_context = contract,
 	};
