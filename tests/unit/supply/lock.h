@@ -74,8 +74,8 @@ static void lock_run_end(struct lock_run *run)
 }
 
 /* The component of that name (and version, unless NULL); NULL when there is none. */
-static const struct component *lock_run_find(const struct lock_run *run, const char *name,
-					     const char *version)
+static inline const struct component *lock_run_find(const struct lock_run *run,
+						    const char *name, const char *version)
 {
 	for (uint32_t i = 0; i < run->inv.count; i++) {
 		const struct component *c = &run->inv.at[i];
@@ -87,8 +87,8 @@ static const struct component *lock_run_find(const struct lock_run *run, const c
 	return NULL;
 }
 
-static bool lock_run_requires(const struct lock_run *run, const struct component *c,
-			      const char *name)
+static inline bool lock_run_requires(const struct lock_run *run, const struct component *c,
+				     const char *name)
 {
 	for (uint32_t i = 0; c && i < c->requires_count; i++) {
 		if (span_eq(run->inv.at[c->requires[i]].name, span_cstr(name)))
