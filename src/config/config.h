@@ -661,6 +661,18 @@ struct config_sensitive {
 		hold_ms; /* how long a request is held for a decision; 0: answered 202 at once */
 };
 
+/* Percent of a resource's limit at which each action begins; 0: never. */
+struct config_overload {
+	uint64_t memory_bytes; /* resident, that are 100 %; 0: the cgroup's limit, if it has one */
+	uint64_t lag_ms; /* of an event loop, that is 100 % */
+	uint32_t hysteresis_percent; /* actions end this much below where they begin */
+	uint32_t no_keep_alive_percent;
+	uint32_t short_timeouts_percent;
+	uint32_t shed_low_percent;
+	uint32_t shed_normal_percent;
+	uint32_t refuse_percent;
+};
+
 enum config_waf_mode { CONFIG_WAF_MODE_OFF, CONFIG_WAF_MODE_DETECT, CONFIG_WAF_MODE_BLOCK };
 
 struct config_waf {
@@ -694,6 +706,7 @@ struct config {
 	struct config_store store;
 	CONFIG_LIST(struct config_sensitive) sensitive;
 	struct config_waf *waf;
+	struct config_overload *overload; /* NULL: not watched */
 	struct config_private *priv; /* memory, references, what must be masked */
 };
 

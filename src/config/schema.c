@@ -433,6 +433,8 @@ static const struct schema_key config_keys[] = {
 	{KEY("store", OBJECT, config, store), .object = &store, .text = "Storage."},
 	{KEY("sensitive", LIST, config, sensitive), .object = &sensitive,
 	 .text = "Operations that need approval."},
+	{KEY("overload", OPTIONAL, config, overload), .object = &schema_overload,
+	 .text = "What is done when memory, descriptors, time or connections run out."},
 	{KEY("waf", OPTIONAL, config, waf), .object = &waf,
 	 .text = "The web application firewall."},
 	{.name = NULL},

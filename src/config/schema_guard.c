@@ -251,3 +251,29 @@ const struct schema_object schema_fallback = {
 	.has_where = true,
 	.finish = fallback_finish,
 };
+
+static const struct schema_key overload_keys[] = {
+	{KEY("memory", SIZE, config_overload, memory_bytes), .initial = "0",
+	 .text = "Resident memory that is 100 %; 0: the limit of the cgroup, if there is one."},
+	{KEY("lag", DURATION, config_overload, lag_ms), .initial = "200ms", .min = 1,
+	 .text = "Lag of a worker's event loop that is 100 %."},
+	{KEY("hysteresis", PERCENT, config_overload, hysteresis_percent), .initial = "10%",
+	 .text = "Actions end this much below where they begin."},
+	{KEY("no_keep_alive", PERCENT, config_overload, no_keep_alive_percent),
+	 .initial = "75%", .text = "Answers close their connections (HTTP/1); 0%: never."},
+	{KEY("short_timeouts", PERCENT, config_overload, short_timeouts_percent),
+	 .initial = "80%", .text = "Half of timeout.connect and timeout.request."},
+	{KEY("shed_low", PERCENT, config_overload, shed_low_percent), .initial = "85%",
+	 .text = "503 for routes of priority low."},
+	{KEY("shed_normal", PERCENT, config_overload, shed_normal_percent), .initial = "90%",
+	 .text = "And of priority normal."},
+	{KEY("refuse", PERCENT, config_overload, refuse_percent), .initial = "95%",
+	 .text = "New connections are closed."},
+	{.name = NULL},
+};
+
+const struct schema_object schema_overload = {
+	.name = "overload",
+	.size = sizeof(struct config_overload),
+	.keys = overload_keys,
+};

@@ -139,6 +139,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	metrics_print(admin->metrics, admin->metrics_count, &body);
 	print_process(admin, &body);
 	admin_guard_metrics(admin->snapshot, &body);
+	admin_guard_overload_metrics(admin->shared, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
@@ -170,7 +171,7 @@ static void answer_services(struct admin *admin, struct http_exchange *x)
 	struct buf body;
 
 	buf_init(&body, BODY_MAX);
-	admin_guard_print(admin->snapshot, &body);
+	admin_guard_print(admin->snapshot, admin->shared, &body);
 	answer_buf(x, SPAN("application/json"), &body);
 }
 

@@ -98,7 +98,47 @@ static void put_operation(struct json_writer *w, const struct snapshot_route *ro
 	json_end_object(w);
 }
 
-void admin_guard_print(const struct snapshot *snapshot, struct buf *out)
+static void put_overload(struct json_writer *w, const struct gateway_shared *shared)
+{
+	uint32_t actions = atomic_load_explicit(&shared->overload, memory_order_relaxed);
+
+	json_key(w, SPAN("overload"));
+	json_begin_object(w);
+	for (unsigned i = 0; i < OVERLOAD_RESOURCES; i++)
+		json_member_int(
+			w, span_cstr(overload_resource_name((enum overload_resource)i)),
+			atomic_load_explicit(&shared->pressure[i], memory_order_relaxed));
+	json_key(w, SPAN("actions"));
+	json_begin_array(w);
+	for (unsigned i = 0; i < OVERLOAD_ACTIONS; i++)
+		if (actions & OVERLOAD_BIT(i))
+			json_put_string(
+				w, span_cstr(overload_action_name((enum overload_action)i)));
+	json_end_array(w);
+	json_end_object(w);
+}
+
+void admin_guard_overload_metrics(const struct gateway_shared *shared, struct buf *out)
+{
+	uint32_t actions = atomic_load_explicit(&shared->overload, memory_order_relaxed);
+
+	buf_append_cstr(out,
+			"# HELP sallyport_overload_pressure Percent of a resource in use.\n"
+			"# TYPE sallyport_overload_pressure gauge\n");
+	for (unsigned i = 0; i < OVERLOAD_RESOURCES; i++)
+		buf_printf(out, "sallyport_overload_pressure{resource=\"%s\"} %u\n",
+			   overload_resource_name((enum overload_resource)i),
+			   atomic_load_explicit(&shared->pressure[i], memory_order_relaxed));
+	buf_append_cstr(out, "# HELP sallyport_overload_action 1: in force.\n"
+			     "# TYPE sallyport_overload_action gauge\n");
+	for (unsigned i = 0; i < OVERLOAD_ACTIONS; i++)
+		buf_printf(out, "sallyport_overload_action{action=\"%s\"} %d\n",
+			   overload_action_name((enum overload_action)i),
+			   !!(actions & OVERLOAD_BIT(i)));
+}
+
+void admin_guard_print(const struct snapshot *snapshot, const struct gateway_shared *shared,
+		       struct buf *out)
 {
 	const struct config *cfg = snapshot->config;
 	struct json_writer w;
@@ -116,6 +156,7 @@ void admin_guard_print(const struct snapshot *snapshot, struct buf *out)
 		if (snapshot->routes[i].bulkhead)
 			put_operation(&w, &snapshot->routes[i]);
 	json_end_array(&w);
+	put_overload(&w, shared);
 	json_end_object(&w);
 	buf_append_byte(out, '\n');
 }

@@ -2,12 +2,14 @@
 #ifndef GATEWAY_ADMIN_GUARD_H
 #define GATEWAY_ADMIN_GUARD_H
 
-#include "gateway/snapshot.h"
+#include "gateway/worker.h"
 
 /* JSON: each service with its guards and endpoints. In a loop's thread. */
-void admin_guard_print(const struct snapshot *snapshot, struct buf *out);
+void admin_guard_print(const struct snapshot *snapshot, const struct gateway_shared *shared,
+		       struct buf *out);
 /* Prometheus text format. */
 void admin_guard_metrics(const struct snapshot *snapshot, struct buf *out);
+void admin_guard_overload_metrics(const struct gateway_shared *shared, struct buf *out);
 
 /*
  * Carries out what a POST asks for: path "/services/NAME/breaker", body {"state": "forced_open",

@@ -46,6 +46,7 @@ struct exchange {
 	const struct snapshot_route *route;
 	const struct identity *identity;
 	struct identity *identity_held; /* reference to give back */
+	uint32_t overload; /* actions in force when it began */
 	const struct config_service
 		*alternate; /* asked in the place of the route's; NULL: none */
 	struct protection *protection; /* NULL: none; see protect.h */

@@ -50,6 +50,11 @@ static int64_t step_deadline_ms(const struct forward *f, uint64_t step_ms)
 		       step_ms ? loop_deadline_ms((int64_t)step_ms) : FIBER_FOREVER);
 }
 
+static uint64_t hasty_ms(const struct forward *f, uint64_t step_ms)
+{
+	return step_ms >> !!(f->e->overload & OVERLOAD_BIT(OVERLOAD_SHORT_TIMEOUTS));
+}
+
 /*
  * For sending to the client: it must take this much at the least rate, so that one that does not
  * read cannot keep a connection to the service for as long as `idle` allows each time.
@@ -141,7 +146,7 @@ static enum io_result read_final_head(struct forward *f)
 	for (;;) {
 		const struct http1_head *response = &f->call->response;
 		enum io_result result = http_call_read_head(
-			f->call, step_deadline_ms(f, f->timeout->request_ms));
+			f->call, step_deadline_ms(f, hasty_ms(f, f->timeout->request_ms)));
 
 		if (result != IO_OK || response->status >= 200 || response->status == 101)
 			return result;
@@ -312,7 +317,8 @@ static enum io_result call(struct forward *f, bool fresh)
 	f->fault = 0;
 	f->err->code = ERR_NONE;
 	f->call = endpoint_open(f->e->worker, f->endpoint, fresh,
-				step_deadline_ms(f, f->timeout->connect_ms), &result, f->err);
+				step_deadline_ms(f, hasty_ms(f, f->timeout->connect_ms)),
+				&result, f->err);
 	if (!f->call) {
 		blame_open(f, result);
 		return result == IO_OK ? IO_FAILED : result;

@@ -106,8 +106,21 @@ static enum phase_result protect(struct exchange *e)
 	return PHASE_NEXT;
 }
 
+/* Each class is shed from its own pressure on; core never is. */
+static bool is_shed(const struct exchange *e)
+{
+	switch (e->route->config->priority) {
+	case CONFIG_PRIORITY_LOW: return e->overload & OVERLOAD_BIT(OVERLOAD_SHED_LOW);
+	case CONFIG_PRIORITY_NORMAL: return e->overload & OVERLOAD_BIT(OVERLOAD_SHED_NORMAL);
+	case CONFIG_PRIORITY_CORE: break;
+	}
+	return false;
+}
+
 enum phase_result phase_protect(struct exchange *e)
 {
+	if (UNLIKELY(e->overload != 0) && is_shed(e))
+		return protect_refuse(e, "overloaded", "overloaded", 1000);
 	if (LIKELY(!e->route->guard && !e->route->bulkhead))
 		return PHASE_NEXT;
 	return protect(e);

@@ -81,6 +81,9 @@ void exchange_serve(struct http_exchange *x)
 	e->now_ns = x->start_ns;
 	e->deadline_ms = FIBER_FOREVER;
 	e->timed = worker->shared->access_log != NULL;
+	e->overload = atomic_load_explicit(&worker->shared->overload, memory_order_relaxed);
+	if (UNLIKELY(e->overload & OVERLOAD_BIT(OVERLOAD_NO_KEEP_ALIVE)))
+		x->close_after = true;
 	x->data = e;
 	run_phases(e);
 	finish(e);

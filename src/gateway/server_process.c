@@ -17,6 +17,7 @@
 #include "gateway/channel.h"
 #include "gateway/health_check.h"
 #include "gateway/identity_service.h"
+#include "gateway/overload.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
@@ -55,6 +56,8 @@ struct server {
 	struct refresher *refresher;
 	struct identity_service *identity; /* NULL: none */
 	struct health_checks *health_checks; /* NULL: none */
+	struct overload_watch *overload;
+	struct loop **loops; /* the workers' */
 	struct admin *admin; /* NULL: none */
 	struct metrics **metrics; /* the workers', for the admin listener */
 	struct server_thread *threads;
@@ -182,6 +185,7 @@ static int reload(struct server *server, struct err *err)
 	config_unref(server->config);
 	server->snapshot = snapshot;
 	server->config = cfg;
+	overload_watch_use(server->overload, cfg);
 	if (server->admin)
 		admin_use_snapshot(server->admin, snapshot);
 	log_setup(STDERR_FILENO, cfg->log.level, cfg->log.format);
@@ -203,6 +207,7 @@ static void drain(struct server *server, int64_t timeout_ms)
 	if (server->draining)
 		return;
 	server->draining = true;
+	overload_watch_stop(server->overload);
 	if (server->admin)
 		admin_drain(server->admin);
 	log_message(LOG_INFO, "server.draining", "within %lld ms", (long long)timeout_ms);
@@ -410,13 +415,20 @@ static void ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Before the process is confined: the watch opens files. */
+static int make_shared(struct server *server, struct err *err)
+{
+	server->shared = mem_zalloc(1, sizeof(*server->shared));
+	if (!server->shared)
+		return err_set(err, ERR_MEMORY, "no memory for counters");
+	server->overload = overload_watch_new(server->shared, err);
+	return server->overload ? 0 : -1;
+}
+
 static int start_shared(struct server *server, struct err *err)
 {
-	struct gateway_shared *shared = mem_zalloc(1, sizeof(*shared));
+	struct gateway_shared *shared = server->shared;
 
-	if (!shared)
-		return err_set(err, ERR_MEMORY, "no memory for counters");
-	server->shared = shared;
 	shared->started_unix_s = clock_unix_s();
 	shared->limiter = limiter_new(LIMITER_KEYS, err);
 	if (!shared->limiter)
@@ -458,6 +470,18 @@ static int make_tickets(struct server *server, struct span inherited, struct err
 	return 0;
 }
 
+static int start_overload_watch(struct server *server, struct err *err)
+{
+	server->loops = mem_zalloc(server->thread_count, sizeof(struct loop *));
+	if (!server->loops)
+		return err_set(err, ERR_MEMORY, "no memory for the watch on overload");
+	for (unsigned i = 0; i < server->thread_count; i++)
+		server->loops[i] = server->threads[i].worker->loop;
+	overload_watch_start(server->overload, server->config, server->loops,
+			     server->thread_count);
+	return 0;
+}
+
 static int start_admin(struct server *server, struct err *err)
 {
 	struct admin_options options = {.config = &server->config->admin,
@@ -485,7 +509,8 @@ static int start(struct server *server, const struct server_options *options, st
 	if (make_tickets(server, options->tickets, err) < 0)
 		return -1;
 	server->snapshot = snapshot_new(server->config, NULL, server->tickets, err);
-	if (!server->snapshot || confine_process(options->config_path, server->config, err) < 0)
+	if (!server->snapshot || make_shared(server, err) < 0 ||
+	    confine_process(options->config_path, server->config, err) < 0)
 		return -1;
 	if (server->config->sandbox &&
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
@@ -498,7 +523,8 @@ static int start(struct server *server, const struct server_options *options, st
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
 	    (server->identity && identity_service_start(server->identity, err) < 0) ||
 	    start_health_checks(server, server->snapshot, err) < 0 ||
-	    start_threads(server, options, err) < 0 || start_admin(server, err) < 0)
+	    start_threads(server, options, err) < 0 || start_overload_watch(server, err) < 0 ||
+	    start_admin(server, err) < 0)
 		return -1;
 	/* A socket that stayed open here would queue connections that nobody accepts. */
 	sockets_release(options->sockets, false);
@@ -518,6 +544,8 @@ static void finish(struct server *server)
 		watch_remove(&server->watch);
 	admin_free(server->admin);
 	mem_free(server->metrics);
+	overload_watch_free(server->overload);
+	mem_free(server->loops);
 	stop_refresher(server);
 	identity_service_stop(server->identity);
 	health_checks_stop(server->health_checks);

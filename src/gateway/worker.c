@@ -135,6 +135,8 @@ static void on_accept(struct listener *listener, int fd, const struct sockaddr_s
 	uint64_t key;
 
 	if (!proxy_protocol_flag(listen->config, trusted, &flags) ||
+	    atomic_load_explicit(&worker->shared->overload, memory_order_relaxed) &
+		    OVERLOAD_BIT(OVERLOAD_REFUSE) ||
 	    atomic_load_explicit(open, memory_order_relaxed) >=
 		    snapshot->config->limits.connections ||
 	    !take_address(worker, &address, trusted, &key)) {

@@ -11,6 +11,7 @@
 #include "gateway/metrics.h"
 #include "gateway/snapshot.h"
 #include "guard/limiter.h"
+#include "guard/overload.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "io/dns.h"
@@ -83,6 +84,8 @@ struct gateway_shared {
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
 	_Atomic uint64_t connections;
+	_Atomic uint32_t overload; /* OVERLOAD_BITs of the actions in force */
+	_Atomic uint32_t pressure[OVERLOAD_RESOURCES]; /* percent, when it was last measured */
 	_Atomic uint64_t spooled_bytes; /* bodies that are held back */
 	_Atomic uint32_t address_counters[2][GATEWAY_ADDRESS_COUNTERS];
 	int64_t started_unix_s;

@@ -886,6 +886,145 @@ def a_client_that_reads_slowly_but_steadily_gets_all():
         shop.close()
 
 
+# --- overload ---
+
+SHED_ROUTES = (
+    '  - {path: "/core", service: shop, auth: none, priority: core}\n'
+    '  - {path: "/normal", service: shop, auth: none}\n'
+    '  - {path: "/low", service: shop, auth: none, priority: low}\n'
+)
+
+
+def overload_actions(gate):
+    return json.loads(admin(gate, "/services")[1])["overload"]["actions"]
+
+
+def under_pressure_work_is_shed_by_priority():
+    shop = Switch()
+    # A mebibyte is always exceeded: every action that is not switched off is in force.
+    head = HEAD + (
+        "overload: {memory: 1MiB, shed_normal: 0%, refuse: 0%, short_timeouts: 0%}\n"
+    )
+    gate = gateway(service_config([shop], ""), SHED_ROUTES, head)
+    try:
+        wait_until(lambda: "shed_low" in overload_actions(gate), "it is noticed")
+        status, fields, body = gate.request("GET", "/low")
+        assert status == 503 and problem(body) == "overloaded", (status, body)
+        assert int(fields["retry-after"]) >= 1
+        status, fields, _ = gate.request("GET", "/normal")
+        assert status == 200
+        fields = {name.lower(): value for name, value in fields.items()}
+        assert fields.get("connection") == "close", fields
+        metrics = admin(gate, "/metrics")[1]
+        assert 'sallyport_overload_action{action="shed_low"} 1\n' in metrics, metrics
+        assert 'sallyport_overload_action{action="shed_normal"} 0\n' in metrics, metrics
+        config = head.replace("shed_normal: 0%", "shed_normal: 90%")
+        config += "services:\n" + service_config([shop], "") + "routes:\n" + SHED_ROUTES
+        gate.write(config)
+        gate.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "shed_normal" in overload_actions(gate), "more is shed")
+        assert gate.request("GET", "/normal")[0] == 503
+        assert gate.request("GET", "/core")[0] == 200, "core is never shed"
+        gate.write(config.replace("memory: 1MiB", "memory: 64GiB"))
+        gate.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not overload_actions(gate), "it ends")
+        assert gate.request("GET", "/low")[0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def under_the_highest_pressure_no_connection_is_accepted():
+    shop = Switch()
+    gate = gateway(
+        service_config([shop], ""), ROUTE, HEAD + "overload: {memory: 1MiB, shed_normal: 0%}\n"
+    )
+    try:
+        wait_until(lambda: "refuse" in overload_actions(gate), "it is noticed")
+        assert gate.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+        assert shop.count() == 0
+    finally:
+        gate.stop()
+        shop.close()
+
+
+# --- one sick service among others ---
+
+
+def a_black_hole_does_not_pull_the_others_down():
+    """Its connections are accepted by the kernel and never answered."""
+    hole = socket.create_server(("127.0.0.1", 0), backlog=256)
+    good = [Switch(b"a"), Switch(b"b")]
+
+    class Hole:
+        port = hole.getsockname()[1]
+
+    guards = (
+        "bulkhead: {concurrent: 4, queue: 4, wait: 50ms}\n"
+        "timeout: {connect: 200ms, request: 200ms}\nretry: {attempts: 0}\n"
+        "breaker: {window: 10, open: 1s}"
+    )
+    services = service_config([Hole], guards, "hole")
+    services += service_config([good[0]], guards.replace("200ms", "10s"), "a")
+    services += service_config([good[1]], guards.replace("200ms", "10s"), "b")
+    routes = "".join(
+        f'  - {{path: "/{name}/**", service: {name}, auth: none}}\n' for name in ("hole", "a", "b")
+    )
+    gate = gateway(services, routes)
+    try:
+        sick, join_sick = parallel(gate, 60, "/hole/x")
+        answers = [gate.request("GET", f"/{name}/x")[0] for name in "ab" * 50]
+        join_sick()
+        assert answers == [200] * 100, answers
+        assert len(sick) == 60 and all(r[0] in (503, 504) for r in sick), sick
+
+        def opened():
+            parallel(gate, 4, "/hole/x")[1]()
+            return service_state(gate, "hole")["breaker"]["opened"] >= 1
+
+        wait_until(opened, "its breaker opens")
+        assert service_state(gate, "hole")["bulkhead"]["in_use"] == 0
+        assert service_state(gate, "a")["breaker"]["failed"] == 0
+    finally:
+        gate.stop()
+        hole.close()
+        for switch in good:
+            switch.close()
+
+
+def garbage_half_closes_and_flapping_are_failures_like_others():
+    shop = Switch()
+    kinds = iter(
+        [
+            b"\x00\xff\xfe garbage\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 11\r\n\r\n",
+            b"HTTP/1.1 200",
+            b"",
+        ]
+    )
+
+    def script(connection, _head, _number, rest):
+        kind = next(kinds, None)
+        if kind is None:
+            answer(connection)
+            return rest
+        connection.sendall(kind)
+        connection.shutdown(socket.SHUT_WR)
+        return None
+
+    shop.service.script = script
+    gate = gateway(service_config([shop], BREAKER), ROUTE)
+    try:
+        for _ in range(4):
+            assert gate.request("GET", "/")[0] == 502
+        assert gate.request("GET", "/")[0] == 503
+        wait_until(lambda: gate.request("GET", "/")[0] == 200, "it recovers")
+        assert service_state(gate)["breaker"]["opened"] == 1
+    finally:
+        gate.stop()
+        shop.close()
+
+
 if __name__ == "__main__":
     run(
         [
@@ -918,5 +1057,9 @@ if __name__ == "__main__":
             a_client_in_a_hurry_opens_no_breaker,
             a_client_that_does_not_read_gives_the_services_connection_back,
             a_client_that_reads_slowly_but_steadily_gets_all,
+            under_pressure_work_is_shed_by_priority,
+            under_the_highest_pressure_no_connection_is_accepted,
+            a_black_hole_does_not_pull_the_others_down,
+            garbage_half_closes_and_flapping_are_failures_like_others,
         ]
     )
