@@ -79,6 +79,8 @@ static void put_package(struct json_writer *w, const struct sbom_list *list,
 	json_end_object(w);
 	json_end_array(w);
 	json_end_object(w);
+	if (buf_failed(&comment))
+		w->to->failed = true;
 	buf_release(&comment);
 }
 

@@ -130,6 +130,8 @@ static void put_package(struct writer *s, const struct sbom_item *item)
 		json_end_array(&s->w);
 	}
 	json_end_object(&s->w);
+	if (buf_failed(&comment))
+		s->w.to->failed = true;
 	buf_release(&comment);
 }
 
@@ -223,6 +225,8 @@ static void make_base(struct writer *s, const struct sbom_list *list, size_t max
 	}
 	sbom_uuid(buf_span(&content), uuid);
 	snprintf(s->base, sizeof(s->base), "urn:uuid:%s#", uuid);
+	if (buf_failed(&content))
+		s->w.to->failed = true;
 	buf_release(&content);
 }
 
