@@ -231,7 +231,7 @@ static int escape_code_point(struct translation *t, char c, long *code_point)
 
 	for (size_t i = 0; i + 1 < sizeof(controls); i += 2)
 		if (controls[i] == c) {
-			*code_point = controls[i + 1];
+			*code_point = (unsigned char)controls[i + 1];
 			return 0;
 		}
 	switch (c) {

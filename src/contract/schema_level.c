@@ -1,4 +1,6 @@
 /* Keys, scalars, and the beginnings of arrays and objects. */
+#include <assert.h>
+
 #include "base/hash.h"
 #include "contract/schema_run.h"
 
@@ -488,6 +490,7 @@ static bool push_eval(struct schema_run *run, const struct eval *e)
 	    !run_reserve(run, (void *)&run->evals, &run->eval_cap, run->eval_count, 1,
 			 sizeof(*run->evals), run->limits.max_evaluations, "evaluations"))
 		return false;
+	assert(run->evals);
 	run->evals[run->eval_count++] = *e;
 	return true;
 }
@@ -517,6 +520,7 @@ static bool expand(struct schema_run *run, uint32_t index, bool object)
 
 	for (uint32_t i = 0; i < schema->branch_count && !is_dead(&run->evals[index]); i++) {
 		const struct schema_branch *branch = &schema->branches[i];
+		bool depends = branch->apply == SCHEMA_APPLY_DEPENDENT;
 		bool quiet = (run->evals[index].flags & EVAL_QUIET) ||
 			     branch->apply != SCHEMA_APPLY_ALL;
 		bool fits = type_fits(run, branch->schema, object, quiet);
@@ -526,9 +530,10 @@ static bool expand(struct schema_run *run, uint32_t index, bool object)
 				 .flags = quiet ? EVAL_QUIET : 0,
 				 .role = ROLE_BRANCH};
 
-		/* What depends on a property waits for the end. */
-		if (branch->apply != SCHEMA_APPLY_DEPENDENT &&
-		    (!fits || branch->schema->always)) {
+		/* What depends on a property waits for the end; arrays have none. */
+		if (depends && !object)
+			continue;
+		if (!depends && (!fits || branch->schema->always)) {
 			run_tell_branch(run, index, branch, fits);
 			continue;
 		}
@@ -548,6 +553,7 @@ static bool expand(struct schema_run *run, uint32_t index, bool object)
 static bool join(struct schema_run *run, const struct level *level, const struct child *child,
 		 bool quiet)
 {
+	assert(run->evals);
 	for (uint32_t i = level->first; i < run->eval_count; i = run->evals[i].end) {
 		struct eval *e = &run->evals[i];
 
@@ -655,6 +661,7 @@ void run_open(struct schema_run *run, bool object)
 	    !run_reserve(run, (void *)&run->levels, &run->level_cap, run->level_count, 1,
 			 sizeof(*run->levels), run->limits.max_depth, "depth"))
 		return;
+	assert(run->levels);
 	level = &run->levels[run->level_count++];
 	outer = run->level_count > 1 ? level - 1 : NULL;
 	*level = (struct level){.first = run->eval_count,
