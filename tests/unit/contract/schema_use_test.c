@@ -464,6 +464,21 @@ static void keys_may_be_there_twice_when_allowed(void **state)
 	}
 }
 
+static void arrays_have_no_properties_to_depend_on(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, "{\"properties\":{\"a\":{}},\"dependentSchemas\":{\"a\":false,\"b\":{"
+			 "\"minItems\":3}},\"items\":{\"type\":\"string\"}}");
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(fixture_check(&f, "{\"a\":1,\"b\":2}"), SCHEMA_INVALID);
+		assert_int_equal(fixture_check(&f, "[\"x\"]"), SCHEMA_VALID);
+		assert_int_equal(fixture_check(&f, "{\"b\":[]}"), SCHEMA_VALID);
+	}
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +494,7 @@ int main(void)
 		cmocka_unit_test(forms_are_checked_by_tokens_and_texts),
 		cmocka_unit_test(a_schema_tells_how_to_decode),
 		cmocka_unit_test(keys_may_be_there_twice_when_allowed),
+		cmocka_unit_test(arrays_have_no_properties_to_depend_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
