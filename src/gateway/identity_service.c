@@ -95,7 +95,7 @@ static void run_maintain(struct offload_job *job)
 static struct span cookies_of(const struct exchange *e, struct arena *arena)
 {
 	const struct http1_head *head = &e->x->request;
-	struct span joined = SPAN("");
+	struct span joined;
 	struct buf all;
 
 	if (!head->first[HTTP_FIELD_COOKIE])

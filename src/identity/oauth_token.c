@@ -62,7 +62,7 @@ static void token_code(struct idp_exchange *x, const struct form *form,
 	struct oauth_grant grant = {.id = idp_new_id(x->arena, 'g')};
 	char digest[DIGEST_HEX_SIZE];
 	const struct json *object = NULL;
-	struct store_record record;
+	struct store_record record = {.version = 0};
 	enum store_result result;
 	struct err err = {.message = "no memory for a grant"};
 	bool fits;
@@ -187,7 +187,7 @@ void oauth_refresh(struct idp_exchange *x, const struct form *form,
 	struct span asked = form_get(form, SPAN("scope"));
 	const struct json *object = NULL;
 	struct store_record record;
-	struct oauth_grant grant;
+	struct oauth_grant grant = {.scope = SPAN_NONE};
 	enum store_result result;
 	struct err err;
 
@@ -327,9 +327,9 @@ void oauth_introspect(struct idp_exchange *x)
 static enum store_result revoke_token(struct idp_exchange *x, const struct idp_client *client,
 				      struct span token, struct err *err)
 {
-	const struct json *claims = oauth_access_claims(x, token), *object;
+	const struct json *claims = oauth_access_claims(x, token), *object = NULL;
 	struct store_record record;
-	struct oauth_grant grant;
+	struct oauth_grant grant = {.scope = SPAN_NONE};
 	enum store_result result;
 
 	if (claims) {

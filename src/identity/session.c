@@ -99,8 +99,8 @@ enum store_result session_list(struct idp *idp, struct span user, struct arena *
 static enum store_result limit_sessions(struct idp *idp, const struct config_session *config,
 					struct span user, struct arena *arena, struct err *err)
 {
-	struct idp_session *all;
-	size_t count;
+	struct idp_session *all = NULL;
+	size_t count = 0;
 
 	if (session_list(idp, user, arena, &all, &count, err) != STORE_OK)
 		return STORE_FAILED;
@@ -200,8 +200,8 @@ enum store_result session_end(struct idp *idp, struct span id, struct err *err)
 enum store_result session_end_all(struct idp *idp, struct span user, struct span but,
 				  struct arena *arena, struct err *err)
 {
-	struct idp_session *all;
-	size_t count;
+	struct idp_session *all = NULL;
+	size_t count = 0;
 
 	if (session_list(idp, user, arena, &all, &count, err) != STORE_OK)
 		return STORE_FAILED;

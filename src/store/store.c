@@ -16,6 +16,7 @@
 struct store {
 	const struct store_backend *backend;
 	struct secret url;
+	struct store_target target; /* its URL is the one above */
 	int64_t timeout_ms;
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
@@ -57,9 +58,7 @@ const char *store_name(const struct store *store)
 
 static struct store_connection *connect_new(struct store *store, bool first, struct err *err)
 {
-	const struct store_target target = {secret_span(&store->url), store->timeout_ms};
-
-	return store->backend->connect(&target, first, err);
+	return store->backend->connect(&store->target, first, err);
 }
 
 static void put_back(struct store *store, struct store_connection *connection)
@@ -152,6 +151,7 @@ struct store *store_open(const struct store_options *options, struct err *err)
 		return NULL;
 	}
 	store->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+	store->target = (struct store_target){secret_span(&store->url), store->timeout_ms};
 	store->open_max = options->connections_max ? options->connections_max : CONNECTIONS_MAX;
 	store->backend = backend_of(options->url);
 	if (!store->backend) {
@@ -173,7 +173,8 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	while (store->idle) {
+	/* Without a back end there is no connection either. */
+	while (store->backend && store->idle) {
 		struct store_connection *connection = store->idle;
 
 		store->idle = connection->next;
