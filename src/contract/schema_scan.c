@@ -153,10 +153,9 @@ INLINE bool take_number(struct scan *c, struct scalar *s, int64_t *floor, int64_
 	bool fraction = false;
 
 	p = first;
-	/* One of the limit's bytes is left for what shows the end of the number. */
-	while (p < c->end && is_digit(*p) && p - first <= 18)
+	while (p < c->end && is_digit(*p) && p - first < 18)
 		value = value * 10 + (*p++ - '0');
-	if (UNLIKELY(p == first || p >= c->end || p - first > 18 ||
+	if (UNLIKELY(p == first || p >= c->end || is_digit(*p) ||
 		     (*first == '0' && p - first > 1)))
 		return false;
 	if (*p == '.') {
@@ -181,8 +180,6 @@ INLINE bool take_number(struct scan *c, struct scalar *s, int64_t *floor, int64_
 	}
 	s->type = JSON_NUMBER;
 	s->bit = fraction ? SCHEMA_NUMBER : SCHEMA_INTEGER;
-	s->is_small = !fraction && p[-1] != '.' && (size_t)(p - first) <= 18;
-	s->small = *floor;
 	c->p = p;
 	return true;
 }

@@ -464,6 +464,32 @@ static void keys_may_be_there_twice_when_allowed(void **state)
 	}
 }
 
+static void long_numbers_are_compared_exactly(void **state)
+{
+	static const struct {
+		const char *text;
+		enum schema_result result;
+	} cases[] = {
+		{"[999999999999999999]", SCHEMA_VALID},
+		{"[1000000000000000000]", SCHEMA_VALID},
+		{"[1000000000000000001]", SCHEMA_INVALID},
+		{"[1000000000000000000.000000000000000000000000000001]", SCHEMA_INVALID},
+		{"[9999999999999999999]", SCHEMA_INVALID},
+		{"[99999999999999999999999999999999999999]", SCHEMA_INVALID},
+		{"[1e18]", SCHEMA_VALID},
+		{"[-0.5]", SCHEMA_VALID},
+		{"[-0.50000000000000000000000000000000001]", SCHEMA_INVALID},
+		{"[-999999999999999999]", SCHEMA_INVALID},
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, "{\"items\":{\"minimum\":-0.5,\"maximum\":1000000000000000000}}");
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(fixture_check(&f, cases[i].text), cases[i].result);
+	fixture_release(&f);
+}
+
 static void arrays_have_no_properties_to_depend_on(void **state)
 {
 	struct fixture f;
@@ -494,6 +520,7 @@ int main(void)
 		cmocka_unit_test(forms_are_checked_by_tokens_and_texts),
 		cmocka_unit_test(a_schema_tells_how_to_decode),
 		cmocka_unit_test(keys_may_be_there_twice_when_allowed),
+		cmocka_unit_test(long_numbers_are_compared_exactly),
 		cmocka_unit_test(arrays_have_no_properties_to_depend_on),
 	};
 
