@@ -23,7 +23,12 @@ static void set_tx(struct waf_transaction *t, const struct setvar *set, struct s
 
 	switch ((enum sec_operation)set->operation) {
 	case SEC_UNSET: tx_unset(t, set->tx, name); return;
-	case SEC_SET: tx_set(t, set->tx, name, value); return;
+	case SEC_SET:
+		if (set->never_slot)
+			tx_set_more(t, name, value);
+		else
+			tx_set(t, set->tx, name, value);
+		return;
 	case SEC_ADD:
 	case SEC_SUBTRACT:
 		tx_set(t, set->tx, name,

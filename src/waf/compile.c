@@ -396,6 +396,71 @@ static int compile_items(struct compiler *c)
 	return 0;
 }
 
+/* ---- names of TX, once all are known ----------------------------------------------------------- */
+
+static int find_slots(struct compiler *c, struct selector *selector,
+		      struct operator_scratch *scratch)
+{
+	const struct waf_rules *rules = c->rules;
+	uint32_t *slots;
+
+	if (selector->variable != VAR_TX || selector->select != SEC_PATTERN)
+		return 0;
+	slots = arena_array(&c->rules->arena, uint32_t, rules->tx_count + 1);
+	if (!slots)
+		return no_memory(c);
+	for (uint32_t i = 0; i < rules->tx_count; i++)
+		if (operator_match(selector->pattern, scratch, SPAN_NONE, rules->tx_names[i],
+				   NULL))
+			slots[selector->tx_slot_count++] = i;
+	selector->tx_slots = slots;
+	return 0;
+}
+
+static bool starts_some_slot(const struct waf_rules *rules, struct span prefix)
+{
+	for (uint32_t i = 0; i < rules->tx_count; i++)
+		if (span_eq_nocase(span_slice(rules->tx_names[i], 0, prefix.len), prefix))
+			return true;
+	return false;
+}
+
+/* Rules are made by this compiler; they are constant for those that come after it. */
+static int finish_names(struct compiler *c, const struct rule *rule,
+			struct operator_scratch *scratch)
+{
+	struct selector *selectors = (struct selector *)(uintptr_t)rule->selectors;
+	struct setvar *setvars = (struct setvar *)(uintptr_t)rule->setvars;
+
+	for (unsigned i = 0; i < rule->selector_count; i++)
+		if (find_slots(c, &selectors[i], scratch) != 0)
+			return -1;
+	for (unsigned i = 0; i < rule->setvar_count; i++) {
+		const struct macro *name = &setvars[i].name;
+
+		setvars[i].never_slot = setvars[i].variable == VAR_TX &&
+					!macro_is_constant(name) &&
+					name->pieces[0].variable == VAR_NONE &&
+					!starts_some_slot(c->rules, name->pieces[0].text);
+	}
+	return 0;
+}
+
+static int finish_all_names(struct compiler *c)
+{
+	struct operator_limits limits = OPERATOR_LIMITS_DEFAULT;
+	struct operator_scratch *scratch = operator_scratch_new(&limits, c->err);
+	int result = scratch ? 0 : -1;
+
+	for (unsigned phase = 1; phase <= SEC_PHASES; phase++)
+		for (uint32_t i = 0; i < c->rules->phases[phase].count; i++)
+			for (const struct rule *rule = c->rules->phases[phase].at[i];
+			     rule && result == 0; rule = rule->link)
+				result = finish_names(c, rule, scratch);
+	operator_scratch_free(scratch);
+	return result;
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 static int check_ids(struct compiler *c)
@@ -459,7 +524,8 @@ static int compile_all(struct compiler *c)
 		return no_memory(c);
 	rules->chain_count = 1;
 	if (reserve_captures(c) != 0 || check_ids(c) != 0 || load_unicode_map(c) != 0 ||
-	    compile_changes(c) != 0 || compile_fold(c) != 0 || compile_items(c) != 0)
+	    compile_changes(c) != 0 || compile_fold(c) != 0 || compile_items(c) != 0 ||
+	    finish_all_names(c) != 0)
 		return -1;
 	rules->list_count = VAR_COUNT + rules->xpath_count;
 	rules->tx_inbound_threshold =

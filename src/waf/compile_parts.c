@@ -251,6 +251,32 @@ static int xpath_list(struct compiler *c, struct span xpath, uint16_t *list)
 	return 0;
 }
 
+static bool is_plain(char c)
+{
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
+	       c == '_' || c == '-';
+}
+
+int selector_simplify(struct arena *arena, struct selector *selector)
+{
+	struct span text = selector->key;
+	bool prefix = text.len > 0 && text.ptr[0] == '^';
+
+	if (prefix)
+		text = span_slice(text, 1, text.len);
+	if (span_ends_with(text, SPAN(".*")))
+		text = span_slice(text, 0, text.len - 2);
+	selector->pattern_kind = PATTERN_ANY;
+	if (text.len == 0)
+		return 0;
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_plain(text.ptr[i]))
+			return 0;
+	selector->literal = lower_copy(arena, text);
+	selector->pattern_kind = prefix ? PATTERN_PREFIX : PATTERN_SUBSTRING;
+	return selector->literal.ptr ? 0 : -1;
+}
+
 static int pattern_selector(struct compiler *c, struct selector *selector)
 {
 	struct operator_text text = {.kind = OPERATOR_RX};
@@ -262,6 +288,8 @@ static int pattern_selector(struct compiler *c, struct selector *selector)
 	selector->pattern = operator_new(&text, &options, c->err);
 	if (!selector->pattern)
 		return -1;
+	if (selector_simplify(&c->rules->arena, selector) != 0)
+		return no_memory(c);
 	return compile_keep_operator(c, selector->pattern);
 }
 

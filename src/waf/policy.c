@@ -28,7 +28,7 @@ static int add_pattern(struct waf_policy *policy, struct selector *selector, str
 	if (!selector->pattern)
 		return -1;
 	policy->operators[policy->operator_count++] = selector->pattern;
-	return 0;
+	return selector_simplify(&policy->arena, selector) == 0 ? 0 : no_memory(err);
 }
 
 static int add_target(struct waf_policy *policy, struct span text, struct selector *selector,

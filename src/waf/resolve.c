@@ -218,7 +218,7 @@ static struct view tx_view(struct waf_transaction *t, const struct selector *sel
 	struct span value;
 
 	if (selector->select != SEC_KEY)
-		return tx_all(t);
+		return tx_some(t, selector);
 	value = tx_get(t, selector->tx, selector->key);
 	if (!value.ptr)
 		return (struct view){NULL, 0};
@@ -253,7 +253,39 @@ struct view resolve_view(struct waf_transaction *t, const struct rule *rule,
 	default: break;
 	}
 	make_values(t, rule, variable);
+	/* Variables that are not collections always have a value, if an empty one. */
+	if (list->count == 0 && !variable_is_collection(variable))
+		value_set(t, variable, SPAN(""));
 	return (struct view){list->at, list->count};
+}
+
+/* Whether the key has the literal (in lower case) at this place. */
+static bool has_at(struct span key, size_t at, struct span literal)
+{
+	for (size_t i = 0; i < literal.len; i++)
+		if (ascii_lower(key.ptr[at + i]) != literal.ptr[i])
+			return false;
+	return true;
+}
+
+static bool pattern_accepts(struct waf_transaction *t, const struct selector *selector,
+			    struct span key)
+{
+	struct span literal = selector->literal;
+
+	if (selector->pattern_kind == PATTERN_ANY)
+		return operator_match(selector->pattern, t->worker->operator_scratch, SPAN_NONE,
+				      key, NULL);
+	if (key.len < literal.len)
+		return false;
+	if (selector->pattern_kind == PATTERN_PREFIX && has_at(key, 0, literal))
+		return true;
+	/* "^" holds behind a line end too. */
+	for (size_t at = 1; at + literal.len <= key.len; at++)
+		if ((selector->pattern_kind == PATTERN_SUBSTRING || key.ptr[at - 1] == '\n') &&
+		    has_at(key, at, literal))
+			return true;
+	return selector->pattern_kind == PATTERN_SUBSTRING && has_at(key, 0, literal);
 }
 
 bool selector_accepts(struct waf_transaction *t, const struct selector *selector,
@@ -263,9 +295,7 @@ bool selector_accepts(struct waf_transaction *t, const struct selector *selector
 	case SEC_ALL:
 	case SEC_XPATH: return true;
 	case SEC_KEY: return span_eq_nocase(selector->key, key);
-	case SEC_PATTERN:
-		return operator_match(selector->pattern, t->worker->operator_scratch, SPAN_NONE,
-				      key, NULL);
+	case SEC_PATTERN: return pattern_accepts(t, selector, key);
 	}
 	return false;
 }

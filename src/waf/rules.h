@@ -63,6 +63,12 @@ struct chain {
  * its list (arguments of the query come first), and each XPath expression has one of its own
  * after those of the variables.
  */
+enum pattern_kind {
+	PATTERN_ANY, /* asks the operator */
+	PATTERN_PREFIX, /* /^literal/ */
+	PATTERN_SUBSTRING, /* /literal/ */
+};
+
 struct selector {
 	uint16_t variable; /* enum variable */
 	uint16_t list;
@@ -71,11 +77,18 @@ struct selector {
 	uint32_t tx; /* the slot of TX:key */
 	struct span key;
 	struct operator* pattern; /* of SEC_PATTERN */
+	/* Most patterns are plain text, which is compared faster. */
+	enum pattern_kind pattern_kind;
+	struct span literal; /* lower case */
+	/* Of patterns on TX: the slots whose names match; other names are asked. */
+	const uint32_t *tx_slots;
+	uint32_t tx_slot_count;
 };
 
 struct setvar {
 	uint16_t variable;
 	uint8_t operation; /* enum sec_operation */
+	bool never_slot; /* the name is made at run time and starts as no slot's name does */
 	bool score; /* adds to an anomaly score of the Core Rule Set */
 	bool outbound; /* to that of responses */
 	uint32_t tx; /* the slot, when the name is constant */
@@ -181,9 +194,12 @@ struct waf_rules {
 	uint32_t tx_outbound_threshold;
 };
 
-/* By number in the chain tree; list numbers of variables. */
+/* The list of a variable's values. */
 uint16_t variable_list(enum variable variable);
 /* The slot of a name (any case), or TX_NO_SLOT. */
 uint32_t rules_tx_slot(const struct waf_rules *rules, struct span name);
+
+/* Finds out whether the key of a SEC_PATTERN is plain text. -1 without memory. */
+int selector_simplify(struct arena *arena, struct selector *selector);
 
 #endif

@@ -210,8 +210,10 @@ struct span variable_full_name(struct waf_transaction *t, enum variable variable
 struct span tx_get(const struct waf_transaction *t, uint32_t slot, struct span name);
 void tx_set(struct waf_transaction *t, uint32_t slot, struct span name, struct span value);
 void tx_unset(struct waf_transaction *t, uint32_t slot, struct span name);
-/* All that are set, in the transaction's memory. */
-struct view tx_all(struct waf_transaction *t);
+/* A name of which it is known that it is not that of a slot. */
+void tx_set_more(struct waf_transaction *t, struct span name, struct span value);
+/* Those that are set and that a selector of all, or of a pattern, means. */
+struct view tx_some(struct waf_transaction *t, const struct selector *selector);
 
 /* ---- actions (action.c) ---------------------------------------------------------------------- */
 

@@ -42,9 +42,9 @@ static struct tx_value *add_more(struct waf_transaction *t, struct span name)
 	return &t->tx_more[t->tx_more_count++];
 }
 
-void tx_set(struct waf_transaction *t, uint32_t slot, struct span name, struct span value)
+static void store(struct waf_transaction *t, struct tx_value *to, struct span name,
+		  struct span value)
 {
-	struct tx_value *to = find(t, slot, name);
 
 	if (!to)
 		to = add_more(t, name);
@@ -55,6 +55,16 @@ void tx_set(struct waf_transaction *t, uint32_t slot, struct span name, struct s
 	to->value = value.ptr ? value : SPAN("");
 }
 
+void tx_set_more(struct waf_transaction *t, struct span name, struct span value)
+{
+	store(t, find_more(t, name), name, value);
+}
+
+void tx_set(struct waf_transaction *t, uint32_t slot, struct span name, struct span value)
+{
+	store(t, find(t, slot, name), name, value);
+}
+
 void tx_unset(struct waf_transaction *t, uint32_t slot, struct span name)
 {
 	struct tx_value *to = find(t, slot, name);
@@ -63,17 +73,26 @@ void tx_unset(struct waf_transaction *t, uint32_t slot, struct span name)
 		to->value = SPAN_NONE;
 }
 
-struct view tx_all(struct waf_transaction *t)
+static struct span name_of(const struct waf_transaction *t, uint32_t slot)
+{
+	return t->tx[slot].name.ptr ? t->tx[slot].name : t->rules->tx_names[slot];
+}
+
+struct view tx_some(struct waf_transaction *t, const struct selector *selector)
 {
 	struct value_list list = {NULL, 0, 0, 0};
+	bool all = selector->select == SEC_ALL;
+	uint32_t count = all ? t->rules->tx_count : selector->tx_slot_count;
 
-	for (uint32_t i = 0; i < t->rules->tx_count; i++)
-		if (t->tx[i].value.ptr)
-			list_add(t, &list,
-				 t->tx[i].name.ptr ? t->tx[i].name : t->rules->tx_names[i],
-				 t->tx[i].value);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t slot = all ? i : selector->tx_slots[i];
+
+		if (t->tx[slot].value.ptr)
+			list_add(t, &list, name_of(t, slot), t->tx[slot].value);
+	}
 	for (uint32_t i = 0; i < t->tx_more_count; i++)
-		if (t->tx_more[i].value.ptr)
+		if (t->tx_more[i].value.ptr &&
+		    selector_accepts(t, selector, t->tx_more[i].name))
 			list_add(t, &list, t->tx_more[i].name, t->tx_more[i].value);
 	return (struct view){list.at, list.count};
 }

@@ -58,6 +58,7 @@ void value_set(struct waf_transaction *t, enum variable variable, struct span te
 {
 	struct value_list *list = &t->lists[variable];
 
+	list->scanned = 0;
 	if (list->count == 1) {
 		list->at[0] = (struct value){SPAN_NONE, text, NULL};
 		return;
