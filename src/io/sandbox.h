@@ -43,6 +43,8 @@ enum sandbox_profile {
 	SANDBOX_SERVER,
 	/* A single-threaded child that reads and writes open descriptors, and computes. */
 	SANDBOX_PARSER,
+	/* The same, and it may open files and list folders, where sandbox_paths lets it. */
+	SANDBOX_READER,
 };
 enum sandbox_denial {
 	SANDBOX_DENIAL_ERROR, /* other calls fail with EPERM */

@@ -78,6 +78,12 @@ static const int server_calls[] = {
 	SCMP_SYS(getegid), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
 	SCMP_SYS(getrlimit)};
 
+static const int reader_calls[] = {
+	SCMP_SYS(open),	       SCMP_SYS(openat), SCMP_SYS(openat2),  SCMP_SYS(stat),
+	SCMP_SYS(lstat),       SCMP_SYS(statx),	 SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),  SCMP_SYS(getcwd), SCMP_SYS(fcntl),    SCMP_SYS(fadvise64),
+	SCMP_SYS(memfd_create)};
+
 static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -170,6 +176,8 @@ static int fill(scmp_filter_ctx filter, enum sandbox_profile profile)
 
 	if (result == 0)
 		result = allow_all(filter, common_calls, COUNT_OF(common_calls));
+	if (result == 0 && profile == SANDBOX_READER)
+		result = allow_all(filter, reader_calls, COUNT_OF(reader_calls));
 	if (result == 0 && profile == SANDBOX_SERVER)
 		result = allow_server(filter);
 	/* A binary tree instead of a list: about six comparisons a call. */
