@@ -6,7 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
-#include "supply/inventory.h"
+#include "supply/inventory_child.h"
 #include "supply/sbom.h"
 
 #define SBOM_BYTES_MAX ((size_t)2 << 30)
@@ -120,13 +120,14 @@ static enum exit_status run(const struct options *given)
 		.source = source_of(options_text(given, "source")),
 		.node_modules = options_flag(given, "node-modules"),
 	};
+	const struct inventory_child_limits limits = INVENTORY_CHILD_LIMITS_DEFAULT;
 	const char *path = options_operand(given, 0);
 	struct inventory inv;
 	struct err err = {0};
 	enum exit_status status;
 
 	inventory_init(&inv, INVENTORY_TEXT_BYTES);
-	if (inventory_scan(&inv, path ? path : ".", &options, &err) < 0) {
+	if (inventory_scan_child(&inv, path ? path : ".", &options, &limits, &err) < 0) {
 		status = fail(given, &err);
 	} else {
 		print_problems(given, &inv);
