@@ -260,7 +260,7 @@ static enum config_internal internal_named(const struct config *cfg, struct span
 {
 	if (span_eq(name, SPAN("identity")) && cfg->identity.issuer.len > 0)
 		return CONFIG_INTERNAL_IDENTITY;
-	if (span_eq(name, SPAN("approvals")) && cfg->sensitive.count > 0)
+	if (span_eq(name, SPAN("approvals")) && cfg->store.url.len > 0)
 		return CONFIG_INTERNAL_APPROVALS;
 	return CONFIG_INTERNAL_NONE;
 }
@@ -449,7 +449,7 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 		       cfg->sensitive.at[0].where, "approvals are kept in a 'store': name one");
 
 	for (size_t i = 0; i < cfg->services.count; i++)
-		contracts = contracts || cfg->services.at[i].contract.len > 0;
+		contracts = contracts || cfg->services.at[i].contract;
 	for (size_t i = 0; i < cfg->sensitive.count; i++) {
 		const struct config_sensitive *s = &cfg->sensitive.at[i];
 		bool found = contracts || s->operation.len == 0;

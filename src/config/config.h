@@ -477,7 +477,8 @@ struct config_health {
 /* Endpoints that fail real calls get none for a while. */
 struct config_outlier {
 	uint32_t consecutive_5xx; /* 0: does not eject */
-	uint32_t consecutive_gateway; /* 502, 503, 504 and no answer at all; 0: does not eject */
+	uint32_t
+		consecutive_gateway; /* 502, 503, 504 and no answer at all; 0: does not eject */
 	uint64_t interval_ms;
 	uint64_t ejection_ms;
 	uint64_t ejection_max_ms;
@@ -506,6 +507,25 @@ struct config_fallback {
 	unsigned on; /* enum config_retry_on */
 };
 
+enum config_check { CONFIG_CHECK_OFF, CONFIG_CHECK_OBSERVE, CONFIG_CHECK_ENFORCE };
+enum config_unknown { CONFIG_UNKNOWN_ALLOW, CONFIG_UNKNOWN_STRIP, CONFIG_UNKNOWN_REFUSE };
+enum config_large { CONFIG_LARGE_REFUSE, CONFIG_LARGE_STREAM };
+
+/* What the service's OpenAPI document has to say. */
+struct config_contract {
+	struct config_where where;
+	struct span file;
+	enum config_check mode;
+	enum config_check responses;
+	enum config_unknown unknown_query;
+	enum config_unknown unknown_properties; /* of JSON, and fields of forms */
+	enum config_unknown unknown_response_properties;
+	enum config_large large; /* bodies over limits.body_buffer */
+	struct span base_path; /* in place of the document's; "/" stands for none */
+	bool formats; /* `format` is checked where it otherwise only annotates */
+	bool security; /* its security requirements hold */
+};
+
 struct config_service {
 	struct config_where where;
 	struct span name;
@@ -521,7 +541,7 @@ struct config_service {
 	struct config_upstream_tls tls;
 	struct config_service_identity identity;
 	struct span host; /* Host sent upstream; empty: the client's */
-	struct span contract; /* file: OpenAPI; empty: none */
+	struct config_contract *contract; /* NULL: none */
 	struct config_bulkhead *bulkhead;
 	struct config_breaker *breaker;
 	struct config_health *health;

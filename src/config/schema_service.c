@@ -390,6 +390,60 @@ static const struct schema_name protocol_names[] = {
 	{NULL, 0},
 };
 
+static const struct schema_name check_names[] = {
+	{"off", CONFIG_CHECK_OFF},
+	{"observe", CONFIG_CHECK_OBSERVE},
+	{"enforce", CONFIG_CHECK_ENFORCE},
+	{NULL, 0},
+};
+
+static const struct schema_name unknown_names[] = {
+	{"allow", CONFIG_UNKNOWN_ALLOW},
+	{"strip", CONFIG_UNKNOWN_STRIP},
+	{"refuse", CONFIG_UNKNOWN_REFUSE},
+	{NULL, 0},
+};
+
+static const struct schema_name large_names[] = {
+	{"refuse", CONFIG_LARGE_REFUSE},
+	{"stream", CONFIG_LARGE_STREAM},
+	{NULL, 0},
+};
+
+static const struct schema_key contract_keys[] = {
+	{KEY("file", FILE, config_contract, file), .flags = SCHEMA_REQUIRED,
+	 .text = "OpenAPI document, 3.0 to 3.2, YAML or JSON."},
+	{KEY("mode", ENUM, config_contract, mode), .initial = "enforce", .names = check_names,
+	 .text = "Requests that break it: refused, or only told."},
+	{KEY("responses", ENUM, config_contract, responses), .initial = "off",
+	 .names = check_names, .text = "Responses that break it: 502, or only told."},
+	{KEY("unknown_query", ENUM, config_contract, unknown_query), .initial = "refuse",
+	 .names = unknown_names, .text = "Query parameters that it does not name."},
+	{KEY("unknown_properties", ENUM, config_contract, unknown_properties),
+	 .initial = "allow", .names = unknown_names,
+	 .text = "Properties and form fields of requests that it does not name."},
+	{KEY("unknown_response_properties", ENUM, config_contract, unknown_response_properties),
+	 .initial = "allow", .names = unknown_names,
+	 .text = "Properties of responses that it does not name."},
+	{KEY("large", ENUM, config_contract, large), .initial = "refuse", .names = large_names,
+	 .text = "Bodies over limits.body_buffer: 413, or checked while they pass."},
+	{KEY("base_path", TEXT, config_contract, base_path), .format = &format_any,
+	 .text = "Before its paths, in place of that of its servers; / is none."},
+	{KEY("formats", BOOL, config_contract, formats), .initial = "on",
+	 .text = "Check formats such as date-time and uuid."},
+	{KEY("security", BOOL, config_contract, security), .initial = "on",
+	 .text = "Demand the scopes of its security requirements."},
+	{.name = NULL},
+};
+
+static const struct schema_object contract = {
+	.name = "contract",
+	.size = sizeof(struct config_contract),
+	.keys = contract_keys,
+	.shorthand = "file",
+	.has_where = true,
+};
+
 static const struct schema_key service_keys[] = {
 	{KEY("endpoints", LIST, config_service, endpoints),
 	 .flags = SCHEMA_REQUIRED | SCHEMA_ONE_OR_LIST, .object = &endpoint,
@@ -409,8 +463,8 @@ static const struct schema_key service_keys[] = {
 	 .text = "Passing on who asks."},
 	{KEY("host", TEXT, config_service, host), .format = &format_authority,
 	 .text = "Host that is sent; without, the client's."},
-	{KEY("contract", FILE, config_service, contract),
-	 .text = "OpenAPI file: its operations are the whitelist."},
+	{KEY("contract", OPTIONAL, config_service, contract), .object = &contract,
+	 .text = "OpenAPI document: its operations are the whitelist."},
 	{KEY("deadline_field", TEXT, config_service, deadline_field),
 	 .format = &format_field_name,
 	 .text = "Header field with the milliseconds that a request has left, from clients and "

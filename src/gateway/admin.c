@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "gateway/admin_guard.h"
 #include "gateway/audit.h"
+#include "gateway/contract_plan.h"
 #include "io/net_address.h"
 #include "parse/uri.h"
 
@@ -235,6 +236,16 @@ static void act(struct admin *admin, struct http_exchange *x)
 	answer_services(admin, x);
 }
 
+/* What broke a contract, or would have been refused. */
+static void answer_contracts(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	contract_plan_report(admin->snapshot, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
 /* A web page must not reach us through a name that it points at the loopback address. */
 static bool host_is_ours(const struct admin *admin, struct span authority)
 {
@@ -275,9 +286,11 @@ static void handle(struct http_exchange *x)
 		answer_config(admin, x);
 	else if (span_eq(path, SPAN("/services")) || span_eq(path, SPAN("/guard")))
 		answer_services(admin, x);
+	else if (span_eq(path, SPAN("/contracts")))
+		answer_contracts(admin, x);
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
-		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n"));
+		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

@@ -5,12 +5,12 @@
 #define ANSWER_TIMEOUT_MS 10000
 
 static struct span problem_body(struct exchange *e, unsigned status, const char *type,
-				const char *detail)
+				const char *detail, struct span name, struct span json)
 {
 	struct buf body;
 	struct span copy;
 
-	buf_init(&body, PROBLEM_MAX);
+	buf_init(&body, PROBLEM_MAX + json.len);
 	buf_printf(&body, "{\"type\":\"urn:sallyport:problem:%s\",\"title\":\"", type);
 	buf_append_json(&body, http_reason_phrase(status));
 	buf_printf(&body, "\",\"status\":%u", status);
@@ -21,7 +21,12 @@ static struct span problem_body(struct exchange *e, unsigned status, const char 
 	}
 	buf_append_cstr(&body, ",\"request_id\":\"");
 	buf_append_json(&body, e->request_id);
-	buf_append_cstr(&body, "\"}\n");
+	buf_append_byte(&body, '"');
+	if (json.ptr) {
+		buf_printf(&body, ",\"%.*s\":", SPAN_ARG(name));
+		buf_append(&body, json);
+	}
+	buf_append_cstr(&body, "}\n");
 	copy = buf_failed(&body) ? SPAN_NONE : arena_dup(&e->x->arena, buf_span(&body));
 	buf_release(&body);
 	return copy;
@@ -50,6 +55,12 @@ static enum phase_result send_answer(struct exchange *e, unsigned status,
 enum phase_result answer_problem(struct exchange *e, unsigned status, const char *type,
 				 const char *detail)
 {
+	return answer_problem_with(e, status, type, detail, SPAN_NONE, SPAN_NONE);
+}
+
+enum phase_result answer_problem_with(struct exchange *e, unsigned status, const char *type,
+				      const char *detail, struct span name, struct span json)
+{
 	static const struct http_field fields[] = {
 		{SPAN_INIT("content-type"), SPAN_INIT("application/problem+json"),
 		 HTTP_FIELD_CONTENT_TYPE},
@@ -58,7 +69,7 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
 	if (!e->reason)
 		e->reason = type;
 	return send_answer(e, status, fields, COUNT_OF(fields),
-			   problem_body(e, status, type, detail));
+			   problem_body(e, status, type, detail, name, json));
 }
 
 enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer,

@@ -96,7 +96,8 @@ static void add_services(struct folders *folders, const struct config *cfg)
 		add_file(folders, service->tls.certificate);
 		add_file(folders, service->tls.key);
 		add_file(folders, service->identity.jwt.key);
-		add_file(folders, service->contract);
+		if (service->contract)
+			add_file(folders, service->contract->file);
 		if (service->fallback)
 			add_file(folders, service->fallback->answer.file);
 	}

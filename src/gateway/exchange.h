@@ -5,6 +5,7 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
+#include "contract/contract.h"
 #include "gateway/spool.h"
 #include "gateway/worker.h"
 #include "http/exchange.h"
@@ -15,6 +16,7 @@ enum phase_id {
 	PHASE_AUTHENTICATE,
 	PHASE_AUTHORIZE,
 	PHASE_LIMIT,
+	PHASE_VALIDATE,
 	PHASE_APPROVE,
 	PHASE_PROTECT,
 	PHASE_FORWARD,
@@ -44,6 +46,13 @@ struct exchange {
 	struct span path; /* normalised */
 	struct span query;
 	const struct snapshot_route *route;
+	/* of the service's contract; NULL: it has none, or does not know this request */
+	const struct snapshot_operation *operation;
+	const struct contract_route *contract_route;
+	struct contract_check *check; /* of the request */
+	enum contract_result check_result;
+	bool contract_broken; /* and that is enforced */
+	bool check_noted;
 	const struct identity *identity;
 	struct identity *identity_held; /* reference to give back */
 	uint32_t overload; /* actions in force when it began */
@@ -81,6 +90,7 @@ enum phase_result phase_route(struct exchange *e);
 enum phase_result phase_authenticate(struct exchange *e);
 enum phase_result phase_authorize(struct exchange *e);
 enum phase_result phase_limit(struct exchange *e);
+enum phase_result phase_validate(struct exchange *e);
 enum phase_result phase_approve(struct exchange *e);
 enum phase_result phase_protect(struct exchange *e);
 enum phase_result phase_forward(struct exchange *e);
@@ -101,6 +111,9 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
 				 const char *detail);
 /* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
 enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
+/* The same with one more member, whose value is JSON; ptr NULL: without it. */
+enum phase_result answer_problem_with(struct exchange *e, unsigned status, const char *type,
+				      const char *detail, struct span name, struct span json);
 /* A fixed answer from the configuration; `file` has the content of answer->file if there is one. */
 enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer,
 			       const struct buf *file);

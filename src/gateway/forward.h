@@ -4,6 +4,8 @@
 
 #include "gateway/exchange.h"
 
+/* The path that the service gets: the route's strip_prefix and add_prefix. ptr NULL: no memory. */
+struct span forward_path(const struct exchange *e);
 /*
  * The request head for the service: the client's fields without what is hop-by-hop, untrusted or
  * its credentials, with identity, forwarding, trace and the route's edits. 0, or -1 with *err.

@@ -1,5 +1,6 @@
 #include "gateway/fields.h"
 #include "gateway/forward.h"
+#include "gateway/validate.h"
 #include "parse/cookie.h"
 #include "parse/traceparent.h"
 
@@ -54,11 +55,14 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 	struct span connection = http1_field(head, HTTP_FIELD_CONNECTION);
 	bool named = fields_named_by_connection(connection);
 	bool edits = fields_has_edits(edit);
+	uint64_t drop = DROP_ALWAYS;
 
+	if (validate_wants_plain_response(e))
+		drop |= FIELD_BIT(HTTP_FIELD_ACCEPT_ENCODING);
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct http_field *field = &head->fields[i];
 
-		if (DROP_ALWAYS & FIELD_BIT(field->id) ||
+		if (drop & FIELD_BIT(field->id) ||
 		    identity_strip_has(e->snapshot->strip, field) ||
 		    identity_pass_drops(pass, field))
 			continue;
@@ -161,8 +165,7 @@ static int put_identity(struct exchange *e, const struct view_service *service,
 	return 0;
 }
 
-/* strip_prefix and add_prefix of the route. */
-static struct span rewrite_path(struct exchange *e)
+struct span forward_path(const struct exchange *e)
 {
 	const struct config_route *route = e->route->config;
 	struct span path = e->path;
@@ -207,7 +210,7 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 		.method = x->request.method_name,
 		.scheme = e->secure ? SPAN("https") : SPAN("http"),
 		.authority = config->host.len ? config->host : x->request.authority,
-		.path = rewrite_path(e),
+		.path = forward_path(e),
 		.query = e->query,
 		.fields = out.fields,
 		.field_count = out.count,

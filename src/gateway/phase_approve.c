@@ -1,7 +1,7 @@
 /* approve: requests to sensitive operations wait until people have approved them. */
 #include "base/clock.h"
 #include "gateway/approval_service.h"
-#include "gateway/fields.h"
+#include "gateway/validate.h"
 
 /* How long the store may take, and between looks at an approval that a request is held for. */
 #define STORE_MS 5000
@@ -35,7 +35,7 @@ static enum phase_result hold_body(struct exchange *e)
 static int describe(struct exchange *e, char digest[APPROVAL_DIGEST_BYTES],
 		    struct approval_request *request, struct err *err)
 {
-	const struct config_sensitive *sensitive = e->route->sensitive;
+	const struct config_sensitive *sensitive = validate_sensitive(e);
 	const struct http1_head *head = &e->x->request;
 	struct span target = e->query.ptr ? arena_printf(&e->x->arena, "%.*s?%.*s",
 							 SPAN_ARG(e->path), SPAN_ARG(e->query))
@@ -48,7 +48,8 @@ static int describe(struct exchange *e, char digest[APPROVAL_DIGEST_BYTES],
 			    err) < 0)
 		return -1;
 	*request = (struct approval_request){
-		.operation = e->route->config->operation,
+		.operation =
+			e->operation ? e->operation->contract->id : e->route->config->operation,
 		.requester =
 			e->identity->subject.len ? e->identity->subject : e->identity->client,
 		.method = head->method_name,
@@ -113,7 +114,7 @@ static enum phase_result answer_accepted(struct exchange *e, const struct approv
 static enum approval_result wait_for_decision(struct exchange *e, struct approval *approval,
 					      struct err *err)
 {
-	int64_t until_ms = loop_deadline_ms((int64_t)e->route->sensitive->hold_ms);
+	int64_t until_ms = loop_deadline_ms((int64_t)validate_sensitive(e)->hold_ms);
 	enum approval_result result = APPROVAL_WAITING;
 
 	if (until_ms > e->deadline_ms)
@@ -180,7 +181,7 @@ static enum phase_result approve(struct exchange *e)
 	if (result == APPROVAL_WAITING && approval.created_unix_ms == request.now_unix_ms)
 		approval_service_audit(service, "approval.requested", &approval, SPAN_NONE,
 				       SPAN_NONE);
-	if (result == APPROVAL_WAITING && e->route->sensitive->hold_ms)
+	if (result == APPROVAL_WAITING && validate_sensitive(e)->hold_ms)
 		result = wait_for_decision(e, &approval, &err);
 	return conclude(e, result, &approval, &err);
 }
@@ -189,7 +190,7 @@ enum phase_result phase_approve(struct exchange *e)
 {
 	enum phase_result result;
 
-	if (!e->route->sensitive)
+	if (!validate_sensitive(e))
 		return PHASE_NEXT;
 	result = hold_body(e);
 	return result == PHASE_NEXT ? approve(e) : result;

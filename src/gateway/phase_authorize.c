@@ -1,5 +1,5 @@
 /* authorize: may this identity use this operation? What is not granted is refused. */
-#include "gateway/exchange.h"
+#include "gateway/validate.h"
 
 enum phase_result phase_authorize(struct exchange *e)
 {
@@ -8,7 +8,7 @@ enum phase_result phase_authorize(struct exchange *e)
 	bool unauthenticated = result == ACCESS_UNAUTHENTICATED;
 
 	if (result == ACCESS_GRANTED)
-		return PHASE_NEXT;
+		return validate_security(e);
 	e->reason = access_result_word(result);
 	if (result != ACCESS_FORBIDDEN)
 		exchange_add_field(e, SPAN("www-authenticate"),

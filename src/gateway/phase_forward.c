@@ -6,6 +6,7 @@
 #include "gateway/forward.h"
 #include "gateway/internal_service.h"
 #include "gateway/protect.h"
+#include "gateway/validate.h"
 
 /* A request body up to this size is read before it is sent: it can then be sent again. */
 #define REPLAY_MAX ((uint64_t)16 * 1024)
@@ -31,6 +32,7 @@ struct forward {
 	bool judged; /* the attempt says something about the service */
 	bool hurried; /* the deadline is the client's own */
 	struct capture *capture; /* the answer is put together to be kept; NULL: it is not */
+	struct response_check check;
 };
 
 enum attempt_result {
@@ -483,6 +485,8 @@ static enum phase_result relay_body(struct forward *f)
 		else if (result == IO_EOF)
 			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
 						client_deadline_ms(f, 0));
+		else if (result == IO_OK && !response_check_feed(&f->check, piece))
+			result = IO_FAILED;
 		else if (result == IO_OK) {
 			if (UNLIKELY(f->capture != NULL))
 				fallback_capture_piece(f->capture, piece);
@@ -497,6 +501,7 @@ static enum phase_result relay_body(struct forward *f)
 		if (result != IO_OK)
 			return give_up_response(f, result);
 	}
+	response_check_end(&f->check);
 	return PHASE_ANSWERED;
 }
 
@@ -540,6 +545,119 @@ static enum phase_result relay_and_keep(struct forward *f, bool fields_whole)
 	return result;
 }
 
+/* ---- a response that must keep the contract ---- */
+
+static enum phase_result refuse_response(struct forward *f, struct buf *held, const char *why)
+{
+	struct exchange *e = f->e;
+
+	buf_release(held);
+	response_check_release(&f->check, e);
+	end_call(f);
+	e->reason = why;
+	return answer_problem(e, 502, "upstream-broke-contract", NULL);
+}
+
+/* IO_OK: all of it is held; IO_AGAIN: no more of it may be; IO_FAILED: it is broken. */
+static enum io_result hold_response(struct forward *f, struct buf *held)
+{
+	while (!f->call->body_ended) {
+		struct span piece;
+		enum io_result result = http_call_read_body(
+			f->call, &piece, step_deadline_ms(f, f->timeout->idle_ms));
+
+		if (result == IO_EOF)
+			break;
+		if (result != IO_OK)
+			return result;
+		if (!response_check_feed(&f->check, piece))
+			return IO_FAILED;
+		if (buf_append(held, piece) < 0)
+			return IO_CLOSED;
+		if (held->len > f->e->snapshot->config->limits.body_buffer_bytes ||
+		    !spool_count(f->e, f->e->spool.owned.cap + held->cap))
+			return IO_AGAIN;
+	}
+	return response_check_end(&f->check) ? IO_OK : IO_FAILED;
+}
+
+static enum phase_result send_held(struct forward *f, struct http_response *response,
+				   struct buf *held)
+{
+	struct exchange *e = f->e;
+	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+	struct buf stripped;
+	enum io_result result;
+
+	buf_init(&stripped, held->len + 1);
+	if (f->check.check && contract_check_cuts_body(f->check.check)) {
+		if (contract_check_write_body(f->check.check, buf_span(held), &stripped) < 0) {
+			buf_release(&stripped);
+			return refuse_response(f, held, "out_of_memory");
+		}
+		buf_release(held);
+		*held = stripped;
+	}
+	if (held->len)
+		response->content_length = (int64_t)held->len;
+	result = respond_head(e, response, held->len ? HTTP_SEND_MORE : HTTP_SEND_END,
+			      deadline_ms);
+	if (result == IO_OK && held->len)
+		result = http_send_body(e->x, buf_span(held), HTTP_SEND_END, deadline_ms);
+	buf_release(held);
+	if (result == IO_OK)
+		return PHASE_ANSWERED;
+	e->x->client_gone = true;
+	return give_up_response(f, result);
+}
+
+/* Too long to be held: the beginning goes out, and the rest is checked while it passes. */
+static enum phase_result send_on(struct forward *f, const struct http_response *response,
+				 struct buf *held)
+{
+	struct exchange *e = f->e;
+	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+	enum io_result result = respond_head(e, response, HTTP_SEND_MORE, deadline_ms);
+
+	if (result == IO_OK)
+		result = http_send_body(e->x, buf_span(held), HTTP_SEND_NOW, deadline_ms);
+	buf_release(held);
+	if (result == IO_OK)
+		return relay_body(f);
+	e->x->client_gone = true;
+	return give_up_response(f, result);
+}
+
+static enum phase_result relay_checked(struct forward *f, struct http_response *response)
+{
+	const struct config_contract *contract = f->config->contract;
+	enum io_result result;
+	struct buf held;
+
+	buf_init(&held, SIZE_MAX / 4);
+	result = hold_response(f, &held);
+	if (result == IO_OK)
+		return send_held(f, response, &held);
+	if (result == IO_AGAIN && contract->large == CONFIG_LARGE_STREAM)
+		return send_on(f, response, &held);
+	if (result == IO_CANCELLED && f->e->x->client_gone) {
+		buf_release(&held);
+		f->e->reason = "client_gone";
+		return PHASE_GONE;
+	}
+	return refuse_response(f, &held,
+			       result == IO_AGAIN    ? "response_too_large"
+			       : result == IO_FAILED ? "contract_response"
+						     : "truncated");
+}
+
+static bool has_no_content(const struct forward *f)
+{
+	unsigned status = f->call->response.status;
+
+	return f->e->x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
+}
+
 static enum phase_result relay_response(struct forward *f)
 {
 	struct exchange *e = f->e;
@@ -553,7 +671,11 @@ static enum phase_result relay_response(struct forward *f)
 	e->reason = NULL;
 	if (from->status == 101 && !f->head.upgrade.len)
 		return answer_failure(f);
+	if (from->status != 101 && !e->alternate)
+		response_check_begin(&f->check, e, from, has_no_content(f));
 	response.field_count = drop_named_fields(from);
+	if (f->check.enforce)
+		return relay_checked(f, &response);
 	if (!f->call->tunnel && f->call->body_ended)
 		flags = HTTP_SEND_END;
 	else if (!f->call->tunnel && f->call->more_ready)
@@ -596,6 +718,7 @@ static enum phase_result ask_service(struct forward *f)
 		}
 	}
 	result = relay_response(f);
+	response_check_release(&f->check, e);
 	end_call(f);
 	return result;
 }

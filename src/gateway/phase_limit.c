@@ -1,5 +1,6 @@
 /* limit: how often, per user, client, address, key, route or service; all limits must allow it. */
 #include "base/hash.h"
+#include "gateway/contract_plan.h"
 #include "gateway/exchange.h"
 
 static uint64_t address_key(const struct exchange *e)
@@ -48,14 +49,22 @@ static enum phase_result refuse(struct exchange *e, const struct snapshot_limit 
 	return answer_problem(e, 429, "rate-limited", NULL);
 }
 
+/* The route's limits, then the one that the contract gives the operation. */
+static const struct snapshot_limit *limit_at(const struct exchange *e, size_t i)
+{
+	if (i < e->route->limit_count)
+		return &e->route->limits[i];
+	return &e->operation->limit;
+}
+
 enum phase_result phase_limit(struct exchange *e)
 {
-	const struct snapshot_route *route = e->route;
 	struct limiter *limiter = e->worker->shared->limiter;
-	uint64_t taken[SNAPSHOT_LIMITS_MAX];
+	uint64_t taken[SNAPSHOT_LIMITS_MAX + 1];
+	size_t count = e->route->limit_count + (e->operation && e->operation->limited ? 1 : 0);
 
-	for (size_t i = 0; i < route->limit_count; i++) {
-		const struct snapshot_limit *limit = &route->limits[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct snapshot_limit *limit = limit_at(e, i);
 		struct limiter_result result;
 
 		taken[i] = key_of(e, limit);
@@ -63,7 +72,7 @@ enum phase_result phase_limit(struct exchange *e)
 		if (result.allowed)
 			continue;
 		while (i-- > 0)
-			limiter_give_back(limiter, taken[i], &route->limits[i].rate);
+			limiter_give_back(limiter, taken[i], &limit_at(e, i)->rate);
 		return refuse(e, limit, &result);
 	}
 	return PHASE_NEXT;

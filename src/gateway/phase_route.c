@@ -1,6 +1,7 @@
 /* route: the whitelist. What no route names is 404, or 405 where the path is known. */
 #include "gateway/exchange.h"
 #include "gateway/fields.h"
+#include "gateway/validate.h"
 #include "parse/uri.h"
 
 static enum phase_result refuse_method(struct exchange *e, uint32_t allowed)
@@ -162,5 +163,5 @@ enum phase_result phase_route(struct exchange *e)
 	if (result != ROUTER_FOUND)
 		return refuse_unknown(e, result, allowed);
 	apply_route(e, route);
-	return PHASE_NEXT;
+	return validate_route(e);
 }

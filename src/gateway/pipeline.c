@@ -3,6 +3,7 @@
 #include "gateway/access_log.h"
 #include "gateway/audit.h"
 #include "gateway/protect.h"
+#include "gateway/validate.h"
 
 static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_ADMIT] = {"admit", phase_admit},
@@ -10,6 +11,7 @@ static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_AUTHENTICATE] = {"authenticate", phase_authenticate},
 	[PHASE_AUTHORIZE] = {"authorize", phase_authorize},
 	[PHASE_LIMIT] = {"limit", phase_limit},
+	[PHASE_VALIDATE] = {"validate", phase_validate},
 	[PHASE_APPROVE] = {"approve", phase_approve},
 	[PHASE_PROTECT] = {"protect", phase_protect},
 	[PHASE_FORWARD] = {"forward", phase_forward},
@@ -49,6 +51,7 @@ static void finish(struct exchange *e)
 		access_log_write(e->worker->shared->access_log, e, end_ns);
 	if (e->worker->shared->audit_log && e->reason)
 		audit_exchange(e->worker->shared->audit_log, e);
+	validate_finish(e);
 	spool_release(e);
 	identity_unref(e->identity_held);
 	view_unref(e->view);

@@ -1,4 +1,5 @@
 #include "gateway/forward.h"
+#include "gateway/validate.h"
 
 static int64_t deadline_ms(const struct pump *pump)
 {
@@ -32,7 +33,7 @@ static void pass_body(struct pump *pump)
 	struct span piece;
 
 	for (;;) {
-		pump->result = http_read_body(pump->e->x, &piece, deadline_ms(pump));
+		pump->result = validate_read_body(pump->e, &piece, deadline_ms(pump));
 		if (pump->result == IO_EOF) {
 			enum io_result ended = pass_end(pump);
 

@@ -15,6 +15,7 @@
 #include "gateway/approval_service.h"
 #include "gateway/audit.h"
 #include "gateway/channel.h"
+#include "gateway/contract_plan.h"
 #include "gateway/health_check.h"
 #include "gateway/identity_service.h"
 #include "gateway/overload.h"
@@ -151,12 +152,14 @@ static int use_snapshot(struct server *server, struct snapshot *snapshot, struct
 }
 
 /* Opens the store when an operation needs approvals, at the start or after a reload. */
-static int start_approvals(struct server *server, const struct config *cfg, struct err *err)
+static int start_approvals(struct server *server, const struct config *cfg,
+			   const struct snapshot *snapshot, struct err *err)
 {
 	struct gateway_shared *shared = server->shared;
 	struct approval_service *service;
 
-	if (shared->approvals || cfg->sensitive.count == 0)
+	if (shared->approvals ||
+	    (cfg->sensitive.count == 0 && !contract_plan_needs_approvals(snapshot)))
 		return 0;
 	service = approval_service_new(cfg, shared->audit_log, err);
 	if (!service)
@@ -174,7 +177,7 @@ static int reload(struct server *server, struct err *err)
 	if (load(server->config_path, &cfg, err) < 0)
 		return -1;
 	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
-	if (!snapshot || start_approvals(server, cfg, err) < 0 ||
+	if (!snapshot || start_approvals(server, cfg, snapshot, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
 	    use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
@@ -516,7 +519,8 @@ static int start(struct server *server, const struct server_options *options, st
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
 		return -1;
 	if (start_shared(server, err) < 0 || start_identity(server, err) < 0 ||
-	    start_approvals(server, server->config, err) < 0 || watchdog_start(0, err) < 0)
+	    start_approvals(server, server->config, server->snapshot, err) < 0 ||
+	    watchdog_start(0, err) < 0)
 		return -1;
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;

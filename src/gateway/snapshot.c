@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "gateway/contract_plan.h"
 
 struct counted_snapshot {
 	struct snapshot snapshot; /* first */
@@ -193,7 +194,8 @@ static int build_services(struct snapshot *s, const struct snapshot *previous, s
 
 		service->config = &s->config->services.at[i];
 		service->pass = identity_pass_new(s->config, service->config, err);
-		if (!service->pass || build_service_guard(service, previous, err) < 0 ||
+		if (!service->pass || contract_plan_load(service, s->config, err) < 0 ||
+		    build_service_guard(service, previous, err) < 0 ||
 		    (service->config->fallback &&
 		     read_answer_file(&service->config->fallback->answer,
 				      &service->fallback_file, err) < 0) ||
@@ -329,6 +331,7 @@ static void release(struct snapshot *s)
 	}
 	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
 		identity_pass_free(s->services[i].pass);
+		contract_plan_release(&s->services[i]);
 		guard_service_free(s->services[i].guard);
 		buf_release(&s->services[i].fallback_file);
 		tls_context_unref(s->services[i].tls);

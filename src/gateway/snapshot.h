@@ -36,9 +36,14 @@ struct snapshot_route {
 	struct buf respond_file; /* content of config->respond->file */
 };
 
+struct contract;
+struct snapshot_operation;
+
 struct snapshot_service {
 	const struct config_service *config;
 	struct identity_pass *pass;
+	struct contract *contract; /* NULL: none, or off */
+	struct snapshot_operation *operations; /* by contract_operation.index */
 	struct guard_service *guard; /* NULL: none */
 	struct buf fallback_file; /* content of config->fallback->answer.file */
 	struct tls_context *tls; /* for https endpoints; NULL when there are none */

@@ -1,7 +1,7 @@
 #include "gateway/spool.h"
 
 #include "base/secret.h"
-#include "gateway/exchange.h"
+#include "gateway/validate.h"
 
 /* The buffer of a body without a length starts with this. */
 #define FIRST_BYTES ((size_t)16 * 1024)
@@ -13,8 +13,7 @@ static int64_t deadline_ms(const struct exchange *e, uint64_t idle_ms)
 	return step_ms < e->deadline_ms ? step_ms : e->deadline_ms;
 }
 
-/* Counts what the spool is about to hold against the process's budget. */
-static bool count(struct exchange *e, uint64_t bytes)
+bool spool_count(struct exchange *e, uint64_t bytes)
 {
 	_Atomic uint64_t *held = &e->worker->shared->spooled_bytes;
 	uint64_t most = e->snapshot->config->limits.body_buffers_bytes;
@@ -45,7 +44,7 @@ static bool make_room(struct exchange *e, size_t piece_bytes, uint64_t max_bytes
 	if (request->framing == HTTP1_LENGTH && request->content_length <= max_bytes &&
 	    request->content_length >= need)
 		cap = (size_t)request->content_length;
-	if (!count(e, cap))
+	if (!spool_count(e, cap))
 		return false;
 	if (!owned->max)
 		buf_init(owned, SIZE_MAX / 4);
@@ -83,7 +82,7 @@ enum spool_result spool_read(struct exchange *e, uint64_t max_bytes, uint64_t id
 	while (result == SPOOL_FULL && spool->held.len <= max_bytes) {
 		struct span piece;
 
-		*why = http_read_body(e->x, &piece, deadline_ms(e, idle_ms));
+		*why = validate_read_body(e, &piece, deadline_ms(e, idle_ms));
 		if (*why != IO_OK && *why != IO_EOF)
 			return SPOOL_FAILED;
 		result = *why == IO_EOF ? SPOOL_COMPLETE : take_piece(e, piece, max_bytes);
@@ -113,6 +112,8 @@ void spool_release(struct exchange *e)
 
 enum phase_result answer_bad_body(struct exchange *e, enum io_result why)
 {
+	if (e->contract_broken)
+		return validate_answer_broken(e);
 	if (e->x->client_gone || why == IO_CLOSED || why == IO_CANCELLED)
 		return PHASE_GONE;
 	if (e->x->body_too_large)

@@ -35,6 +35,11 @@ enum spool_result spool_read(struct exchange *e, uint64_t max_bytes, uint64_t id
 			     enum io_result *why);
 /* The body to forward is another one, of the same meaning; takes over the buffer. */
 void spool_replace(struct exchange *e, struct buf *body);
+/*
+ * Counts what an exchange holds back, in all, against the process's budget: false when that is used
+ * up.
+ */
+bool spool_count(struct exchange *e, uint64_t bytes);
 /* Gives everything back; called once an exchange. */
 void spool_release(struct exchange *e);
 

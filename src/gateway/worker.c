@@ -1,4 +1,5 @@
 #include "gateway/worker.h"
+#include "gateway/validate.h"
 
 #include <unistd.h>
 
@@ -246,6 +247,7 @@ void worker_free(struct worker *worker)
 	view_unref(worker->view);
 	if (worker->loop)
 		loop_step(worker->loop, 0);
+	validate_release_checks(worker);
 	auth_worker_free(worker->auth);
 	dns_free(worker->dns);
 	metrics_free(worker->metrics);

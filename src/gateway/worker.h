@@ -73,6 +73,7 @@ void view_unref(struct view *view);
 #define GATEWAY_ADDRESS_COUNTERS 65536
 
 struct approval_service;
+struct contract_check;
 struct internal_service;
 
 /* What all workers of a process share. */
@@ -109,6 +110,8 @@ struct worker {
 	size_t listener_count;
 	struct metrics *metrics;
 	uint64_t random[2]; /* state for ids that need not be secret */
+	struct contract_check *checks[32]; /* kept for reuse */
+	unsigned check_count;
 	unsigned index;
 	struct timer drain_timer;
 	int64_t drain_until_ms;

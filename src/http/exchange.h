@@ -86,7 +86,7 @@ struct http_exchange {
 	uint64_t body_limit_bytes; /* the server's limit; the handler may set another */
 	uint64_t body_received_bytes;
 	bool body_too_large; /* read_body failed because of the limit */
-	bool body_ended;
+	bool body_ended; /* all of it was read; with trailers, these too */
 	struct http_field *trailers; /* valid once read_body has returned IO_EOF */
 	size_t trailer_count;
 

@@ -104,6 +104,7 @@ static enum io_result read_body(struct http_exchange *x, struct span *piece,
 		if (over_body_limit(x, piece->len))
 			return IO_FAILED;
 		x->body_received_bytes += piece->len;
+		x->body_ended = s->in.ended;
 	}
 	if (s->in.ended && result == IO_EOF) {
 		x->body_ended = true;

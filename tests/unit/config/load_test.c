@@ -92,7 +92,7 @@ static void the_shape_that_users_meet_is_read(void **state)
 	assert_span(s->endpoints.at[1].authority, "[::1]");
 	assert_int_equal(s->endpoints.at[1].weight, 3);
 	assert_int_equal(s->endpoints.at[1].where.line, 7);
-	assert_span(s->contract, "conf/orders.openapi.yaml");
+	assert_span(s->contract->file, "conf/orders.openapi.yaml");
 	assert_int_equal(s->bulkhead->queue, 128);
 	assert_int_equal(s->breaker->failure_rate_percent, 51);
 	assert_int_equal(s->health->status_to, 204);
@@ -275,7 +275,7 @@ static void included_files_are_put_together(void **state)
 	assert_int_equal(cfg->services.count, 2);
 	assert_int_equal(cfg->routes.count, 2);
 	assert_string_equal(cfg->routes.at[1].where.file, "conf/orders.yaml");
-	assert_span(cfg->services.at[1].contract, "conf/b.yaml");
+	assert_span(cfg->services.at[1].contract->file, "conf/b.yaml");
 	assert_span(cfg->include.at[0], "orders.yaml");
 	config_unref(cfg);
 	buf_release(&said);

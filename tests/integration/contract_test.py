@@ -1,0 +1,306 @@
+#!/usr/bin/python3
+"""Requests and responses held against the service's OpenAPI document, through the real program."""
+
+import hashlib
+import json
+import socket
+import time
+import urllib.request
+
+from harness import Gateway, Service, answer, field, run
+
+DOCUMENT = b"""
+openapi: 3.0.3
+info: {title: Orders, version: "1"}
+components:
+  securitySchemes:
+    login: {type: oauth2, flows: {clientCredentials: {tokenUrl: https://id.example/t, scopes: {write: w}}}}
+  schemas:
+    Order:
+      type: object
+      required: [article, count]
+      properties:
+        article: {type: string, maxLength: 20}
+        count: {type: integer, minimum: 1}
+paths:
+  /orders:
+    get:
+      operationId: listOrders
+      parameters:
+        - {name: limit, in: query, schema: {type: integer, maximum: 100}}
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Order"}}}}}
+    post:
+      operationId: createOrder
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+      responses:
+        "201": {description: made}
+    put:
+      operationId: replaceOrders
+      security: [{login: [write]}]
+      x-sallyport-limit: {rate: 2/h, burst: 2, per: client}
+      requestBody: {content: {application/json: {schema: {type: array, items: {type: integer}}}}}
+      responses:
+        "200": {description: ok}
+  /orders/{id}:
+    get:
+      operationId: getOrder
+      parameters:
+        - {name: id, in: path, required: true, schema: {type: integer}}
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+"""
+
+CONFIG = """
+listen: [{address: "127.0.0.1:{port}"}]
+workers: 1
+admin: {address: "127.0.0.1:{admin}"}
+limits: {body_buffer: 64k, body: 0}
+identity:
+  api_keys:
+    keys:
+      - {sha256: %(writer)s, client: writer, scopes: [write]}
+      - {sha256: %(reader)s, client: reader}
+services:
+  up:
+    endpoints: ["http://127.0.0.1:%(port)d"]
+    contract: {file: orders.yaml, %(contract)s}
+routes:
+  - {path: "/api/**", service: up, auth: optional, strip_prefix: /api}
+"""
+
+GOOD = b'{"article":"A-1","count":2}'
+JSON = {"Content-Type": "application/json"}
+
+
+def key_of(name):
+    return f"{name}-{'k' * 40}"
+
+
+class Setup:
+    def __init__(self, contract="mode: enforce", response=b"[]", status="200 OK",
+                 content_type=b"application/json"):
+        self.requests = []
+        self.response, self.status, self.content_type = response, status, content_type
+        self.service = Service(self.script)
+        values = {name: hashlib.sha256(key_of(name).encode()).hexdigest()
+                  for name in ("writer", "reader")}
+        values.update(port=self.service.port, contract=contract)
+        self.gateway = Gateway(CONFIG % values, {"orders.yaml": DOCUMENT})
+
+    def script(self, connection, head, _number, rest):
+        if field(head, "transfer-encoding"):
+            while not rest.endswith(b"0\r\n\r\n"):
+                data = connection.recv(65536)
+                if not data:
+                    self.requests.append((head, b"truncated"))
+                    return None
+                rest += data
+            self.requests.append((head, rest))
+            rest = b""
+        else:
+            length = int((field(head, "content-length") or ["0"])[0])
+            while len(rest) < length:
+                data = connection.recv(65536)
+                if not data:
+                    self.requests.append((head, b"truncated"))
+                    return None
+                rest += data
+            self.requests.append((head, rest[:length]))
+            rest = rest[length:]
+        answer(connection, self.response, self.status,
+               b"Content-Type: %s\r\n" % self.content_type)
+        return rest
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        code = self.gateway.stop()
+        self.service.close()
+        assert code == 0, f"the gateway ended with {code}"
+
+    def get(self, path, headers=None):
+        return self.gateway.request("GET", path, None, headers)
+
+    def post(self, body, headers=None, path="/api/orders"):
+        return self.gateway.request("POST", path, body, headers or JSON)
+
+    def report(self, operation):
+        url = f"http://127.0.0.1:{self.gateway.admin}/contracts"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            services = json.load(response)["services"]
+        return next(one for one in services[0]["operations"] if one["operation"] == operation)
+
+
+def test_only_the_operations_of_the_document_are_reachable():
+    with Setup() as setup:
+        assert setup.get("/api/orders")[0] == 200
+        assert setup.get("/api/other")[0] == 404
+        status, fields, _ = setup.gateway.request("DELETE", "/api/orders")
+        assert status == 405 and set(fields["allow"].split(", ")) == {"GET", "POST", "PUT"}, fields
+        assert len(setup.requests) == 1
+
+
+def test_parameters_must_be_what_the_document_says():
+    with Setup() as setup:
+        assert setup.get("/api/orders?limit=10")[0] == 200
+        for bad in ("?limit=ten", "?limit=101", "?limit=1&limit=2", "?other=1"):
+            status, fields, text = setup.get("/api/orders" + bad)
+            assert status == 400, (bad, status)
+            assert fields["content-type"] == "application/problem+json"
+            problem = json.loads(text)
+            assert problem["type"] == "urn:sallyport:problem:contract-violation", problem
+            assert problem["errors"][0]["in"] == "query", problem
+            assert "ten" not in text.decode() and "101" not in text.decode(), "no values"
+        assert setup.get("/api/orders/x1")[0] == 400
+        assert len(setup.requests) == 1
+
+
+def test_a_bad_body_never_reaches_the_service_even_partly():
+    bodies = [b'{"article":"A-1"}', b'{"article":"A-1","count":0}', b'{"article":1,"count":1}',
+              b'{"article":"A","count":1,"count":2}', b'{"article":', b"[]", b"",
+              b'{"article":"' + b"a" * 30000 + b'","count":1}']
+    with Setup(status="201 Created", response=b"", content_type=b"text/plain") as setup:
+        for body in bodies:
+            status, _, text = setup.post(body)
+            assert status == 400, (body[:40], status, text)
+        assert setup.post(GOOD, {"Content-Type": "text/xml"})[0] == 415
+        assert setup.post(b"[" * 70000)[0] in (400, 413)
+        assert setup.requests == []
+        assert setup.post(GOOD)[0] == 201
+        assert setup.requests[-1][1] == GOOD
+        pointer = json.loads(setup.post(b'{"article":"A","count":0}')[2])["errors"][0]["pointer"]
+        assert pointer == "/count", pointer
+
+
+def test_a_body_in_pieces_is_checked_whole():
+    with Setup(status="201 Created", response=b"") as setup:
+        for cut in (1, 10, len(GOOD) - 1):
+            with setup.gateway.connect() as connection:
+                connection.sendall(b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                                   b"application/json\r\nConnection: close\r\n"
+                                   b"Transfer-Encoding: chunked\r\n\r\n")
+                for piece in (GOOD[:cut], GOOD[cut:]):
+                    connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    time.sleep(0.02)
+                connection.sendall(b"0\r\n\r\n")
+                received = connection.recv(65536)
+            assert received.startswith(b"HTTP/1.1 201"), received
+            assert setup.requests[-1][1] == GOOD, "what was held goes out with its length"
+
+
+def test_unknown_query_parameters_and_properties_are_cut_out_where_asked():
+    contract = "unknown_query: strip, unknown_properties: strip"
+    with Setup(contract, status="201 Created", response=b"") as setup:
+        body = b'{"admin":true,"article":"A-1","x":{"y":[1]},"count":2}'
+        assert setup.post(body, JSON)[0] == 201
+        assert json.loads(setup.requests[-1][1]) == json.loads(GOOD), setup.requests[-1][1]
+        setup.status, setup.response = "200 OK", b"[]"
+        assert setup.get("/api/orders?debug=1&limit=5&a")[0] == 200
+        assert setup.requests[-1][0].startswith(b"GET /orders?limit=5 HTTP"), setup.requests[-1]
+        assert setup.get("/api/orders?debug=1")[0] == 200
+        assert setup.requests[-1][0].startswith(b"GET /orders HTTP"), setup.requests[-1]
+
+
+def test_security_requirements_of_the_document_hold():
+    with Setup() as setup:
+        def put(name):
+            headers = dict(JSON, **({"X-Api-Key": key_of(name)} if name else {}))
+            return setup.gateway.request("PUT", "/api/orders", b"[1]", headers)
+
+        assert put(None)[0] == 401
+        status, fields, _ = put("reader")
+        assert status == 403 and 'scope="write"' in fields["www-authenticate"], fields
+        assert put("writer")[0] == 200
+        # The limit that the document sets for the operation.
+        assert put("writer")[0] == 200
+        assert put("writer")[0] == 429
+        assert setup.get("/api/orders")[0] == 200
+
+
+def test_observing_refuses_nothing_and_reports_what_would_have_been():
+    with Setup("mode: observe", status="201 Created", response=b"") as setup:
+        assert setup.post(b'{"article":"A-1","secret":"hunter2"}')[0] == 201
+        assert setup.requests[-1][1] == b'{"article":"A-1","secret":"hunter2"}'
+        assert setup.post(GOOD)[0] == 201
+        assert setup.get("/api/nowhere")[0] == 201
+        until = time.monotonic() + 5
+        while setup.report("createOrder")["requests"] < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        report = setup.report("createOrder")
+        assert (report["requests"], report["bad_requests"]) == (2, 1), report
+        assert report["last_bad_request"][0]["keyword"] == "required", report
+        assert "hunter2" not in json.dumps(report)
+
+
+def test_large_bodies_are_refused_or_checked_while_they_pass():
+    good = b"[" + b"1," * 60000 + b"1]"
+    bad = b"[" + b"1," * 60000 + b'"x"]'
+    headers = dict(JSON, **{"X-Api-Key": key_of("writer")})
+    with Setup() as setup:
+        assert setup.gateway.request("PUT", "/api/orders", good, headers)[0] == 413
+        assert setup.requests == []
+    with Setup("large: stream") as setup:
+        assert setup.gateway.request("PUT", "/api/orders", good, headers)[0] == 200
+        assert setup.requests[-1][1] == good
+        assert setup.gateway.request("PUT", "/api/orders", bad, headers)[0] == 400
+        until = time.monotonic() + 5
+        while len(setup.requests) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert setup.requests[-1][1] == b"truncated", "the service must not see a whole request"
+
+
+def test_a_response_that_breaks_the_contract_is_a_bad_gateway():
+    with Setup("responses: enforce", b'[{"article":"A"}]') as setup:
+        status, _, text = setup.get("/api/orders")
+        assert status == 502 and b"article" not in text, (status, text)
+        setup.response = b"[%s]" % GOOD
+        status, _, text = setup.get("/api/orders")
+        assert (status, text) == (200, setup.response), (status, text)
+        setup.status = "418 No"
+        assert setup.get("/api/orders")[0] == 502
+        report = setup.report("listOrders")
+        assert (report["responses"], report["bad_responses"]) == (3, 2), report
+
+
+def test_a_response_is_only_told_of_or_cut_where_asked():
+    secret = b'{"article":"A-1","count":2,"password":"hunter2"}'
+    with Setup("responses: observe", b'{"article":"A"}') as setup:
+        assert setup.get("/api/orders/1")[0] == 200
+        assert setup.report("getOrder")["bad_responses"] == 1
+    contract = "responses: enforce, unknown_response_properties: strip"
+    with Setup(contract, secret) as setup:
+        status, fields, text = setup.get("/api/orders/1", {"Accept-Encoding": "gzip"})
+        assert status == 200 and json.loads(text) == json.loads(GOOD), text
+        assert int(fields["Content-Length"]) == len(text)
+        assert not field(setup.requests[-1][0], "accept-encoding"), "nothing coded is asked for"
+
+
+def test_a_broken_document_is_named_with_file_and_line():
+    bad = DOCUMENT.replace(b"minimum: 1", b"minimum: one")
+    service = Service(lambda *_: None)
+    values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
+              "contract": "mode: enforce"}
+    gateway = Gateway(CONFIG % values, {"orders.yaml": bad}, wait=False)
+    gateway.process.wait(20)
+    log = gateway.log_text()
+    gateway.stop()
+    service.close()
+    assert gateway.process.returncode != 0
+    assert "orders.yaml:" in log and "minimum" in log, log
+
+
+def test_a_body_that_waits_for_100_is_checked_alike():
+    with Setup(status="201 Created", response=b"") as setup:
+        with socket.create_connection(("127.0.0.1", setup.gateway.port), 10) as connection:
+            connection.sendall(b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                               b"application/json\r\nContent-Length: 5\r\n"
+                               b"Expect: 100-continue\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+            connection.sendall(b"[1,2]")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+        assert setup.requests == []
+
+
+run([value for name, value in list(globals().items()) if name.startswith("test_")])
