@@ -430,13 +430,14 @@ static int wrong_parameters(struct generator *g, const struct draft *right)
 			d.values[i] = NULL;
 			STOP(give(g, &d, false, "without the parameter", p->name));
 		}
-		for (unsigned kind = 0; parameter_schema(p); kind++) {
+		for (unsigned kind = 0; parameter_schema(p) && kind < GENERATE_WRONG_KINDS;
+		     kind++) {
 			struct draft d = *right;
 
 			d.values[i] = generate_wrong(g->contract, &g->arena,
 						     parameter_schema(p), kind, &why);
 			if (!d.values[i])
-				break;
+				continue;
 			snprintf(what, sizeof(what), "a parameter %s", why);
 			STOP(give(g, &d, false, what, p->name));
 		}
@@ -493,10 +494,10 @@ static int wrong_members(struct generator *g, const struct draft *right,
 		d.body = changed(g, right->body, name, NULL);
 		if (d.body)
 			STOP(give(g, &d, false, "a body without the property", name));
-		for (unsigned kind = 0; property; kind++) {
+		for (unsigned kind = 0; property && kind < GENERATE_WRONG_KINDS; kind++) {
 			value = generate_wrong(g->contract, &g->arena, property, kind, &why);
 			if (!value)
-				break;
+				continue;
 			d.body = changed(g, right->body, name, value);
 			snprintf(what, sizeof(what), "a property %s", why);
 			if (d.body)

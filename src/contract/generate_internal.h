@@ -16,7 +16,11 @@ const struct json *generate_follow(struct contract *c, const struct json *schema
 /* Through allOf: the first place that says anything of the property; NULL when none does. */
 const struct json *generate_property(struct contract *c, const struct json *schema,
 				     struct span name);
-/* A value that the schema does not allow, and in *why what is wrong; NULL at the end of `kind`s. */
+/*
+ * A value that the schema most likely does not allow, and in *why what is wrong with it; NULL when
+ * it says nothing that this kind of mistake could offend.
+ */
+#define GENERATE_WRONG_KINDS 5
 const struct json *generate_wrong(struct contract *c, struct arena *a,
 				  const struct json *schema, unsigned kind, const char **why);
 

@@ -378,22 +378,22 @@ const struct json *generate_wrong(struct contract *c, struct arena *a,
 		*why = "too long";
 		if (!keyword_int(schema, "maxLength", &bound) || bound < 0 ||
 		    bound >= (int64_t)LONG_MAX_BYTES)
-			return bool_value(&m, true);
+			return NULL;
 		return repeated(&m, 'a', (size_t)bound + 1);
 	case 2:
 		*why = "too large";
 		if (!keyword_int(schema, "maximum", &bound) || bound == INT64_MAX)
-			return bool_value(&m, true);
+			return NULL;
 		return integer_value(&m, bound + 1);
 	case 3:
 		*why = "too small";
 		if (!keyword_int(schema, "minimum", &bound) || bound == INT64_MIN)
-			return bool_value(&m, true);
+			return NULL;
 		return integer_value(&m, bound - 1);
 	case 4:
 		*why = "not one of the enum";
 		if (!json_get(schema, SPAN("enum")) && !json_get(schema, SPAN("const")))
-			return bool_value(&m, true);
+			return NULL;
 		return text_value(&m, JSON_STRING, SPAN("sallyport-none"));
 	default: return NULL;
 	}
