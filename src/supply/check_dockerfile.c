@@ -428,6 +428,8 @@ static int read_instruction(struct reader *r, struct span line)
 
 	while (n < first.len && first.ptr[n] != ' ' && first.ptr[n] != '\t')
 		n++;
+	if (n == 0)
+		return 0; /* a continuation of nothing */
 	name = span_slice(first, 0, n);
 	buf_clear(&r->value);
 	buf_append(&r->value, span_slice(first, n, first.len));
