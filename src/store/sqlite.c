@@ -79,7 +79,7 @@ static sqlite3_stmt *statement_of(struct sqlite *s, enum sql_statement statement
 static int bind(sqlite3_stmt *to, const struct sql_value *values, size_t count)
 {
 	int code = SQLITE_OK;
-	char name[8];
+	char name[24];
 
 	for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
 		const struct sql_value *v = &values[i];

@@ -61,12 +61,34 @@ static struct store_connection *connect_new(struct store *store, bool first, str
 	return store->backend->connect(&store->target, first, err);
 }
 
+/* One that has worked before is dead now: the others from that time will be, too. */
+static void drop_idle(struct store *store)
+{
+	struct store_connection *idle;
+
+	pthread_mutex_lock(&store->lock);
+	idle = store->idle;
+	store->idle = NULL;
+	for (const struct store_connection *c = idle; c; c = c->next)
+		store->open--;
+	pthread_mutex_unlock(&store->lock);
+	while (idle) {
+		struct store_connection *connection = idle;
+
+		idle = connection->next;
+		store->backend->close(connection);
+	}
+}
+
 static void put_back(struct store *store, struct store_connection *connection)
 {
 	bool broken = !connection || connection->broken;
 
-	if (connection && broken)
+	if (connection && broken) {
+		if (connection->used)
+			drop_idle(store);
 		store->backend->close(connection);
+	}
 	pthread_mutex_lock(&store->lock);
 	if (broken) {
 		store->open--;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "servers.h"
 #include "store/store.h"
 
@@ -530,6 +531,103 @@ static void what_was_acknowledged_is_there_after_a_crash(void **state)
 	put("crash", "c", "works again");
 }
 
+#define KILL_ROUNDS 20
+#define KILL_AFTER_US_MAX 60000
+
+/* Writes one after the other, and tells of each that was acknowledged, until it is killed. */
+static int write_on(const char *url, const char *round)
+{
+	const struct store_options o = {.url = span_cstr(url)};
+	struct store *own;
+	struct err err;
+	char key[32];
+
+	own = store_open(&o, &err);
+	for (unsigned i = 0; own; i++) {
+		const struct store_index index = {SPAN("round"), span_cstr(round)};
+		struct store_change changes[2] = {{.kind = SPAN("killed"), .value = SPAN("x")},
+						  {.kind = SPAN("killed-too")}};
+
+		snprintf(key, sizeof(key), "%s/%06u", round, i);
+		changes[0].key = changes[1].key = span_cstr(key);
+		changes[0].indexes = &index;
+		changes[0].index_count = 1;
+		if (store_commit(own, changes, 2, &err) != STORE_OK ||
+		    write(STDOUT_FILENO, &i, sizeof(i)) != sizeof(i))
+			return 1;
+	}
+	return 2;
+}
+
+/* How many writes the killed process has told of. */
+static unsigned kill_a_writer(const char *round)
+{
+	unsigned last = 0, told = 0;
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		close(ends[0]);
+		execl("/proc/self/exe", "contract", "write", server.url, round, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	/* Once it is at work. */
+	assert_int_equal(read(ends[0], &last, sizeof(last)), sizeof(last));
+	usleep((unsigned)rand_below(KILL_AFTER_US_MAX));
+	kill(pid, SIGKILL);
+	do
+		told = last + 1;
+	while (read(ends[0], &last, sizeof(last)) == sizeof(last));
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return told;
+}
+
+static void what_a_killed_writer_was_told_is_there(void **state)
+{
+	unsigned all = 0;
+
+	(void)state;
+	need_store();
+	for (int i = 0; i < KILL_ROUNDS; i++) {
+		unsigned told, found = 0, other = 0;
+		struct store_page page = {.more = true};
+		struct span after = SPAN_NONE;
+		char round[16];
+		struct err err;
+
+		snprintf(round, sizeof(round), "r%02d", i);
+		told = kill_a_writer(round);
+		all += told;
+		while (page.more) {
+			assert_int_equal(store_list(store, SPAN("killed"), span_cstr(round),
+						    after, 1000, &arena, &page, &err),
+					 STORE_OK);
+			found += (unsigned)page.count;
+			if (page.count)
+				after = page.records[page.count - 1].key;
+		}
+		page.more = true;
+		after = SPAN_NONE;
+		while (page.more) {
+			assert_int_equal(store_list(store, SPAN("killed-too"), span_cstr(round),
+						    after, 1000, &arena, &page, &err),
+					 STORE_OK);
+			other += (unsigned)page.count;
+			if (page.count)
+				after = page.records[page.count - 1].key;
+		}
+		/* The last one may have happened without being told of; never a half of it. */
+		assert_true(found == told || found == told + 1);
+		assert_int_equal(other, found);
+	}
+	print_message("%u acknowledged writes in %d killed processes\n", all, KILL_ROUNDS);
+}
+
 static void without_memory_a_call_fails_and_changes_nothing(void **state)
 {
 	const struct store_change change = {.kind = SPAN("memory"),
@@ -656,6 +754,7 @@ static int run_contract(const char *name, CMFixtureFunction setup)
 		cmocka_unit_test(keys_that_no_back_end_can_keep_are_refused),
 		cmocka_unit_test(writers_at_once_lose_no_update),
 		cmocka_unit_test(without_memory_a_call_fails_and_changes_nothing),
+		cmocka_unit_test(what_a_killed_writer_was_told_is_there),
 		cmocka_unit_test(what_was_acknowledged_is_there_after_a_crash),
 	};
 
@@ -674,6 +773,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (span_eq(which, SPAN("see")) && argc > 3)
 		return see(argv[2], argv[3]);
+	if (span_eq(which, SPAN("write")) && argc > 3)
+		return write_on(argv[2], argv[3]);
 	if (span_eq(which, SPAN("postgres")))
 		return run_contract("postgres", setup_postgres);
 	if (span_eq(which, SPAN("redis")))
