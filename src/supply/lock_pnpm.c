@@ -34,7 +34,7 @@ static bool split_at(struct span key, struct span *name, struct span *version)
 /* "/name/1.2.3_peers" and "host/name/1.2.3" of version 5. */
 static bool split_slash(struct span key, struct span *name, struct span *version)
 {
-	size_t cut = key.len;
+	size_t cut;
 
 	if (key.ptr && key.len && key.ptr[0] != '/')
 		key = span_slice(key, span_find_byte(key, '/'), key.len);
