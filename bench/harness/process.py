@@ -21,6 +21,7 @@ class BenchError(Exception):
 
 PACKAGES = {
     "wrk": "wrk",
+    "valgrind": "valgrind",
     "h2load": "nghttp2-client",
     "nginx": "nginx",
     "haproxy": "haproxy",
