@@ -106,20 +106,6 @@ static void set_stored(struct waf_transaction *t, const struct rule *rule,
 		       t->rules->document.settings.collection_timeout_s, clock_unix_ms());
 }
 
-void actions_on_match(struct waf_transaction *t, const struct rule *rule)
-{
-	for (unsigned i = 0; i < rule->setvar_count; i++) {
-		const struct setvar *set = &rule->setvars[i];
-		struct span name = macro_expand(t, rule, &set->name);
-		struct span value = macro_expand(t, rule, &set->value);
-
-		if (set->variable == VAR_TX)
-			set_tx(t, set, name, value);
-		else
-			set_stored(t, rule, set, name, value);
-	}
-}
-
 /* ---- rules that are switched off ------------------------------------------------------------- */
 
 bool step_means_rule(const struct step *step, const struct rule *rule)
@@ -282,6 +268,30 @@ static void do_step(struct waf_transaction *t, const struct rule *rule, const st
 	}
 }
 
+static bool opens_collection(const struct step *step)
+{
+	return step->kind == SEC_INITCOL || step->kind == SEC_SETSID ||
+	       step->kind == SEC_SETUID || step->kind == SEC_SETRSC;
+}
+
+void actions_on_match(struct waf_transaction *t, const struct rule *rule)
+{
+	/* Collections first: the same rule may write to them. */
+	for (unsigned i = 0; i < rule->step_count; i++)
+		if (opens_collection(&rule->steps[i]))
+			do_step(t, rule, &rule->steps[i]);
+	for (unsigned i = 0; i < rule->setvar_count; i++) {
+		const struct setvar *set = &rule->setvars[i];
+		struct span name = macro_expand(t, rule, &set->name);
+		struct span value = macro_expand(t, rule, &set->value);
+
+		if (set->variable == VAR_TX)
+			set_tx(t, set, name, value);
+		else
+			set_stored(t, rule, set, name, value);
+	}
+}
+
 static struct waf_verdict make_verdict(struct waf_transaction *t, const struct rule *rule)
 {
 	struct waf_verdict verdict = {
@@ -332,6 +342,7 @@ void actions_after_match(struct waf_transaction *t, const struct rule *rule)
 	if (rule->status)
 		t->status = rule->status;
 	for (unsigned i = 0; i < rule->step_count; i++)
-		do_step(t, rule, &rule->steps[i]);
+		if (!opens_collection(&rule->steps[i]))
+			do_step(t, rule, &rule->steps[i]);
 	disrupt(t, rule);
 }

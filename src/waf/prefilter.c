@@ -279,8 +279,10 @@ static int build(struct builder *b, const struct waf_sources *sources)
 {
 	struct prefilter *p = b->p;
 
+	prefilter_answers_read(p, b->rules, sources);
 	if (number_rules(b) != 0 || make_groups(b) != 0)
 		return -1;
+	prefilter_answers_write(p, b->rules, sources);
 	for (uint32_t i = 0; i < p->rule_count; i++)
 		join_groups(p, i);
 	for (uint32_t i = 0; i < p->group_count; i++)
@@ -310,6 +312,7 @@ int prefilter_build(struct waf_rules *rules, const struct waf_sources *sources, 
 	b.p = mem_zalloc(1, sizeof(*b.p));
 	if (!b.p)
 		return no_memory(&b);
+	buf_init(&b.p->answers, (size_t)1 << 20);
 	b.p->serial = atomic_fetch_add(&serials, 1) + 1;
 	arena_init(&b.p->arena, PREFILTER_ARENA_MAX, (size_t)256 << 10);
 	if (build(&b, sources) != 0) {
@@ -327,6 +330,7 @@ void prefilter_free(struct prefilter *p)
 	for (uint32_t i = 0; i < p->database_count; i++)
 		(void)hs_free_database(p->databases[i].database);
 	mem_free(p->patterns);
+	buf_release(&p->answers);
 	arena_release(&p->arena);
 	mem_free(p);
 }

@@ -8,10 +8,11 @@
 #include "base/mem.h"
 #include "waf/prefilter_internal.h"
 
-/* A file of the cache: this line, the digest of what follows, a database as Hyperscan writes it. */
-#define CACHE_MAGIC "sallyport waf database 1\n"
+/* A file of the cache: this line, the digest of what follows, the content. */
+#define CACHE_MAGIC "sallyport waf cache 1\n"
 #define DIGEST_SIZE 32
 #define DATABASE_MAX ((size_t)512 << 20)
+#define PATH_SIZE 4096
 
 struct inputs {
 	const char **texts;
@@ -54,33 +55,54 @@ static int inputs_collect(struct inputs *in, const struct prefilter *p,
 	return 0;
 }
 
-/* The name of the file: a digest of all that the database depends on. */
-static int cache_key(const struct inputs *in, char name[2 * DIGEST_SIZE + 1], struct err *err)
+/* ---- names in the cache ---------------------------------------------------------------------- */
+
+/* The name of a file is a digest of all that its content depends on. */
+struct key {
+	EVP_MD_CTX *context;
+	bool good;
+};
+
+static void key_add(struct key *key, const void *bytes, size_t len)
 {
-	unsigned char digest[DIGEST_SIZE];
+	key->good = key->good && EVP_DigestUpdate(key->context, bytes, len) == 1;
+}
+
+static void key_add_text(struct key *key, struct span text)
+{
+	key_add(key, &text.len, sizeof(text.len));
+	key_add(key, text.ptr, text.len);
+}
+
+static void key_begin(struct key *key, const char *what)
+{
 	hs_platform_info_t platform;
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	const char *version = hs_version();
-	unsigned size = 0;
-	int ok;
 
 	memset(&platform, 0, sizeof(platform));
-	ok = context && hs_populate_platform(&platform) == HS_SUCCESS &&
-	     EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-	     EVP_DigestUpdate(context, version, span_cstr(version).len + 1) == 1 &&
-	     EVP_DigestUpdate(context, &platform, sizeof(platform)) == 1;
-	for (unsigned i = 0; ok && i < in->count; i++)
-		ok = EVP_DigestUpdate(context, in->texts[i], span_cstr(in->texts[i]).len + 1) ==
-			     1 &&
-		     EVP_DigestUpdate(context, &in->flags[i], sizeof(in->flags[i])) == 1 &&
-		     EVP_DigestUpdate(context, &in->ids[i], sizeof(in->ids[i])) == 1;
-	ok = ok && EVP_DigestFinal_ex(context, digest, &size) == 1;
-	EVP_MD_CTX_free(context);
-	if (!ok)
-		return err_set(err, ERR_INTERNAL, "cannot compute a digest");
+	key->context = EVP_MD_CTX_new();
+	key->good = key->context && hs_populate_platform(&platform) == HS_SUCCESS &&
+		    EVP_DigestInit_ex(key->context, EVP_sha256(), NULL) == 1;
+	key_add_text(key, span_cstr(what));
+	key_add_text(key, span_cstr(hs_version()));
+	key_add(key, &platform, sizeof(platform));
+}
+
+/* False when there is no digest, or the name is too long. */
+static bool key_path(struct key *key, const char *folder, char path[PATH_SIZE])
+{
+	unsigned char digest[DIGEST_SIZE];
+	char name[2 * DIGEST_SIZE + 1];
+	unsigned size = 0;
+	int written;
+
+	key->good = key->good && EVP_DigestFinal_ex(key->context, digest, &size) == 1;
+	EVP_MD_CTX_free(key->context);
+	if (!key->good)
+		return false;
 	hex_encode(name, digest, sizeof(digest));
-	name[sizeof(digest) * 2] = '\0';
-	return 0;
+	name[sizeof(name) - 1] = '\0';
+	written = snprintf(path, PATH_SIZE, "%s/%s.waf", folder, name);
+	return written > 0 && written < PATH_SIZE;
 }
 
 /* ---- the cache ------------------------------------------------------------------------------- */
@@ -121,29 +143,23 @@ static bool read_fd(int fd, struct buf *content)
 	}
 }
 
-/* False when there is none, or it is not good: then it is compiled again. */
-static bool cache_read(const char *path, hs_database_t **database)
+/* The content of a file of the cache; false when there is none, or it is not good. */
+static bool cache_read(const char *path, struct buf *content)
 {
 	size_t head = sizeof(CACHE_MAGIC) - 1 + DIGEST_SIZE;
 	unsigned char digest[DIGEST_SIZE];
-	struct buf content;
-	struct span body;
-	bool good = false;
+	bool good;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return false;
-	buf_init(&content, DATABASE_MAX);
-	if (is_trustworthy(fd) && read_fd(fd, &content) && content.len > head &&
-	    memcmp(content.ptr, CACHE_MAGIC, sizeof(CACHE_MAGIC) - 1) == 0) {
-		body = span_slice(buf_span(&content), head, content.len);
-		good = digest_of(body, digest) &&
-		       memcmp(digest, content.ptr + sizeof(CACHE_MAGIC) - 1, DIGEST_SIZE) ==
-			       0 &&
-		       hs_deserialize_database(body.ptr, body.len, database) == HS_SUCCESS;
-	}
-	buf_release(&content);
+	good = is_trustworthy(fd) && read_fd(fd, content) && content->len >= head &&
+	       memcmp(content->ptr, CACHE_MAGIC, sizeof(CACHE_MAGIC) - 1) == 0 &&
+	       digest_of(span_slice(buf_span(content), head, content->len), digest) &&
+	       memcmp(digest, content->ptr + sizeof(CACHE_MAGIC) - 1, DIGEST_SIZE) == 0;
 	(void)close(fd);
+	if (good)
+		buf_consume(content, head);
 	return good;
 }
 
@@ -162,30 +178,58 @@ static bool write_fd(int fd, struct span bytes)
 }
 
 /* A file that is there is whole: it is written beside and renamed. */
-static void cache_write(const char *path, const hs_database_t *database)
+static void cache_write(const char *path, struct span content)
 {
 	unsigned char digest[DIGEST_SIZE];
-	char temporary[4096];
-	char *bytes = NULL;
-	size_t size = 0;
+	char temporary[PATH_SIZE];
 	int written = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	bool good;
 	int fd;
 
-	if (written < 0 || (size_t)written >= sizeof(temporary) ||
-	    hs_serialize_database(database, &bytes, &size) != HS_SUCCESS)
+	if (written < 0 || (size_t)written >= sizeof(temporary))
 		return;
 	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd >= 0) {
-		bool good = digest_of(span_of(bytes, size), digest) &&
-			    write_fd(fd, SPAN(CACHE_MAGIC)) &&
-			    write_fd(fd, span_of(digest, sizeof(digest))) &&
-			    write_fd(fd, span_of(bytes, size));
+	if (fd < 0)
+		return;
+	good = digest_of(content, digest) && write_fd(fd, SPAN(CACHE_MAGIC)) &&
+	       write_fd(fd, span_of(digest, sizeof(digest))) && write_fd(fd, content);
+	good = close(fd) == 0 && good;
+	if (!good || rename(temporary, path) != 0)
+		(void)unlink(temporary);
+}
 
-		good = close(fd) == 0 && good;
-		if (!good || rename(temporary, path) != 0)
-			(void)unlink(temporary);
-	}
-	free(bytes); /* NOLINT: the library's */
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static bool answers_path(const struct waf_rules *rules, const char *folder,
+			 char path[PATH_SIZE])
+{
+	struct key key;
+
+	key_begin(&key, "answers");
+	for (size_t i = 0; i < rules->operator_count; i++)
+		key_add_text(&key, operator_parameter(rules->operators[i]));
+	return key_path(&key, folder, path);
+}
+
+void prefilter_answers_read(struct prefilter *p, const struct waf_rules *rules,
+			    const struct waf_sources *sources)
+{
+	char path[PATH_SIZE];
+
+	if (!sources->cache_folder || !answers_path(rules, sources->cache_folder, path))
+		return;
+	if (!cache_read(path, &p->answers))
+		buf_clear(&p->answers);
+}
+
+void prefilter_answers_write(struct prefilter *p, const struct waf_rules *rules,
+			     const struct waf_sources *sources)
+{
+	char path[PATH_SIZE];
+
+	if (sources->cache_folder && !buf_failed(&p->answers) &&
+	    answers_path(rules, sources->cache_folder, path) && access(path, F_OK) != 0)
+		cache_write(path, buf_span(&p->answers));
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -205,26 +249,52 @@ static int compile_inputs(const struct inputs *in, hs_database_t **database, str
 	return -1;
 }
 
+static bool database_path(const struct inputs *in, const char *folder, char path[PATH_SIZE])
+{
+	struct key key;
+
+	key_begin(&key, "database");
+	for (unsigned i = 0; i < in->count; i++) {
+		key_add_text(&key, span_cstr(in->texts[i]));
+		key_add(&key, &in->flags[i], sizeof(in->flags[i]));
+		key_add(&key, &in->ids[i], sizeof(in->ids[i]));
+	}
+	return key_path(&key, folder, path);
+}
+
+static void write_database(const char *path, const hs_database_t *database)
+{
+	char *bytes = NULL;
+	size_t size = 0;
+
+	if (hs_serialize_database(database, &bytes, &size) != HS_SUCCESS)
+		return;
+	cache_write(path, span_of(bytes, size));
+	free(bytes); /* NOLINT: the library's */
+}
+
 static int compile_cached(const struct inputs *in, const char *folder,
 			  struct prefilter_database *to, struct waf_rules_info *info,
 			  struct err *err)
 {
-	char name[2 * DIGEST_SIZE + 1];
-	char path[4096];
-	int written;
+	char path[PATH_SIZE];
+	struct buf content;
+	bool good;
 
-	if (cache_key(in, name, err) != 0)
-		return -1;
-	written = snprintf(path, sizeof(path), "%s/%s.hs", folder, name);
-	if (written < 0 || (size_t)written >= sizeof(path))
-		return err_set(err, ERR_INVALID, "the name of the cache folder is too long");
-	if (cache_read(path, &to->database)) {
+	/* A cache that does not work is none. */
+	if (!database_path(in, folder, path))
+		return compile_inputs(in, &to->database, err);
+	buf_init(&content, DATABASE_MAX);
+	good = cache_read(path, &content) &&
+	       hs_deserialize_database(content.ptr, content.len, &to->database) == HS_SUCCESS;
+	buf_release(&content);
+	if (good) {
 		info->databases_cached++;
 		return 0;
 	}
 	if (compile_inputs(in, &to->database, err) != 0)
 		return -1;
-	cache_write(path, to->database);
+	write_database(path, to->database);
 	return 0;
 }
 

@@ -69,6 +69,12 @@ struct prefilter {
 	struct prefilter_pattern *patterns;
 	uint32_t pattern_count;
 	uint32_t pattern_cap;
+	/*
+	 * What Hyperscan says to each expression of the rules, in their order, as letters; asking
+	 * it takes longer than all else at a start, so the answers are kept in the cache.
+	 */
+	struct buf answers;
+	size_t answers_used; /* of those that were read from the cache */
 	struct prefilter_list *lists;
 	uint32_t list_count;
 	struct prefilter_group *groups;
@@ -89,6 +95,13 @@ static inline void bit_set(uint8_t *bits, uint32_t i)
 
 /* ---- patterns (prefilter_pattern.c) ------------------------------------------------------------ */
 
+/* Hyperscan's answers. */
+#define ANSWER_EXACT 'e'
+#define ANSWER_EXACT_NULLABLE 'E' /* matches nothing at all, too */
+#define ANSWER_ROUGH 'r' /* with HS_FLAG_PREFILTER */
+#define ANSWER_ROUGH_NULLABLE 'R'
+#define ANSWER_NO 'n'
+
 /*
  * Adds the patterns of the rule under this number. 1, or 0 when Hyperscan cannot speak for the
  * rule, -1 without memory.
@@ -97,6 +110,11 @@ int prefilter_add_patterns(struct prefilter *p, const struct rule *rule, uint32_
 
 /* ---- databases (prefilter_database.c) ---------------------------------------------------------- */
 
+/* The answers for these rules, from the cache if they are there. */
+void prefilter_answers_read(struct prefilter *p, const struct waf_rules *rules,
+			    const struct waf_sources *sources);
+void prefilter_answers_write(struct prefilter *p, const struct waf_rules *rules,
+			     const struct waf_sources *sources);
 /* Compiles the patterns of the database's rules, or takes them from the cache. */
 int prefilter_compile(struct prefilter *p, struct prefilter_database *to,
 		      const struct waf_sources *sources, struct waf_rules_info *info,

@@ -52,6 +52,30 @@ static bool compiles(const struct prefilter_pattern *pattern)
 	return true;
 }
 
+static char ask(struct prefilter_pattern pattern)
+{
+	pattern.flags = RX_FLAGS;
+	if (is_taken(&pattern) && compiles(&pattern))
+		return pattern.nullable ? ANSWER_EXACT_NULLABLE : ANSWER_EXACT;
+	pattern.flags |= HS_FLAG_PREFILTER;
+	if (is_taken(&pattern) && compiles(&pattern))
+		return pattern.nullable ? ANSWER_ROUGH_NULLABLE : ANSWER_ROUGH;
+	return ANSWER_NO;
+}
+
+/* The next of the kept answers, or a new one. */
+static char answer(struct prefilter *p, const struct prefilter_pattern *pattern)
+{
+	char letter;
+
+	if (p->answers_used < p->answers.len)
+		return p->answers.ptr[p->answers_used++];
+	letter = ask(*pattern);
+	(void)buf_append_byte(&p->answers, letter);
+	p->answers_used++;
+	return letter;
+}
+
 static int add_rx(struct prefilter *p, struct span text, uint32_t number)
 {
 	struct prefilter_pattern pattern = {
@@ -59,18 +83,20 @@ static int add_rx(struct prefilter *p, struct span text, uint32_t number)
 		.text = arena_dup(&p->arena, text),
 		.flags = RX_FLAGS,
 	};
+	char letter;
 
 	if (!pattern.text.ptr)
 		return -1;
 	/* A NUL would end it. */
 	if (span_find_byte(text, '\0') < text.len)
 		return 0;
-	if (is_taken(&pattern) && compiles(&pattern))
-		return add(p, pattern);
-	pattern.flags |= HS_FLAG_PREFILTER;
-	if (is_taken(&pattern) && compiles(&pattern))
-		return add(p, pattern);
-	return 0;
+	letter = answer(p, &pattern);
+	pattern.nullable = letter == ANSWER_EXACT_NULLABLE || letter == ANSWER_ROUGH_NULLABLE;
+	if (letter == ANSWER_ROUGH || letter == ANSWER_ROUGH_NULLABLE)
+		pattern.flags |= HS_FLAG_PREFILTER;
+	else if (letter != ANSWER_EXACT && letter != ANSWER_EXACT_NULLABLE)
+		return 0;
+	return add(p, pattern);
 }
 
 /* Each byte as \xHH between what stands before and behind. */

@@ -217,9 +217,9 @@ struct view tx_some(struct waf_transaction *t, const struct selector *selector);
 
 /* ---- actions (action.c) ---------------------------------------------------------------------- */
 
-/* For each match: setvar. */
+/* For each match: initcol and its like, then setvar. */
 void actions_on_match(struct waf_transaction *t, const struct rule *rule);
-/* When the whole chain has matched, for one rule of it: ctl, initcol ..., and who blocks. */
+/* When the whole chain has matched, for one rule of it: ctl, expirevar, and who blocks. */
 void actions_after_match(struct waf_transaction *t, const struct rule *rule);
 /* Removes rules, or a variable of rules, from here on. */
 void remove_rules(struct waf_transaction *t, const struct step *step);
