@@ -4,15 +4,6 @@
 
 #include "base/mem.h"
 
-#ifdef HAVE_ASAN
-/* libjq 1.6 keeps some small texts for good, a fixed number a process. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libjq.so";
-}
-#endif
-
 struct check_program {
 	jq_state *jq;
 	struct err *compiling; /* where jq's first message goes */

@@ -143,7 +143,7 @@ static CURL *new_request(const char *url, const struct db_download *job)
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
 	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
 			 span_starts_with(span_cstr(url), SPAN("https:")) ? "https"
-									   : "http,https");
+									  : "http,https");
 	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)job->connect_timeout_ms);
