@@ -174,7 +174,7 @@ static void settle(struct learner *l, struct place *place)
 
 	for (const struct place *p = place->children; p; p = p->next)
 		fixed += !p->is_parameter;
-	if (fixed >= l->options.many_children) {
+	if (place->children && fixed >= l->options.many_children) {
 		struct place *first = place->children;
 
 		while (first->next) {
@@ -195,8 +195,8 @@ void learner_settle(struct learner *l)
 	settle(l, &l->root);
 }
 
-/* The place of a path, its parameters' values taken; NULL when the path was not seen before. */
-static struct place *walk(struct learner *l, struct span path, bool *no_memory)
+/* Finds the place of a path and takes its parameters' values; false: not seen before, or failed. */
+static bool walk(struct learner *l, struct span path, struct place **found, bool *no_memory)
 {
 	struct place *place = &l->root;
 	struct span rest = span_of(path.ptr + 1, path.len - 1);
@@ -215,10 +215,11 @@ static struct place *walk(struct learner *l, struct span path, bool *no_memory)
 		if (place && place->is_parameter &&
 		    !shape_take_text(&l->arena, place->shape, segment)) {
 			*no_memory = true;
-			return NULL;
+			return false;
 		}
 	}
-	return place;
+	*found = place;
+	return place != NULL;
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -244,18 +245,19 @@ static struct learned *operation_at(struct learner *l, struct place *place, stru
 static struct seen_parameter *parameter_of(struct learner *l, struct learned *o,
 					   struct span name)
 {
-	struct seen_parameter **at = &o->query;
+	struct seen_parameter **end = &o->query;
+	struct seen_parameter *p;
 
-	while (*at && !span_eq((*at)->name, name))
-		at = &(*at)->next;
-	if (*at)
-		return *at;
-	*at = arena_new(&l->arena, struct seen_parameter);
-	if (!*at)
+	for (; *end; end = &(*end)->next)
+		if (span_eq((*end)->name, name))
+			return *end;
+	p = arena_new(&l->arena, struct seen_parameter);
+	if (!p)
 		return NULL;
-	(*at)->name = arena_dup(&l->arena, name);
-	(*at)->shape = arena_new(&l->arena, struct shape);
-	return (*at)->name.ptr && (*at)->shape ? *at : NULL;
+	*end = p;
+	p->name = arena_dup(&l->arena, name);
+	p->shape = arena_new(&l->arena, struct shape);
+	return p->name.ptr && p->shape ? p : NULL;
 }
 
 static struct span decoded(struct learner *l, struct span s)
@@ -389,14 +391,14 @@ int learner_exchange(struct learner *l, struct span line, struct err *err)
 	struct exchange_line x;
 	struct span type = SPAN_NONE;
 	const struct json *body;
-	struct place *place;
+	struct place *place = NULL;
 	struct learned *o;
-	bool no_memory = false, ok;
+	bool no_memory = false, known, ok;
 
-	place = read_line(l, line, &x) ? walk(l, x.path, &no_memory) : NULL;
+	known = read_line(l, line, &x) && walk(l, x.path, &place, &no_memory);
 	if (no_memory)
 		return err_set(err, ERR_MEMORY, "no memory to learn more");
-	if (!place || l->operation_count >= l->options.max_operations) {
+	if (!known || l->operation_count >= l->options.max_operations) {
 		l->skipped++;
 		return 0;
 	}

@@ -4,6 +4,7 @@
 struct way {
 	const struct place *places[64];
 	struct span names[64]; /* of parameters */
+	char rooms[64][80]; /* for the names */
 	size_t count;
 };
 
@@ -152,13 +153,12 @@ static void put_place(struct buf *to, const struct place *place, struct way *w)
 			put_operation(to, o);
 	}
 	for (const struct place *p = place->children; p; p = p->next) {
-		char room[80];
-
 		if (w->count == COUNT_OF(w->places))
 			return;
 		w->places[w->count] = p;
-		w->names[w->count] =
-			p->is_parameter ? name_parameter(w, w->count, room) : SPAN_NONE;
+		w->names[w->count] = p->is_parameter
+					     ? name_parameter(w, w->count, w->rooms[w->count])
+					     : SPAN_NONE;
 		w->count++;
 		put_place(to, p, w);
 		w->count--;
