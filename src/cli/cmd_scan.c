@@ -10,7 +10,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "supply/check_walk.h"
-#include "supply/inventory.h"
+#include "supply/inventory_child.h"
 #include "supply/report.h"
 #include "supply/waiver.h"
 
@@ -55,9 +55,11 @@ static int find_vulnerabilities(struct scan *s, const char *path, struct err *er
 {
 	struct inventory_options how = {.limits = INVENTORY_LIMITS_DEFAULT,
 					.source = INVENTORY_AUTO};
+	struct inventory_child_limits child = INVENTORY_CHILD_LIMITS_DEFAULT;
 	struct rank_options rank = {.include_owned = options_flag(s->given, "include-owned")};
 
-	if (open_database(s, err) < 0 || inventory_scan(&s->inventory, path, &how, err) < 0)
+	if (open_database(s, err) < 0 ||
+	    inventory_scan_child(&s->inventory, path, &how, &child, err) < 0)
 		return -1;
 	return rank_inventory(s->db, &s->inventory, &rank, &s->vulnerabilities, err);
 }
