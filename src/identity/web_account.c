@@ -122,9 +122,9 @@ static void show_totp(struct idp_exchange *x, const struct idp_user *user, struc
 		page_raw(&page, "<p>You have one already; this one replaces it.</p>\n");
 	page_raw(&page, "<p>Put this key into your authenticator app, by hand or <a "
 			"href=\"otpauth://totp/");
-	page_text(&page, user->name);
+	form_append_escaped(&page.html, user->name);
 	page_printf(&page, "?secret=%.*s&amp;issuer=", SPAN_ARG(secret));
-	page_text(&page, x->config->identity.theme.name);
+	form_append_escaped(&page.html, x->config->identity.theme.name);
 	page_printf(&page, "\">with this link</a>:</p><p><code>%.*s</code></p>\n",
 		    SPAN_ARG(secret));
 	page_form(&page, "/identity/second-factor", SPAN(""));

@@ -497,6 +497,76 @@ static void without_memory_nothing_is_half_done(void **state)
 			 STORE_OK);
 }
 
+static bool memory_failed; /* while serve() ran */
+
+static unsigned serve(enum http_method method, const char *path, const char *query,
+		      const char *body, unsigned long fail_at)
+{
+	struct idp_exchange x = {.idp = idp,
+				 .config = cfg,
+				 .method = method,
+				 .path = span_cstr(path),
+				 .query = span_cstr(query),
+				 .body = span_cstr(body),
+				 .cookie = SPAN("__Host-sallyport=none"),
+				 .authorization = SPAN("Basic YTpi"),
+				 .content_type = SPAN("application/x-www-form-urlencoded"),
+				 .origin = cfg->identity.issuer,
+				 .fetch_site = SPAN("same-origin"),
+				 .user_agent = SPAN("test"),
+				 .address = SPAN("127.0.0.1")};
+	struct arena own;
+
+	arena_init(&own, 1 << 20, 64);
+	x.arena = &own;
+	mem_fail_at(fail_at);
+	idp_serve(&x);
+	memory_failed = mem_fail_happened();
+	mem_fail_at(0);
+	assert_true(x.status >= 200 && x.status < 600);
+	assert_true(x.field_count <= IDP_FIELDS_MAX);
+	for (size_t i = 0; i < x.field_count; i++)
+		assert_non_null(x.fields[i].value.ptr);
+	assert_non_null(x.content.ptr);
+	arena_release(&own);
+	return x.status;
+}
+
+static void a_request_without_memory_is_refused_and_never_let_through(void **state)
+{
+	static const struct {
+		enum http_method method;
+		const char *path, *query, *body;
+	} requests[] = {
+		{HTTP_METHOD_GET, "/identity/login", "return=%2Fa", ""},
+		{HTTP_METHOD_GET, "/identity", "", ""},
+		{HTTP_METHOD_GET, "/identity/keys", "", ""},
+		{HTTP_METHOD_GET, "/.well-known/openid-configuration", "", ""},
+		{HTTP_METHOD_GET, "/identity/authorize", "client_id=a&redirect_uri=b", ""},
+		{HTTP_METHOD_POST, "/identity/token", "", "grant_type=client_credentials"},
+		{HTTP_METHOD_POST, "/identity/login", "", "name=a&password=b&form_token=c"},
+		{HTTP_METHOD_GET, "/identity/logout", "state=x", ""},
+		{HTTP_METHOD_GET, "/identity/style.css", "", ""},
+		{HTTP_METHOD_GET, "/identity/unknown", "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(requests); i++) {
+		unsigned usual = serve(requests[i].method, requests[i].path, requests[i].query,
+				       requests[i].body, 0);
+
+		assert_true(usual != 503);
+		for (unsigned long n = 1; n < 400; n++) {
+			unsigned status = serve(requests[i].method, requests[i].path,
+						requests[i].query, requests[i].body, n);
+
+			assert_true(status == usual || status >= 400);
+			if (!memory_failed)
+				break;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +591,7 @@ int main(void)
 		cmocka_unit_test(what_was_signed_is_verified_also_after_a_rotation),
 		cmocka_unit_test(another_replica_learns_what_was_revoked),
 		cmocka_unit_test(without_memory_nothing_is_half_done),
+		cmocka_unit_test(a_request_without_memory_is_refused_and_never_let_through),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
