@@ -36,13 +36,20 @@ static int out_of_memory(struct reader *r)
 	return err_set(r->err, ERR_MEMORY, "the document does not fit into memory");
 }
 
+/* The innermost map or list that is open, when it is a map; else NULL. */
+static struct frame *open_map(struct reader *r)
+{
+	struct frame *top = r->depth ? &r->open[r->depth - 1] : NULL;
+
+	return top && node_is(top->node, NODE_MAP) ? top : NULL;
+}
+
 /* Adds a node where the grammar is; NULL with the error set. */
 static struct node *add(struct reader *r, enum node_kind kind, uint32_t line)
 {
-	struct frame *top = r->depth ? &r->open[r->depth - 1] : NULL;
-	bool keyed = top && top->node->kind == NODE_MAP;
-	struct node *n = node_add(r->arena, top ? top->node : NULL, kind,
-				  keyed ? top->key : SPAN(""), keyed ? top->key_line : line);
+	struct frame *map = open_map(r);
+	struct node *n = node_add(r->arena, r->depth ? r->open[r->depth - 1].node : NULL, kind,
+				  map ? map->key : SPAN(""), map ? map->key_line : line);
 
 	if (!n) {
 		(void)out_of_memory(r);
@@ -50,8 +57,8 @@ static struct node *add(struct reader *r, enum node_kind kind, uint32_t line)
 	}
 	if (!r->root)
 		r->root = n;
-	if (keyed)
-		top->has_key = false;
+	if (map)
+		map->has_key = false;
 	r->weight++;
 	return n;
 }
@@ -92,7 +99,7 @@ static enum node_kind plain_kind(struct span text, bool *boolean)
 
 static int take_scalar(struct reader *r, const yaml_event_t *e)
 {
-	struct frame *top = r->depth ? &r->open[r->depth - 1] : NULL;
+	struct frame *map = open_map(r);
 	struct span text = span_of(e->data.scalar.value, e->data.scalar.length);
 	uint32_t line = (uint32_t)e->start_mark.line + 1;
 	enum node_kind kind = NODE_STRING;
@@ -101,11 +108,11 @@ static int take_scalar(struct reader *r, const yaml_event_t *e)
 
 	if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		kind = plain_kind(text, &boolean);
-	if (top && top->node->kind == NODE_MAP && !top->has_key) {
-		top->key = text.len ? arena_dup(r->arena, text) : SPAN("");
-		top->key_line = line;
-		top->has_key = true;
-		return top->key.ptr ? 0 : out_of_memory(r);
+	if (map && !map->has_key) {
+		map->key = text.len ? arena_dup(r->arena, text) : SPAN("");
+		map->key_line = line;
+		map->has_key = true;
+		return map->key.ptr ? 0 : out_of_memory(r);
 	}
 	n = add(r, kind, line);
 	if (!n)
@@ -127,13 +134,13 @@ static int take_scalar(struct reader *r, const yaml_event_t *e)
 static int take_begin(struct reader *r, const yaml_event_t *e, enum node_kind kind,
 		      const yaml_char_t *anchor)
 {
-	struct frame *top = r->depth ? &r->open[r->depth - 1] : NULL;
+	const struct frame *map = open_map(r);
 	uint32_t line = (uint32_t)e->start_mark.line + 1;
 	size_t before = r->weight;
 	struct frame *f;
 	struct node *n;
 
-	if (top && top->node->kind == NODE_MAP && !top->has_key)
+	if (map && !map->has_key)
 		return err_set(r->err, ERR_SYNTAX, "line %u: a key that is not text", line);
 	if (r->depth == NODE_DEPTH_MAX)
 		return err_set(r->err, ERR_LIMIT, "line %u: nested too deeply", line);
@@ -158,7 +165,7 @@ static int take_end(struct reader *r)
 
 static int take_alias(struct reader *r, const yaml_event_t *e)
 {
-	struct frame *top = r->depth ? &r->open[r->depth - 1] : NULL;
+	const struct frame *map = open_map(r);
 	struct span name = span_cstr((const char *)e->data.alias.anchor);
 	const struct anchor *a = map_get(&r->anchors, name);
 	uint32_t line = (uint32_t)e->start_mark.line + 1;
@@ -167,7 +174,7 @@ static int take_alias(struct reader *r, const yaml_event_t *e)
 	if (!a)
 		return err_set(r->err, ERR_SYNTAX, "line %u: an alias without its anchor",
 			       line);
-	if (top && top->node->kind == NODE_MAP && !top->has_key)
+	if (map && !map->has_key)
 		return err_set(r->err, ERR_SYNTAX, "line %u: an alias as a key", line);
 	r->weight += a->weight;
 	if (r->weight > NODES_MAX)

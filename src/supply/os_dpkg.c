@@ -180,7 +180,7 @@ int os_dpkg(const struct lock_input *in, struct err *err)
 int os_dpkg_list(const struct lock_input *in, struct err *err)
 {
 	bool sums = span_ends_with(in->file, SPAN(".md5sums"));
-	struct span name = in->file, architecture = SPAN("");
+	struct span name = in->file, architecture;
 	uint32_t package = COMPONENT_NONE;
 	struct lock_lines lines;
 	struct span line;

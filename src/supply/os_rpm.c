@@ -172,12 +172,12 @@ static void set_source(const struct lock_input *in, struct component *c, struct 
 	size_t dash[2] = {0, 0};
 	size_t found = 0;
 
-	if (!span_ends_with(file, SPAN(".src.rpm"))) {
+	if (file.len < 8 || !span_ends_with(file, SPAN(".src.rpm"))) {
 		c->source_name = c->name;
 		c->source_version = c->version;
 		return;
 	}
-	file.len -= 8;
+	file = span_slice(file, 0, file.len - 8);
 	for (size_t i = file.len; i > 0 && found < 2; i--) {
 		if (file.ptr[i - 1] == '-')
 			dash[found++] = i - 1;
