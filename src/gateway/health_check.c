@@ -31,7 +31,7 @@ static void release(struct health_checks *checks)
 {
 	if (!checks->stopped || checks->running)
 		return;
-	for (size_t i = 0; i < checks->count; i++)
+	for (size_t i = 0; checks->checkers && i < checks->count; i++)
 		if (checks->checkers[i].pool)
 			http_pool_close(checks->checkers[i].pool);
 	snapshot_unref(checks->snapshot);
@@ -318,7 +318,7 @@ void health_checks_stop(struct health_checks *checks)
 	if (!checks)
 		return;
 	checks->stopped = true;
-	for (size_t i = 0; i < checks->count; i++)
+	for (size_t i = 0; checks->checkers && i < checks->count; i++)
 		if (checks->checkers[i].fiber)
 			fiber_cancel(checks->checkers[i].fiber);
 	release(checks);

@@ -200,7 +200,7 @@ static uint64_t wait_of(const struct breaker_options *options, uint32_t reopened
 }
 
 /* From `*word` to OPEN; false with *word read anew when another was faster. */
-static bool open(struct breaker *breaker, uint64_t *word, uint32_t reopened, int64_t now_ms)
+static bool open_it(struct breaker *breaker, uint64_t *word, uint32_t reopened, int64_t now_ms)
 {
 	uint32_t generation = generation_of(*word) + 1;
 	uint64_t until = since_base(breaker, now_ms) + wait_of(&breaker->options, reopened);
@@ -217,7 +217,7 @@ static bool open_again(struct breaker *breaker, uint64_t *word, int64_t now_ms)
 {
 	uint32_t reopened = atomic_load_explicit(&breaker->reopened, memory_order_relaxed);
 
-	return open(breaker, word, reopened < UINT32_MAX ? reopened + 1 : reopened, now_ms);
+	return open_it(breaker, word, reopened < UINT32_MAX ? reopened + 1 : reopened, now_ms);
 }
 
 static bool close_it(struct breaker *breaker, uint64_t *word, int64_t now_ms)
@@ -526,7 +526,7 @@ void breaker_record(struct breaker *breaker, struct breaker_permit *permit, int6
 	switch (state_of(word)) {
 	case BREAKER_CLOSED:
 		if (count(breaker, generation, flags, now_ms))
-			(void)open(breaker, &word, 0, now_ms);
+			(void)open_it(breaker, &word, 0, now_ms);
 		break;
 	case BREAKER_FORCED_CLOSED: (void)count(breaker, generation, flags, now_ms); break;
 	case BREAKER_HALF_OPEN:
@@ -559,7 +559,7 @@ void breaker_force(struct breaker *breaker, enum breaker_state state, int64_t no
 	uint32_t generation;
 
 	do {
-		if (state == BREAKER_OPEN && open(breaker, &word, 0, now_ms))
+		if (state == BREAKER_OPEN && open_it(breaker, &word, 0, now_ms))
 			return;
 		if (state == BREAKER_CLOSED && close_it(breaker, &word, now_ms))
 			return;

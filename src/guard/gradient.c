@@ -48,14 +48,14 @@ static void end_window(struct gradient *gradient, int64_t now_ms, uint32_t in_us
 	uint64_t fastest_us = atomic_exchange_explicit(&gradient->fastest_us, UINT64_MAX,
 						       memory_order_relaxed);
 	double mean_us = count ? (double)sum_us / (double)count : 0;
-	double slope, next;
 
 	if (!count || fastest_us == UINT64_MAX)
 		return;
 	note_fastest(gradient, now_ms, fastest_us ? fastest_us : 1);
 	if (!gradient->measuring && mean_us > 0) {
-		slope = clamp(TOLERANCE * (double)gradient->base_us / mean_us, 0.5, 1.0);
-		next = gradient->limit * slope + __builtin_sqrt(gradient->limit);
+		double slope = clamp(TOLERANCE * (double)gradient->base_us / mean_us, 0.5, 1.0);
+		double next = gradient->limit * slope + __builtin_sqrt(gradient->limit);
+
 		/* Where not even half of it is used, nothing is known of more. */
 		if (next < gradient->limit || in_use * 2.0 >= gradient->limit)
 			gradient->limit += (next - gradient->limit) * SMOOTHING;

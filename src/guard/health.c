@@ -135,15 +135,16 @@ static bool eject(struct health *health, const struct config_outlier *config,
 	atomic_flag *busy = &group->members[0]->ejecting;
 	int64_t back_ms = atomic_load_explicit(&health->back_ms, memory_order_relaxed);
 	uint32_t in_row = atomic_load_explicit(&health->in_row, memory_order_relaxed);
-	uint64_t calm, time_ms;
 	bool done = false;
 
 	if (atomic_flag_test_and_set_explicit(busy, memory_order_acquire))
 		return false;
 	if (!health->ejected && ejected_count(group) < ejectable(config, group)) {
-		calm = in_row && now_ms > back_ms
-			       ? (uint64_t)(now_ms - back_ms) / config->interval_ms
-			       : 0;
+		uint64_t calm = in_row && now_ms > back_ms
+					? (uint64_t)(now_ms - back_ms) / config->interval_ms
+					: 0;
+		uint64_t time_ms;
+
 		in_row = calm < in_row ? in_row - (uint32_t)calm + 1 : 1;
 		time_ms = config->ejection_ms * in_row;
 		if (time_ms > config->ejection_max_ms)

@@ -69,7 +69,8 @@ static struct health *keep_health(const struct guard_service *guard,
 				  const struct guard_service *previous,
 				  const struct guard_endpoint *before, struct err *err)
 {
-	if (before && before->health && !guard->config->health == !previous->config->health)
+	if (before && before->health && previous &&
+	    !guard->config->health == !previous->config->health)
 		return health_ref(before->health);
 	return health_new(err);
 }

@@ -51,7 +51,7 @@ static inline enum guard_verdict guard_verdict_of(const struct config_breaker *c
 {
 	if (fault & config->ignore)
 		return GUARD_VERDICT_IGNORED;
-	return fault & config->record ? GUARD_VERDICT_FAILED : GUARD_VERDICT_GOOD;
+	return (fault & config->record) ? GUARD_VERDICT_FAILED : GUARD_VERDICT_GOOD;
 }
 
 #endif

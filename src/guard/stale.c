@@ -97,14 +97,14 @@ static size_t pairs_bytes(const struct stale_pair *pairs, size_t count)
 
 static struct span put(char **to, struct span s)
 {
-	struct span copy = span_of(*to, s.len);
+	struct span to_span = span_of(*to, s.len);
 
 	if (!s.ptr)
 		return SPAN_NONE;
 	if (s.len)
 		memcpy(*to, s.ptr, s.len);
 	*to += s.len;
-	return copy;
+	return to_span;
 }
 
 static void put_pairs(char **to, struct stale_pair *pairs, const struct stale_pair *from,
