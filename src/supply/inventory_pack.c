@@ -201,20 +201,21 @@ static void get_component(struct reader *r, uint32_t count)
 		(void)inventory_add(r->inv, &c);
 }
 
-static void get_layers(struct reader *r)
+static void get_layers(struct reader *r, struct inventory *inv)
 {
 	uint32_t count = get_count(r, 8);
+	struct image_layer *layers = mem_zalloc(count + 1, sizeof(*layers));
 
-	r->inv->layers = mem_zalloc(count + 1, sizeof(*r->inv->layers));
-	if (!r->inv->layers) {
-		r->inv->failed = true;
+	if (!layers) {
+		inv->failed = true;
 		return;
 	}
-	r->inv->layer_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		r->inv->layers[i].digest = get_span(r);
-		r->inv->layers[i].created_by = get_span(r);
+		layers[i].digest = get_span(r);
+		layers[i].created_by = get_span(r);
 	}
+	inv->layers = layers;
+	inv->layer_count = count;
 }
 
 int inventory_unpack(struct inventory *inv, struct span bytes, struct err *err)
@@ -228,7 +229,7 @@ int inventory_unpack(struct inventory *inv, struct span bytes, struct err *err)
 	subject_texts(inv, texts);
 	for (size_t i = 0; texts[i]; i++)
 		*texts[i] = get_span(&r);
-	get_layers(&r);
+	get_layers(&r, inv);
 	count = get_count(&r, 12);
 	for (uint32_t i = 0; i < count && !r.broken; i++) {
 		struct span file = get_span(&r);
