@@ -26,7 +26,7 @@ static void put_list(struct buf *to, const uint32_t *at, uint32_t count)
 }
 
 /* The texts of a component, in one place for both directions. */
-#define COMPONENT_TEXTS 16
+#define COMPONENT_TEXTS 15
 static void texts_of(struct component *c, struct span *texts[COMPONENT_TEXTS])
 {
 	struct span *const all[COMPONENT_TEXTS] = {
@@ -45,20 +45,19 @@ static void texts_of(struct component *c, struct span *texts[COMPONENT_TEXTS])
 		&c->digest_algorithm,
 		&c->digest,
 		&c->file,
-		NULL,
 	};
 
 	memcpy(texts, all, sizeof(all));
 }
 
-static void subject_texts(struct inventory *inv, struct span *texts[6])
+#define SUBJECT_TEXTS 5
+static void subject_texts(struct inventory *inv, struct span *texts[SUBJECT_TEXTS])
 {
 	texts[0] = &inv->distro;
 	texts[1] = &inv->distro_version;
 	texts[2] = &inv->distro_name;
 	texts[3] = &inv->subject_name;
 	texts[4] = &inv->subject_version;
-	texts[5] = NULL;
 }
 
 int inventory_pack(const struct inventory *inv, struct buf *to, struct err *err)
@@ -69,7 +68,7 @@ int inventory_pack(const struct inventory *inv, struct buf *to, struct err *err)
 	assert(inv->finished);
 	put_u32(to, MAGIC);
 	subject_texts(&head, texts);
-	for (size_t i = 0; texts[i]; i++)
+	for (size_t i = 0; i < SUBJECT_TEXTS; i++)
 		put_span(to, *texts[i]);
 	put_u32(to, inv->layer_count);
 	for (uint32_t i = 0; i < inv->layer_count; i++) {
@@ -94,7 +93,7 @@ int inventory_pack(const struct inventory *inv, struct buf *to, struct err *err)
 		put_u32(to, c.layer);
 		put_u32(to, c.owner);
 		texts_of(&c, texts);
-		for (size_t k = 0; texts[k]; k++)
+		for (size_t k = 0; k < COMPONENT_TEXTS; k++)
 			put_span(to, *texts[k]);
 		put_list(to, c.requires, c.requires_count);
 		put_list(to, c.required_by, c.required_by_count);
@@ -193,7 +192,7 @@ static void get_component(struct reader *r, uint32_t count)
 	    (c.owner != COMPONENT_NONE && c.owner >= count))
 		r->broken = true;
 	texts_of(&c, texts);
-	for (size_t k = 0; texts[k]; k++)
+	for (size_t k = 0; k < COMPONENT_TEXTS; k++)
 		*texts[k] = get_span(r);
 	c.requires = get_list(r, &c.requires_count, count);
 	c.required_by = get_list(r, &c.required_by_count, count);
@@ -221,13 +220,13 @@ static void get_layers(struct reader *r, struct inventory *inv)
 int inventory_unpack(struct inventory *inv, struct span bytes, struct err *err)
 {
 	struct reader r = {inv, inventory_text(inv, bytes), false};
-	struct span *texts[6];
+	struct span *texts[SUBJECT_TEXTS];
 	uint32_t count;
 
 	if (get_u32(&r) != MAGIC)
 		r.broken = true;
 	subject_texts(inv, texts);
-	for (size_t i = 0; texts[i]; i++)
+	for (size_t i = 0; i < SUBJECT_TEXTS; i++)
 		*texts[i] = get_span(&r);
 	get_layers(&r, inv);
 	count = get_count(&r, 12);
