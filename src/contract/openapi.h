@@ -105,7 +105,8 @@ struct openapi_operation {
 	const struct openapi_response *responses; /* the most exact first */
 	size_t response_count;
 	bool security_stated; /* by the operation or the document */
-	bool querystring;
+	bool querystring; /* there is such a parameter */
+	bool cookies;
 	const struct json *node;
 	const struct json *path_item;
 };

@@ -114,8 +114,10 @@ static int read_parameters(struct openapi_builder *b, const struct openapi_node 
 	    add_parameters(b, item, list, &o->parameter_count) < 0 ||
 	    match_template(b, node, o->public.path, list, o->parameter_count) < 0)
 		return -1;
-	for (size_t i = 0; i < o->parameter_count; i++)
+	for (size_t i = 0; i < o->parameter_count; i++) {
 		o->querystring |= list[i].in == OPENAPI_IN_QUERYSTRING;
+		o->cookies |= list[i].in == OPENAPI_IN_COOKIE;
+	}
 	for (size_t i = 0; o->querystring && i < o->parameter_count; i++)
 		if (list[i].in == OPENAPI_IN_QUERY)
 			return openapi_error(

@@ -463,6 +463,27 @@ static void failing_allocations_are_results(void **state)
 	}
 }
 
+static void cookies_that_no_parameter_reads_are_not_counted(void **state)
+{
+	struct contract_policy policy = {CONTRACT_UNKNOWN_REFUSE, CONTRACT_UNKNOWN_REFUSE};
+	struct contract_request request = {.field_count = 1};
+	struct contract_route route;
+	struct http_field field;
+	struct buf cookies;
+
+	(void)state;
+	buf_init(&cookies, 10000);
+	for (int i = 0; i < 100; i++)
+		buf_printf(&cookies, "c%d=1; ", i);
+	field = (struct http_field){SPAN("cookie"), buf_span(&cookies), HTTP_FIELD_COOKIE};
+	request.fields = &field;
+	assert_int_equal(contract_match(contract, SPAN("GET"), SPAN("/none"), &route),
+			 CONTRACT_FOUND);
+	(void)contract_check_request(check, contract, &route, &request, &policy);
+	assert_int_equal(contract_check_finish(check), CONTRACT_VALID);
+	buf_release(&cookies);
+}
+
 static void observe_reads_on_after_problems(void **state)
 {
 	struct contract_policy policy = {CONTRACT_UNKNOWN_REFUSE, CONTRACT_UNKNOWN_REFUSE};
@@ -498,6 +519,7 @@ int main(void)
 		cmocka_unit_test(problems_are_written_without_values),
 		cmocka_unit_test(nothing_is_allocated_after_warm_up),
 		cmocka_unit_test(failing_allocations_are_results),
+		cmocka_unit_test(cookies_that_no_parameter_reads_are_not_counted),
 		cmocka_unit_test(observe_reads_on_after_problems),
 	};
 
