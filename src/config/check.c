@@ -292,6 +292,10 @@ static void resolve_route(struct reader *reader, const struct config *cfg,
 	route->timeout.idle_ms = inherited(route->timeout.idle_ms, timeout->idle_ms);
 	route->timeout.total_ms = inherited(route->timeout.total_ms, timeout->total_ms);
 	route->body_bytes = inherited(route->body_bytes, cfg->limits.body_bytes);
+	if (route->waf == CONFIG_WAF_MODE_INHERIT && route->service)
+		route->waf = route->service->waf;
+	if (route->waf == CONFIG_WAF_MODE_INHERIT || !cfg->waf)
+		route->waf = cfg->waf ? cfg->waf->mode : CONFIG_WAF_MODE_OFF;
 }
 
 /* The path with the names of its parameters left out: what tells two routes apart. */

@@ -126,7 +126,8 @@ struct config_limits {
 	uint64_t headers_timeout_ms; /* from the first byte to the end of the head */
 	uint64_t body_rate_bytes; /* a second; slower bodies are cut off. 0: no minimum */
 	uint64_t body_grace_ms; /* before body_rate_bytes holds */
-	uint64_t response_rate_bytes; /* a second; clients that take less are cut off. 0: none */
+	uint64_t
+		response_rate_bytes; /* a second; clients that take less are cut off. 0: none */
 	uint64_t keep_alive_timeout_ms; /* idle between requests */
 	uint32_t requests_per_connection; /* 0: no limit */
 	uint32_t connections; /* of all workers together */
@@ -526,6 +527,14 @@ struct config_contract {
 	bool security; /* its security requirements hold */
 };
 
+/* Of routes and services; CONFIG_WAF_MODE_INHERIT: as the level above says. */
+enum config_waf_mode {
+	CONFIG_WAF_MODE_INHERIT,
+	CONFIG_WAF_MODE_OFF,
+	CONFIG_WAF_MODE_OBSERVE,
+	CONFIG_WAF_MODE_BLOCK
+};
+
 struct config_service {
 	struct config_where where;
 	struct span name;
@@ -542,6 +551,7 @@ struct config_service {
 	struct config_service_identity identity;
 	struct span host; /* Host sent upstream; empty: the client's */
 	struct config_contract *contract; /* NULL: none */
+	enum config_waf_mode waf;
 	struct config_bulkhead *bulkhead;
 	struct config_breaker *breaker;
 	struct config_health *health;
@@ -549,7 +559,8 @@ struct config_service {
 	uint64_t slow_start_ms; /* an endpoint that has come back gets its share by degrees */
 	uint32_t panic_percent; /* fewer endpoints are well: all are used */
 	struct config_fallback *fallback;
-	struct span deadline_field; /* lower case: the milliseconds that are left; empty: none */
+	struct span
+		deadline_field; /* lower case: the milliseconds that are left; empty: none */
 };
 
 /* ---- routes ---------------------------------------------------------------------------------- */
@@ -652,6 +663,7 @@ struct config_route {
 	struct config_bulkhead *bulkhead; /* of the operation, within the service's */
 	bool websocket;
 	struct config_cors *cors;
+	enum config_waf_mode waf; /* after loading that which holds, never INHERIT */
 };
 
 /* ---- response headers, storage, later phases --------------------------------------------------- */
@@ -683,7 +695,8 @@ struct config_sensitive {
 
 /* Percent of a resource's limit at which each action begins; 0: never. */
 struct config_overload {
-	uint64_t memory_bytes; /* resident, that are 100 %; 0: the cgroup's limit, if it has one */
+	uint64_t
+		memory_bytes; /* resident, that are 100 %; 0: the cgroup's limit, if it has one */
 	uint64_t lag_ms; /* of an event loop, that is 100 % */
 	uint32_t hysteresis_percent; /* actions end this much below where they begin */
 	uint32_t no_keep_alive_percent;
@@ -693,13 +706,28 @@ struct config_overload {
 	uint32_t refuse_percent;
 };
 
-enum config_waf_mode { CONFIG_WAF_MODE_OFF, CONFIG_WAF_MODE_DETECT, CONFIG_WAF_MODE_BLOCK };
+/* What rules do not look at; what is empty or 0 does not restrict. */
+struct config_waf_exclusion {
+	struct config_where where;
+	uint32_t rule; /* id; with `to` the first of a range */
+	uint32_t to;
+	struct span tag;
+	struct span target; /* "ARGS:name", "REQUEST_COOKIES:/^x/" */
+	struct span path; /* "/a", or "/a/" + "*" */
+};
 
 struct config_waf {
 	struct config_where where;
 	struct config_strings rules; /* "owasp-crs" or files */
 	uint32_t paranoia; /* 1 to 4 */
-	enum config_waf_mode mode;
+	enum config_waf_mode mode; /* never CONFIG_WAF_MODE_INHERIT */
+	uint32_t inbound_threshold; /* anomaly score at which to block; 0: the rules' own */
+	uint32_t outbound_threshold;
+	uint32_t sample_percent; /* of requests that are inspected */
+	enum config_large large; /* bodies over limits.body_buffer; STREAM: their beginning */
+	struct span cache; /* folder for compiled pattern databases; empty: none */
+	struct span log; /* file: one JSON record a transaction that matched; empty: the log */
+	CONFIG_LIST(struct config_waf_exclusion) exclusions;
 };
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -35,4 +35,7 @@ unsigned schema_given(const struct tree_node *node, const char *const *keys);
 /* What holds of every struct config_answer, which the object starts with. */
 void schema_answer_finish(struct reader *reader, const struct tree_node *node, void *object);
 
+extern const struct schema_name schema_waf_mode_names[];
+extern const struct schema_name schema_waf_override_names[];
+
 #endif

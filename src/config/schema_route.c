@@ -230,6 +230,8 @@ static const struct schema_key route_keys[] = {
 	 .names = priority_names, .text = "Under load, core is served first and shed last."},
 	{KEY("bulkhead", OPTIONAL, config_route, bulkhead), .object = &schema_bulkhead,
 	 .text = "How much of this operation at once, within the service's bulkhead."},
+	{KEY("waf", ENUM, config_route, waf), .initial = "inherit",
+	 .names = schema_waf_override_names, .text = "The firewall's mode here."},
 	{KEY("websocket", BOOL, config_route, websocket), .initial = "false",
 	 .text = "Let it become a WebSocket."},
 	{KEY("cors", OPTIONAL, config_route, cors), .object = &cors,

@@ -465,6 +465,8 @@ static const struct schema_key service_keys[] = {
 	 .text = "Host that is sent; without, the client's."},
 	{KEY("contract", OPTIONAL, config_service, contract), .object = &contract,
 	 .text = "OpenAPI document: its operations are the whitelist."},
+	{KEY("waf", ENUM, config_service, waf), .initial = "inherit",
+	 .names = schema_waf_override_names, .text = "The firewall's mode here."},
 	{KEY("deadline_field", TEXT, config_service, deadline_field),
 	 .format = &format_field_name,
 	 .text = "Header field with the milliseconds that a request has left, from clients and "

@@ -118,6 +118,7 @@ static bool is_audited(const struct exchange *e)
 	case PHASE_AUTHENTICATE:
 	case PHASE_AUTHORIZE:
 	case PHASE_VALIDATE:
+	case PHASE_INSPECT:
 	case PHASE_APPROVE:
 	case PHASE_LIMIT: return e->reason != NULL;
 	case PHASE_ROUTE:

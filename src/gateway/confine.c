@@ -87,6 +87,19 @@ static void add_listen(struct folders *folders, const struct config *cfg)
 	}
 }
 
+/* Rules are read again at a reload, and the Core Rule Set has folders of its own. */
+static void add_waf(struct folders *folders, const struct config_waf *waf)
+{
+	for (size_t i = 0; i < waf->rules.count; i++) {
+		if (waf->rules.at[i].ptr[0] != '/')
+			continue; /* a set that is known by its name */
+		add_folder(folders, waf->rules.at[i]);
+		add_file(folders, waf->rules.at[i]);
+	}
+	add_folder(folders, SPAN("/usr/share/modsecurity-crs"));
+	add_folder(folders, SPAN("/etc/modsecurity"));
+}
+
 static void add_services(struct folders *folders, const struct config *cfg)
 {
 	for (size_t i = 0; i < cfg->services.count; i++) {
@@ -101,6 +114,8 @@ static void add_services(struct folders *folders, const struct config *cfg)
 		if (service->fallback)
 			add_file(folders, service->fallback->answer.file);
 	}
+	if (cfg->waf)
+		add_waf(folders, cfg->waf);
 	for (size_t i = 0; i < cfg->routes.count; i++)
 		if (cfg->routes.at[i].respond)
 			add_file(folders, cfg->routes.at[i].respond->file);
@@ -238,6 +253,10 @@ static void add_store_folder(struct folders *folders, const struct config *cfg)
 		add_folder(folders, folder_of(span_slice(url, SPAN("sqlite:").len, url.len)));
 	if (cfg->identity.key_file.len)
 		add_folder(folders, folder_of(cfg->identity.key_file));
+	if (cfg->waf && cfg->waf->cache.len)
+		add_folder(folders, cfg->waf->cache);
+	if (cfg->waf && cfg->waf->log.len)
+		add_folder(folders, folder_of(cfg->waf->log));
 }
 
 static void add_log_folders(struct folders *folders, const struct config *cfg)
@@ -321,6 +340,8 @@ int confine_prepare_logs(const struct config *cfg, struct err *err)
 		return -1;
 	if (cfg->log.access == CONFIG_ACCESS_LOG_FILE &&
 	    prepare_log(cfg->log.access_path, uid, gid, err) < 0)
+		return -1;
+	if (cfg->waf && prepare_log(cfg->waf->log, uid, gid, err) < 0)
 		return -1;
 	return prepare_log(cfg->log.audit_path, uid, gid, err);
 }

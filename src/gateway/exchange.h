@@ -17,6 +17,7 @@ enum phase_id {
 	PHASE_AUTHORIZE,
 	PHASE_LIMIT,
 	PHASE_VALIDATE,
+	PHASE_INSPECT,
 	PHASE_APPROVE,
 	PHASE_PROTECT,
 	PHASE_FORWARD,
@@ -91,6 +92,7 @@ enum phase_result phase_authenticate(struct exchange *e);
 enum phase_result phase_authorize(struct exchange *e);
 enum phase_result phase_limit(struct exchange *e);
 enum phase_result phase_validate(struct exchange *e);
+enum phase_result phase_inspect(struct exchange *e);
 enum phase_result phase_approve(struct exchange *e);
 enum phase_result phase_protect(struct exchange *e);
 enum phase_result phase_forward(struct exchange *e);

@@ -253,6 +253,18 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_handshake_failures_total",
 		    "Connections that failed before their first request.",
 		    offsetof(struct metrics, handshake_failures));
+	print_total(all, count, out, "sallyport_waf_inspected_total",
+		    "Requests that the firewall's rules have seen.",
+		    offsetof(struct metrics, waf_inspected));
+	print_total(all, count, out, "sallyport_waf_blocked_total",
+		    "Requests that the firewall has refused.",
+		    offsetof(struct metrics, waf_blocked));
+	print_total(all, count, out, "sallyport_waf_observed_total",
+		    "Requests that the firewall would have refused.",
+		    offsetof(struct metrics, waf_observed));
+	print_total(all, count, out, "sallyport_waf_failed_total",
+		    "Requests on which the rules could not be run to their end.",
+		    offsetof(struct metrics, waf_failed));
 	print_total(all, count, out, "sallyport_upstream_attempts_total", "Calls to services.",
 		    offsetof(struct metrics, upstream_attempts));
 	print_total(all, count, out, "sallyport_upstream_retries_total",

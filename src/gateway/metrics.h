@@ -48,6 +48,7 @@ struct metrics {
 	counter connections_refused; /* over a limit, or without a PROXY header */
 	counter handshake_failures;
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
+	counter waf_inspected, waf_blocked, waf_observed, waf_failed;
 	counter upstream_attempts;
 	counter upstream_retries;
 	counter fallbacks[3]; /* enum fallback_kind */

@@ -12,6 +12,7 @@ static const struct phase phases[PHASE_COUNT] = {
 	[PHASE_AUTHORIZE] = {"authorize", phase_authorize},
 	[PHASE_LIMIT] = {"limit", phase_limit},
 	[PHASE_VALIDATE] = {"validate", phase_validate},
+	[PHASE_INSPECT] = {"inspect", phase_inspect},
 	[PHASE_APPROVE] = {"approve", phase_approve},
 	[PHASE_PROTECT] = {"protect", phase_protect},
 	[PHASE_FORWARD] = {"forward", phase_forward},

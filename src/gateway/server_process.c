@@ -18,12 +18,16 @@
 #include "gateway/contract_plan.h"
 #include "gateway/health_check.h"
 #include "gateway/identity_service.h"
+#include "gateway/line_writer.h"
 #include "gateway/overload.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
 #include "io/watchdog.h"
+#include "waf/waf.h"
 
+/* Clients, sessions and users that rules remember something of. */
+#define WAF_COLLECTION_ENTRIES 100000
 #define LIMITER_KEYS ((size_t)1 << 20)
 #define TICKET_ROTATE_S 0 /* the module's default */
 
@@ -254,6 +258,8 @@ static void on_reopen(struct server *server)
 
 	if (server->shared->audit_log && audit_reopen(server->shared->audit_log, &err) < 0)
 		log_message(LOG_ERROR, "audit.not_reopened", "%s", err.message);
+	if (server->shared->waf_log && line_writer_reopen(server->shared->waf_log, &err) < 0)
+		log_message(LOG_ERROR, "waf_log.reopen_failed", "%s", err.message);
 	if (!server->shared->access_log)
 		return;
 	if (access_log_reopen(server->shared->access_log, &err) < 0)
@@ -428,6 +434,20 @@ static int make_shared(struct server *server, struct err *err)
 	return server->overload ? 0 : -1;
 }
 
+static int start_waf(struct gateway_shared *shared, const struct config_waf *config,
+		     struct err *err)
+{
+	struct line_writer_options options = {.path = config->log.ptr, .name = "waf log"};
+
+	shared->waf_collections = waf_collections_new(WAF_COLLECTION_ENTRIES, err);
+	if (!shared->waf_collections)
+		return -1;
+	if (!config->log.len)
+		return 0;
+	shared->waf_log = line_writer_new(&options, err);
+	return shared->waf_log ? 0 : -1;
+}
+
 static int start_shared(struct server *server, struct err *err)
 {
 	struct gateway_shared *shared = server->shared;
@@ -444,6 +464,8 @@ static int start_shared(struct server *server, struct err *err)
 	}
 	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
 		return 0;
+	if (server->config->waf && start_waf(shared, server->config->waf, err) < 0)
+		return -1;
 	shared->access_log = access_log_new(&server->config->log, err);
 	return shared->access_log ? 0 : -1;
 }
@@ -565,6 +587,9 @@ static void finish(struct server *server)
 	audit_close(server->shared->audit_log);
 	access_log_free(server->shared->access_log);
 	approval_service_free(server->shared->approvals);
+	line_writer_free(server->shared->waf_log);
+	if (server->shared->waf_collections)
+		waf_collections_free(server->shared->waf_collections);
 	limiter_free(server->shared->limiter);
 	mem_free(server->shared);
 	loop_free(server->loop);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "gateway/contract_plan.h"
+#include "gateway/inspect.h"
 
 struct counted_snapshot {
 	struct snapshot snapshot; /* first */
@@ -281,7 +282,7 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 {
 	if (build_trusted(s, err) < 0 || build_services(s, previous, err) < 0 ||
 	    build_routes(s, previous, err) < 0 || build_listens(s, tickets, err) < 0 ||
-	    build_security_fields(s, err) < 0)
+	    build_security_fields(s, err) < 0 || inspect_load(s, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)
@@ -345,6 +346,7 @@ static void release(struct snapshot *s)
 	router_free(s->router);
 	identity_strip_free(s->strip);
 	authenticator_unref(s->authenticator);
+	inspect_release(s);
 	cidr_set_release(&s->trusted_proxies);
 	config_unref(s->config);
 }

@@ -37,6 +37,8 @@ struct snapshot_route {
 };
 
 struct contract;
+struct waf_policy;
+struct waf_rules;
 struct snapshot_operation;
 
 struct snapshot_service {
@@ -67,6 +69,9 @@ struct snapshot {
 	/* config.headers with the ids of the names looked up. */
 	struct http_field *security_fields;
 	size_t security_field_count;
+	struct waf_rules *waf_rules; /* NULL: no route is inspected */
+	struct waf_policy *waf_block; /* for the routes of this mode; NULL: there are none */
+	struct waf_policy *waf_observe;
 	uint64_t generation;
 };
 

@@ -15,7 +15,7 @@
 #include "gateway/notify.h"
 #include "gateway/server_process.h"
 
-#define START_WITHIN_MS 60000
+#define START_WITHIN_MS 300000
 /* After the time for draining: to unwind and free. */
 #define DRAIN_GRACE_MS 5000
 #define BACKOFF_FIRST_MS 100

@@ -1,4 +1,5 @@
 #include "gateway/worker.h"
+#include "gateway/inspect.h"
 #include "gateway/validate.h"
 
 #include <unistd.h>
@@ -248,6 +249,7 @@ void worker_free(struct worker *worker)
 	if (worker->loop)
 		loop_step(worker->loop, 0);
 	validate_release_checks(worker);
+	inspect_release_worker(worker);
 	auth_worker_free(worker->auth);
 	dns_free(worker->dns);
 	metrics_free(worker->metrics);

@@ -74,6 +74,9 @@ void view_unref(struct view *view);
 
 struct approval_service;
 struct contract_check;
+struct line_writer;
+struct waf_collections;
+struct waf_worker;
 struct internal_service;
 
 /* What all workers of a process share. */
@@ -84,6 +87,8 @@ struct gateway_shared {
 	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
+	struct waf_collections *waf_collections; /* NULL: no firewall */
+	struct line_writer *waf_log; /* NULL: records go to the log */
 	_Atomic uint64_t connections;
 	_Atomic uint32_t overload; /* OVERLOAD_BITs of the actions in force */
 	_Atomic uint32_t pressure[OVERLOAD_RESOURCES]; /* percent, when it was last measured */
@@ -111,6 +116,7 @@ struct worker {
 	struct metrics *metrics;
 	uint64_t random[2]; /* state for ids that need not be secret */
 	struct contract_check *checks[32]; /* kept for reuse */
+	struct waf_worker *waf; /* NULL until it is needed */
 	unsigned check_count;
 	unsigned index;
 	struct timer drain_timer;

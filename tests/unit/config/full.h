@@ -58,7 +58,7 @@ static const char full_config[] =
 	"  - {path: /ping, respond: {status: 204}, auth: none, body: 0}\n"
 	"  - {path: /login, respond: {status: 200, body: hi}, auth: optional}\n"
 	"sensitive: [{operation: readOrder, by: admin}]\n"
-	"waf: {mode: detect}\n";
+	"waf: {mode: observe}\n";
 
 static const struct fake_file full_files[] = {
 	{"conf/there", "x"},

@@ -72,7 +72,7 @@ static void the_shape_that_users_meet_is_read(void **state)
 		"     limit: {per: user, rate: 100/s, burst: 200}, timeout: {total: 9s}}\n"
 		"sensitive:\n"
 		"  - {operation: deleteOrder, approvals: 2, by: supervisor, expires: 10m}\n"
-		"waf: {rules: owasp-crs, paranoia: 3, mode: detect}\n");
+		"waf: {rules: owasp-crs, paranoia: 3, mode: observe}\n");
 	const struct config_service *s = config_service_find(cfg, SPAN("orders"));
 	const struct config_route *r = &cfg->routes.at[0];
 
@@ -104,7 +104,7 @@ static void the_shape_that_users_meet_is_read(void **state)
 	assert_int_equal(r->timeout.total_ms, 9000);
 	assert_int_equal(r->auth, CONFIG_AUTH_REQUIRED);
 	assert_int_equal(cfg->sensitive.at[0].expires_ms, 600000);
-	assert_int_equal(cfg->waf->mode, CONFIG_WAF_MODE_DETECT);
+	assert_int_equal(cfg->waf->mode, CONFIG_WAF_MODE_OBSERVE);
 	config_unref(cfg);
 }
 

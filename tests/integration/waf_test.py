@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+"""The web application firewall with the Core Rule Set, through the real program."""
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+import time
+import urllib.parse
+
+from harness import Gateway, Service, Skip, answer, field, run
+
+CRS = "/usr/share/modsecurity-crs"
+CACHE = tempfile.mkdtemp(prefix="sallyport-waf-cache.")
+
+CONFIG = """
+listen: [{address: "127.0.0.1:{port}"}]
+workers: 1
+admin: {address: "127.0.0.1:{admin}"}
+limits: {body_buffer: 64k, body: 0}
+services:
+  up: {endpoints: ["http://127.0.0.1:%(port)d"]}
+routes:
+  - {path: "/**", service: up, auth: none}
+  - {path: "/watched/**", service: up, auth: none, waf: observe}
+  - {path: "/open/**", service: up, auth: none, waf: off}
+waf: {%(waf)s}
+"""
+
+SQL = "1' UNION SELECT username, password FROM users--"
+atexit.register(shutil.rmtree, CACHE, True)
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+
+
+class Setup:
+    def __init__(self, waf="rules: owasp-crs", files=None):
+        if "owasp-crs" in waf:
+            if not os.path.isdir(CRS):
+                raise Skip("the package modsecurity-crs is not installed")
+            if os.environ.get("SALLYPORT_SANITIZED"):
+                raise Skip("compiling the Core Rule Set takes minutes under sanitizers")
+            waf += f", cache: {CACHE}"
+            os.makedirs(CACHE, exist_ok=True)
+        self.bodies = []
+        self.service = Service(self.script)
+        self.gateway = Gateway(CONFIG % {"port": self.service.port, "waf": waf}, files, wait=False)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.gateway.wait_ready()
+                return
+            except AssertionError:
+                if self.gateway.process.poll() is not None or time.monotonic() > until:
+                    raise
+
+    def script(self, connection, head, _number, rest):
+        length = int((field(head, "content-length") or ["0"])[0])
+        while len(rest) < length:
+            rest += connection.recv(65536)
+        self.bodies.append(rest[:length])
+        answer(connection)
+        return rest[length:]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        code = self.gateway.stop()
+        self.service.close()
+        assert code == 0, f"the gateway ended with {code}"
+
+    def get(self, path, headers=None):
+        return self.gateway.request("GET", path, None, dict(
+            {"User-Agent": "shop/1", "Accept": "*/*", "Host": "shop.example"}, **(headers or {})))[0]
+
+    def post(self, path, body, headers):
+        return self.gateway.request("POST", path, body, dict(
+            {"User-Agent": "shop/1", "Accept": "*/*", "Host": "shop.example"}, **headers))[0]
+
+
+def query(text):
+    return "?q=" + urllib.parse.quote(text)
+
+
+def test_attacks_are_refused_and_ordinary_requests_pass():
+    attacks = [SQL, "<script>alert(document.cookie)</script>", "../../../../etc/passwd",
+               "; cat /etc/passwd", "() { :; }; /bin/bash -c id", "<?php system($_GET[0]); ?>"]
+    ordinary = ["lamp", "O'Neil & sons", "50% off", "select a lamp from the shop",
+                "caf\u00e9 au lait", "a@shop.example"]
+    with Setup() as setup:
+        for text in ordinary:
+            assert setup.get("/items" + query(text)) == 200, text
+        served = len(setup.bodies)
+        assert served == len(ordinary)
+        for text in attacks:
+            assert setup.get("/items" + query(text)) == 403, text
+            assert setup.post("/items", "q=" + urllib.parse.quote(text), FORM) == 403, text
+            assert setup.post("/items", json.dumps({"a": [{"b": text}]}), JSON) == 403, text
+        assert setup.get("/items", {"Referer": "http://a/" + query(SQL)}) == 403
+        assert setup.get("/items", {"User-Agent": "sqlmap/1.7"}) == 403
+        assert len(setup.bodies) == served, "nothing of an attack reaches the service"
+        assert setup.post("/items", json.dumps({"item": "lamp", "quantity": 2}), JSON) == 200
+
+
+def test_routes_can_observe_or_be_left_alone():
+    with Setup("rules: owasp-crs, log: waf.log") as setup:
+        assert setup.get("/watched/" + query(SQL)) == 200
+        assert setup.get("/open/" + query(SQL)) == 200
+        assert setup.get("/" + query(SQL)) == 403
+        records = []
+        until = time.monotonic() + 10
+        while len(records) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+            with open(os.path.join(setup.gateway.folder, "waf.log"), encoding="utf-8") as file:
+                records = [json.loads(line) for line in file]
+        assert [one["action"] for one in records] == ["observed", "blocked"], records
+        match = next(one for one in records[1]["matches"] if one["rule"] == 942100)
+        assert match["variable"] == "ARGS:q" and match["score"] > 0, match
+        assert "password" not in match["piece"], "what matched is masked"
+        assert "942100" in match["exclusion"] and "ARGS:q" in match["exclusion"], match
+
+
+def test_an_exclusion_that_a_record_names_silences_the_rule():
+    exclusions = "[{target: \"ARGS:q\", path: \"/search\"}]"
+    with Setup("rules: owasp-crs, exclusions: " + exclusions) as setup:
+        assert setup.get("/search" + query(SQL)) == 200
+        assert setup.get("/search?p=" + urllib.parse.quote(SQL)) == 403
+        assert setup.get("/other" + query(SQL)) == 403
+
+
+def test_a_body_too_long_to_inspect_is_refused_or_inspected_at_its_beginning():
+    long = "a=" + "b" * 70000 + "&q=" + urllib.parse.quote(SQL)
+    with Setup() as setup:
+        assert setup.post("/", long, FORM) == 413
+        assert setup.post("/open/", long, FORM) == 200
+    with Setup("rules: owasp-crs, large: inspect_beginning") as setup:
+        assert setup.post("/", "q=" + urllib.parse.quote(SQL) + "&a=" + "b" * 30000, FORM) == 403
+        assert setup.post("/", long, FORM) == 200
+        assert setup.bodies[-1] == long.encode()
+
+
+RULES = b"""
+SecRuleEngine On
+SecRequestBodyAccess On
+SecRule ARGS:x "@streq bad" "id:1,phase:2,deny,status:418,log,msg:'a bad x'"
+SecRule REQUEST_HEADERS:X-Go "@streq away" "id:2,phase:1,redirect:https://shop.example/,log"
+"""
+
+
+def test_rules_of_our_own_decide_status_and_redirect():
+    with Setup("rules: ./own.conf", {"own.conf": RULES}) as setup:
+        assert setup.get("/?x=good") == 200
+        status, fields, _ = setup.gateway.request("GET", "/?x=bad")
+        assert status == 418, status
+        assert setup.post("/", "x=bad", FORM) == 418
+        status, fields, _ = setup.gateway.request("GET", "/", None, {"X-Go": "away"})
+        assert status == 302 and fields["location"] == "https://shop.example/", fields
+
+
+def test_a_construct_that_is_not_supported_is_named_with_its_line():
+    service = Service(lambda *_: None)
+    waf = "rules: ./own.conf"
+    gateway = Gateway(CONFIG % {"port": service.port, "waf": waf},
+                      {"own.conf": RULES + b"SecRule ARGS \"@noSuchThing x\" \"id:3,pass\"\n"},
+                      wait=False)
+    gateway.process.wait(30)
+    log = gateway.log_text()
+    gateway.stop()
+    service.close()
+    assert gateway.process.returncode != 0
+    assert "own.conf:6" in log, log
+
+
+run([value for name, value in list(globals().items()) if name.startswith("test_")])
