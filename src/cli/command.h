@@ -49,6 +49,9 @@ extern const struct command cmd_session_end;
 extern const struct command cmd_key_list;
 extern const struct command cmd_key_rotate;
 extern const struct command cmd_version;
+extern const struct command cmd_waf_check;
+extern const struct command cmd_waf_explain;
+extern const struct command cmd_waf_tune;
 
 /* All of them, in the order in which the help lists them; NULL ends. */
 extern const struct command *const commands[];

@@ -5,11 +5,12 @@ import atexit
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import urllib.parse
 
-from harness import Gateway, Service, Skip, answer, field, run
+from harness import PROGRAM, Gateway, Service, Skip, answer, field, run
 
 CRS = "/usr/share/modsecurity-crs"
 CACHE = tempfile.mkdtemp(prefix="sallyport-waf-cache.")
@@ -172,6 +173,41 @@ def test_a_construct_that_is_not_supported_is_named_with_its_line():
     service.close()
     assert gateway.process.returncode != 0
     assert "own.conf:6" in log, log
+
+
+def command(*words, text=""):
+    done = subprocess.run([PROGRAM, "waf", *words], input=text, capture_output=True, text=True,
+                          timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_request_can_be_explained_and_a_log_becomes_exclusions():
+    scoring = RULES + b"""
+SecRule ARGS:y "@contains odd" "id:4,phase:2,pass,log,msg:'odd',setvar:'tx.anomaly_score=+5'"
+"""
+    with tempfile.NamedTemporaryFile(suffix=".conf") as rules:
+        rules.write(scoring)
+        rules.flush()
+        request = "GET /?x=%s&y=%s HTTP/1.1\nHost: shop.example\n\n"
+        code, out, _ = command("explain", "--rules", rules.name, "-", text=request % ("bad", "1"))
+        assert code == 1 and "blocked by rule 1 with status 418" in out, (code, out)
+        code, out, _ = command("explain", "--rules", rules.name, "--format", "json", "-",
+                               text=request % ("good", "odd"))
+        explained = json.loads(out)
+        assert code == 0 and not explained["blocked"], explained
+        assert [one["rule"] for one in explained["steps"] if one["matched"]] == [4], explained
+        code, _, error = command("explain", "--rules", rules.name, "-", text="GET / HTTP/1.1\n\n")
+        assert code == 2 and "400" in error, (code, error)
+    record = {"event": "waf", "action": "blocked", "matches": [
+        {"rule": 4, "score": 5, "message": "odd", "exclusion": '{rule: 4, target: "ARGS:y"}'},
+        {"rule": 949110, "score": 0, "message": "sum", "exclusion": "{rule: 949110}"}]}
+    nested = {"event": "waf.match", "record": json.dumps(dict(record, action="observed"))}
+    log = json.dumps(record) + "\n" + json.dumps(nested) + "\nnot a record\n"
+    code, out, error = command("tune", "-", text=log)
+    assert code == 0, error
+    assert "# 2 records, 1 lines that are none" in out, out
+    assert '# 2 times, 1 blocked: odd\n    - {rule: 4, target: "ARGS:y"}' in out, out
+    assert "949110" not in out, "a sum is no cause"
 
 
 run([value for name, value in list(globals().items()) if name.startswith("test_")])
