@@ -13,6 +13,7 @@
 #define DIGEST_SIZE 32
 #define DATABASE_MAX ((size_t)512 << 20)
 #define PATH_SIZE 4096
+#define READ_PIECE ((size_t)64 << 10)
 
 struct inputs {
 	const char **texts;
@@ -130,9 +131,9 @@ static bool read_fd(int fd, struct buf *content)
 	for (;;) {
 		ssize_t got;
 
-		if (buf_reserve(content, (size_t)1 << 20) != 0)
+		if (buf_reserve(content, READ_PIECE) != 0)
 			return false;
-		got = read(fd, content->ptr + content->len, (size_t)1 << 20);
+		got = read(fd, content->ptr + content->len, READ_PIECE);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)

@@ -223,7 +223,8 @@ void sec_document_init(struct sec_document *document, enum waf_dialect dialect);
 void sec_document_release(struct sec_document *document);
 /* Reads a file and what it includes; 0, or -1 and err says where and what. */
 int sec_read_file(struct sec_document *document, struct span path, struct err *err);
-/* Reads text; `name` stands for the file in messages, relative paths are refused in it. */
+/* Reads text; `name` stands for the file in messages, relative paths start at the working
+ * directory. */
 int sec_read_text(struct sec_document *document, struct span name, struct span text,
 		  struct err *err);
 /* At the end of all: a chain that nothing follows is an error. */

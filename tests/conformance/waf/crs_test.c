@@ -2,7 +2,7 @@
  * crs_test.c - the regression tests of the Core Rule Set against the rules that Debian has: each
  * request logs the rule that it should, or does not log the one that it should not, but for the
  * differences listed below, each of which must still differ.
- * Usage: crs_test PROJECT
+ * Usage: crs_test PROJECT CACHE-FOLDER
  *
  * The tests were written for ModSecurity 2 on Apache; the rules are read in its dialect.
  */
@@ -111,12 +111,15 @@ static int run_all(struct subject *subject, const struct case_list *list)
 	return failed == 0 && list->count > 2000 && expected + listed == list->count ? 0 : 1;
 }
 
-static int load_and_run(const struct case_list *list)
+static int load_and_run(const struct case_list *list, const char *cache_folder)
 {
 	char path[] = "/tmp/sallyport-crs-setup-XXXXXX";
 	struct span paths[2] = {span_cstr(path), SPAN("owasp-crs")};
-	struct waf_sources sources = {
-		.paths = paths, .path_count = 2, .paranoia = 4, .dialect = WAF_MODSECURITY_2};
+	struct waf_sources sources = {.paths = paths,
+				      .path_count = 2,
+				      .paranoia = 4,
+				      .dialect = WAF_MODSECURITY_2,
+				      .cache_folder = cache_folder};
 	struct subject subject;
 	struct err err = {0};
 	int fd = mkstemp(path);
@@ -146,7 +149,7 @@ int main(int argc, char **argv)
 	struct stat status;
 	int result;
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	if (data)
 		(void)snprintf(folder, sizeof(folder), "%s/crs-tests", data);
@@ -161,7 +164,7 @@ int main(int argc, char **argv)
 		printf("%s\n", err.message);
 		return 1;
 	}
-	result = load_and_run(&list);
+	result = load_and_run(&list, argv[2]);
 	case_list_release(&list);
 	return result;
 }
