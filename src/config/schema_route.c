@@ -249,9 +249,9 @@ static bool is_prefix_of(struct span prefix, struct span path)
 static void route_finish(struct reader *reader, const struct tree_node *node, void *object)
 {
 	static const char *const answers[] = {"service", "respond", NULL};
-	static const char *const forwarded[] = {"strip_prefix",	   "add_prefix", "timeout",
-						"request_headers", "websocket",	 "bulkhead",
-						NULL};
+	static const char *const forwarded[] = {
+		"strip_prefix", "add_prefix", "timeout", "request_headers",
+		"websocket",	"bulkhead",   NULL};
 	static const char *const needs[] = {"scopes", "roles", "permissions", "claims", NULL};
 	struct config_route *route = object;
 

@@ -189,8 +189,7 @@ bool decimal_is_multiple(const struct decimal *d, const struct decimal_divisor *
 	if (d->exponent < divisor->exponent)
 		return false;
 	for (size_t i = 0; i < d->count; i++)
-		rest = (uint64_t)(((__uint128_t)rest * 10 +
-				   (unsigned)(take_digit(&at) - '0')) %
+		rest = (uint64_t)(((__uint128_t)rest * 10 + (unsigned)(take_digit(&at) - '0')) %
 				  divisor->digits);
 	return multiply_modulo(
 		       rest,
