@@ -180,7 +180,7 @@ static int compile_actions(struct compiler *c, const struct sec_rule *from, stru
 	rule->capture = actions->capture;
 	rule->multi_match = actions->multi_match;
 	rule->log = actions->log_given ? actions->log : defaults->log;
-	rule->severity = (int8_t)actions->severity;
+	rule->severity = (int16_t)actions->severity;
 	rule->tags = actions->tags;
 	rule->tag_count = actions->tag_count;
 	rule->rev = actions->rev;

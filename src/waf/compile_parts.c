@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "waf/body.h"
 #include "waf/compile.h"
+#include "waf/operator_geo.h"
 
 int compile_error(struct compiler *c, struct sec_place place)
 {
@@ -208,6 +209,15 @@ static int want_libinjection(struct compiler *c, struct err *err)
 	return c->rules->libinjection ? 0 : -1;
 }
 
+static int want_geo(struct compiler *c, struct err *err)
+{
+	struct span path = c->rules->document.settings.geo_database;
+
+	if (!c->rules->geo && path.len)
+		c->rules->geo = geo_open(path.ptr, err);
+	return c->rules->geo || !path.len ? 0 : -1;
+}
+
 struct operator* compile_operator(struct compiler *c, const struct operator_text *text,
 				  bool dynamic, struct span file, struct err *err)
 {
@@ -217,7 +227,10 @@ struct operator* compile_operator(struct compiler *c, const struct operator_text
 	if ((text->kind == OPERATOR_DETECT_SQLI || text->kind == OPERATOR_DETECT_XSS) &&
 	    want_libinjection(c, err) != 0)
 		return NULL;
+	if (text->kind == OPERATOR_GEO_LOOKUP && want_geo(c, err) != 0)
+		return NULL;
 	options.libinjection = c->rules->libinjection;
+	options.geo = c->rules->geo;
 	options.dynamic = dynamic;
 	return operator_new(text, &options, err);
 }

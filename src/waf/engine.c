@@ -1,4 +1,4 @@
-#include "waf/prefilter.h"
+#include "waf/operator_geo.h"
 #include "waf/transaction.h"
 
 static void trace(struct waf_transaction *t, const struct rule *rule, struct span variable,
@@ -64,6 +64,24 @@ static void note_limit(struct waf_transaction *t, const struct operator_match *m
 		tx_set(t, TX_NO_SLOT, SPAN("MSC_PCRE_LIMITS_EXCEEDED"), SPAN("1"));
 }
 
+/* geoLookup: what the database says of the address becomes GEO. */
+static void set_geo(struct waf_transaction *t, struct span address)
+{
+	struct geo_record record;
+	struct value_list *list = &t->lists[VAR_GEO];
+
+	list->count = 0;
+	if (!geo_lookup(t->rules->geo, address, &record))
+		return;
+	list_add(t, list, SPAN("COUNTRY_CODE"), record.country_code);
+	list_add(t, list, SPAN("COUNTRY_NAME"), record.country_name);
+	list_add(t, list, SPAN("COUNTRY_CONTINENT"), record.country_continent);
+	list_add(t, list, SPAN("CITY"), record.city);
+	list_add(t, list, SPAN("POSTAL_CODE"), record.postal_code);
+	list_add(t, list, SPAN("LATITUDE"), value_copy(t, record.latitude));
+	list_add(t, list, SPAN("LONGITUDE"), value_copy(t, record.longitude));
+}
+
 static void on_match(struct waf_transaction *t, const struct rule *rule,
 		     const struct selector *selector, struct span key, struct span text)
 {
@@ -77,6 +95,8 @@ static void on_match(struct waf_transaction *t, const struct rule *rule,
 	}
 	if (rule->capture)
 		store_captures(t, match);
+	if (operator_kind_of(rule->op) == OPERATOR_GEO_LOOKUP)
+		set_geo(t, text);
 	add_matched(t, selector, key, text);
 	actions_on_match(t, rule);
 	if (rule->multi_match && rule->log && rule == rule->first)

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "waf/compile.h"
+#include "waf/operator_geo.h"
 #include "waf/prefilter.h"
 #include "waf/prelude.h"
 
@@ -289,6 +290,7 @@ static void rules_free(struct waf_rules *rules)
 		operator_free(rules->operators[i]);
 	mem_free(rules->operators);
 	libinjection_close(rules->libinjection);
+	geo_close(rules->geo);
 	mem_free(rules->unicode_map);
 	sec_document_release(&rules->document);
 	arena_release(&rules->arena);

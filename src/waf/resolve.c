@@ -27,7 +27,7 @@ static void time_values(struct waf_transaction *t, enum variable variable)
 {
 	time_t now = (time_t)clock_unix_coarse_s();
 	struct tm local;
-	struct span text = SPAN("");
+	struct span text;
 
 	if (!localtime_r(&now, &local))
 		return;

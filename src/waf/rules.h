@@ -137,7 +137,7 @@ struct rule {
 	struct macro redirect;
 	uint32_t skip; /* rules to skip after a match */
 	uint32_t skip_to; /* index in the phase to go on at, or NO_SKIP */
-	int8_t severity;
+	int16_t severity; /* -1: none given */
 	bool has_message;
 	bool has_data;
 	struct macro message;
@@ -184,6 +184,7 @@ struct waf_rules {
 	bool wants_response_body;
 	struct unicode_map *unicode_map;
 	struct libinjection *libinjection;
+	struct geo_db *geo; /* SecGeoLookupDb; NULL: none is needed */
 	struct operator** operators; /* all, to free */
 	size_t operator_count;
 	size_t operator_cap;

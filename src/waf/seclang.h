@@ -184,6 +184,7 @@ struct sec_settings {
 	uint32_t collection_timeout_s;
 	uint32_t pcre_match_limit;
 	struct span web_app_id;
+	struct span geo_database; /* path */
 	struct span unicode_map; /* path */
 	unsigned unicode_code_page;
 	struct span *mime_types; /* of responses to look at; none: all */

@@ -437,6 +437,15 @@ static int unicode_map_file(struct call *c)
 	return c->document->settings.unicode_map.ptr ? 0 : no_memory(c);
 }
 
+static int geo_lookup_db(struct call *c)
+{
+	if (one_argument(c) != 0)
+		return -1;
+	c->document->settings.geo_database =
+		sec_resolve_path(&c->document->arena, c->place.file, c->arguments[0]);
+	return c->document->settings.geo_database.ptr ? 0 : no_memory(c);
+}
+
 static int mime_types(struct call *c)
 {
 	struct sec_settings *s = &c->document->settings;
@@ -519,7 +528,7 @@ static const struct {
 	{SPAN_INIT("SecDebugLogLevel"), NULL, log_is_ours, NULL},
 	{SPAN_INIT("SecDefaultAction"), sec_default_action, NULL, NULL},
 	{SPAN_INIT("SecDisableBackendCompression"), NULL, NULL, "set it at the route"},
-	{SPAN_INIT("SecGeoLookupDb"), NULL, NULL, "the configuration names the database"},
+	{SPAN_INIT("SecGeoLookupDb"), geo_lookup_db, NULL, NULL},
 	{SPAN_INIT("SecGsbLookupDb"), NULL, NULL, "there is no such service any more"},
 	{SPAN_INIT("SecGuardianLog"), NULL, NULL, "there is no such program"},
 	{SPAN_INIT("SecHashEngine"), NULL, NULL, "responses are not written to"},
