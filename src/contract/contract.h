@@ -273,7 +273,10 @@ bool contract_check_failed(const struct contract_check *check);
 size_t contract_check_problems(const struct contract_check *check,
 			       const struct contract_problem **problems);
 
-/* After CONTRACT_VALID with CONTRACT_UNKNOWN_STRIP: is there anything to leave out? */
+/*
+ * With CONTRACT_UNKNOWN_STRIP: is there anything to leave out? Of the query it is known before the
+ * content has come, of the content after CONTRACT_VALID.
+ */
 bool contract_check_cuts_query(const struct contract_check *check);
 bool contract_check_cuts_body(const struct contract_check *check);
 /* Appends what is to be forwarded. 0, or -1 when `to` has failed. */

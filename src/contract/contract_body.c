@@ -125,7 +125,7 @@ void check_begin_content(struct contract_check *c, const struct openapi_content 
 
 	buf_clear(&c->kept);
 	field = find(fields, field_count, SPAN("content-encoding"), &times);
-	if (field && !span_eq_nocase(field->value, SPAN("identity"))) {
+	if (field && (times > 1 || !span_eq_nocase(field->value, SPAN("identity")))) {
 		check_problem(c, CONTRACT_IN_BODY, SPAN_NONE, SPAN("contentEncoding"),
 			      SPAN("no content coding"));
 		(void)check_end(c, c->is_response ? CONTRACT_INVALID : CONTRACT_TYPE);

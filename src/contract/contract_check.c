@@ -215,7 +215,8 @@ size_t contract_check_problems(const struct contract_check *c,
 
 bool contract_check_cuts_query(const struct contract_check *c)
 {
-	return c->result == CONTRACT_VALID && pairs_is_cut(&c->query);
+	return (c->result == CONTRACT_VALID || c->result == CONTRACT_MORE) &&
+	       pairs_is_cut(&c->query);
 }
 
 int contract_check_write_query(struct contract_check *c, struct buf *to)
