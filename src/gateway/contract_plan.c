@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "guard/approval.h"
 #include "parse/json_write.h"
 
 #define EXPIRES_MS_DEFAULT ((uint64_t)600000)
@@ -35,6 +36,9 @@ static int plan_sensitive(struct snapshot_operation *plan, const struct config *
 	if (!extensions->approved_by.len)
 		return bad_extension(plan->contract,
 				     "x-sallyport-sensitive needs a role in 'by'", err);
+	if (extensions->approvals > APPROVAL_VOTES_MAX)
+		return bad_extension(plan->contract,
+				     "x-sallyport-sensitive: at most 16 'approvals'", err);
 	if (cfg->store.url.len == 0)
 		return bad_extension(plan->contract,
 				     "approvals are kept in a 'store': name one", err);

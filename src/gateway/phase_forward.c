@@ -109,8 +109,9 @@ static enum phase_result prepare_body(struct forward *f)
 	f->body = e->spool.held;
 	/* Trailers come after the body, by way of the pump. */
 	f->replayable = e->spool.complete && e->x->trailer_count == 0;
-	if (f->replayable)
-		f->head.content_length = (int64_t)f->body.len;
+	/* It may be another one by now than the client has told the length of. */
+	if (e->spool.complete)
+		f->head.content_length = f->replayable ? (int64_t)f->body.len : -1;
 	return PHASE_NEXT;
 }
 
@@ -468,6 +469,25 @@ static enum phase_result give_up_response(struct forward *f, enum io_result resu
 	return e->x->client_gone ? PHASE_GONE : PHASE_ANSWERED;
 }
 
+/* The end of a response that proves to be broken only there must not be sent. */
+static bool response_may_pass(struct forward *f, enum io_result result, struct span piece)
+{
+	bool good = true;
+
+	if (result == IO_OK)
+		good = response_check_feed(&f->check, piece);
+	if (result == IO_EOF || (result == IO_OK && f->call->body_ended))
+		good = response_check_end(&f->check) && good;
+	return good;
+}
+
+static enum phase_result give_up_broken(struct forward *f)
+{
+	f->e->reason = "contract_response";
+	http_abort(f->e->x);
+	return PHASE_ANSWERED;
+}
+
 static enum phase_result relay_body(struct forward *f)
 {
 	struct http_exchange *x = f->e->x;
@@ -479,14 +499,14 @@ static enum phase_result relay_body(struct forward *f)
 	while (!x->ended) {
 		result = http_call_read_body(call, &piece,
 					     step_deadline_ms(f, f->timeout->idle_ms));
+		if (!response_may_pass(f, result, piece))
+			return give_up_broken(f);
 		if (result == IO_EOF && call->trailer_count)
 			result = http_send_trailers(x, call->trailers, call->trailer_count,
 						    client_deadline_ms(f, 0));
 		else if (result == IO_EOF)
 			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
 						client_deadline_ms(f, 0));
-		else if (result == IO_OK && !response_check_feed(&f->check, piece))
-			result = IO_FAILED;
 		else if (result == IO_OK) {
 			if (UNLIKELY(f->capture != NULL))
 				fallback_capture_piece(f->capture, piece);
@@ -501,7 +521,6 @@ static enum phase_result relay_body(struct forward *f)
 		if (result != IO_OK)
 			return give_up_response(f, result);
 	}
-	response_check_end(&f->check);
 	return PHASE_ANSWERED;
 }
 
@@ -638,12 +657,13 @@ static enum phase_result relay_checked(struct forward *f, struct http_response *
 	result = hold_response(f, &held);
 	if (result == IO_OK)
 		return send_held(f, response, &held);
-	if (result == IO_AGAIN && contract->large == CONFIG_LARGE_STREAM)
+	/* What is to be cut out must be held. */
+	if (result == IO_AGAIN && contract->large == CONFIG_LARGE_STREAM &&
+	    contract->unknown_response_properties != CONFIG_UNKNOWN_STRIP)
 		return send_on(f, response, &held);
-	if (result == IO_CANCELLED && f->e->x->client_gone) {
+	if (result == IO_CANCELLED) {
 		buf_release(&held);
-		f->e->reason = "client_gone";
-		return PHASE_GONE;
+		return answer_failure(f);
 	}
 	return refuse_response(f, &held,
 			       result == IO_AGAIN    ? "response_too_large"

@@ -31,6 +31,15 @@ static enum phase_result refuse_operation(struct exchange *e, enum contract_matc
 	return answer_problem(e, 405, "method-not-allowed", NULL);
 }
 
+static void shorten_deadline(struct exchange *e, uint64_t timeout_ms)
+{
+	int64_t deadline_ms =
+		timeout_ms ? loop_deadline_ms((int64_t)timeout_ms) : FIBER_FOREVER;
+
+	if (deadline_ms < e->deadline_ms)
+		e->deadline_ms = deadline_ms;
+}
+
 enum phase_result validate_route(struct exchange *e)
 {
 	const struct snapshot_service *service;
@@ -51,6 +60,7 @@ enum phase_result validate_route(struct exchange *e)
 	if (match == CONTRACT_FOUND) {
 		e->operation = &service->operations[route->operation->index];
 		e->contract_route = route;
+		shorten_deadline(e, route->operation->extensions.timeout_ms);
 		return PHASE_NEXT;
 	}
 	if (contract_of(e)->mode == CONFIG_CHECK_ENFORCE)
@@ -128,19 +138,26 @@ enum phase_result validate_security(struct exchange *e)
 
 const struct config_sensitive *validate_sensitive(const struct exchange *e)
 {
-	return e->operation && e->operation->sensitive ? e->operation->sensitive
-						       : e->route->sensitive;
+	const struct snapshot_operation *operation = e->operation;
+
+	/* What the document asks for must not soften what the configuration does. */
+	if (operation && operation->sensitive &&
+	    (operation->sensitive != &operation->own_sensitive || !e->route->sensitive))
+		return operation->sensitive;
+	return e->route->sensitive;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 static struct contract_check *take_check(struct worker *worker)
 {
+	/* How long bodies may be, limits.body and the routes say, and the document. */
+	static const struct contract_check_limits limits = {.max_body_bytes = UINT64_MAX};
 	struct err err;
 
 	if (worker->check_count)
 		return worker->checks[--worker->check_count];
-	return contract_check_new(NULL, &err);
+	return contract_check_new(&limits, &err);
 }
 
 static void give_check(struct worker *worker, struct contract_check *check)
@@ -239,29 +256,46 @@ enum phase_result validate_answer_broken(struct exchange *e)
 				   NULL, SPAN("errors"), copy);
 }
 
-/* Unknown parameters and properties are cut out of what is passed on. */
-static enum phase_result strip(struct exchange *e)
+static bool strip_query(struct exchange *e)
+{
+	struct span query = SPAN_NONE;
+	struct buf text;
+	bool done;
+
+	if (!contract_check_cuts_query(e->check))
+		return true;
+	buf_init(&text, e->query.len + 1);
+	done = contract_check_write_query(e->check, &text) == 0;
+	if (done && text.len) {
+		query = arena_dup(&e->x->arena, buf_span(&text));
+		done = query.ptr != NULL;
+	}
+	buf_release(&text);
+	if (done)
+		e->query = query;
+	return done;
+}
+
+static bool strip_body(struct exchange *e)
 {
 	struct buf text;
 
-	if (contract_check_cuts_query(e->check)) {
-		buf_init(&text, e->query.len + 1);
-		if (contract_check_write_query(e->check, &text) < 0)
-			goto failed;
-		e->query = text.len ? arena_dup(&e->x->arena, buf_span(&text)) : SPAN_NONE;
-		if (text.len && !e->query.ptr)
-			goto failed;
+	if (!contract_check_cuts_body(e->check))
+		return true;
+	buf_init(&text, e->spool.held.len + 1);
+	if (contract_check_write_body(e->check, e->spool.held, &text) < 0) {
 		buf_release(&text);
+		return false;
 	}
-	if (contract_check_cuts_body(e->check)) {
-		buf_init(&text, e->spool.held.len + 1);
-		if (contract_check_write_body(e->check, e->spool.held, &text) < 0)
-			goto failed;
-		spool_replace(e, &text);
-	}
-	return PHASE_NEXT;
-failed:
-	buf_release(&text);
+	spool_replace(e, &text);
+	return true;
+}
+
+/* Unknown parameters and properties are cut out of what is passed on. */
+static enum phase_result strip(struct exchange *e)
+{
+	if (strip_query(e) && strip_body(e))
+		return PHASE_NEXT;
 	return answer_problem(e, 503, "out-of-memory", NULL);
 }
 
@@ -287,8 +321,11 @@ static enum phase_result check_content(struct exchange *e)
 			   e->route->config->timeout.idle_ms, &why)) {
 	case SPOOL_COMPLETE: return conclude(e);
 	case SPOOL_FULL:
-		if (contract_of(e)->large == CONFIG_LARGE_STREAM)
-			return PHASE_NEXT; /* checked on while it passes */
+		/* The rest is checked while it passes. What is to be cut out must be held. */
+		if (contract_of(e)->large == CONFIG_LARGE_STREAM &&
+		    contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP)
+			return strip_query(e) ? PHASE_NEXT
+					      : answer_problem(e, 503, "out-of-memory", NULL);
 		e->reason = "body_too_large";
 		return answer_problem(e, 413, "body-too-large", NULL);
 	case SPOOL_BUSY:

@@ -42,6 +42,12 @@ paths:
       requestBody: {content: {application/json: {schema: {type: array, items: {type: integer}}}}}
       responses:
         "200": {description: ok}
+  /slow:
+    get:
+      operationId: slow
+      x-sallyport-timeout: 300ms
+      responses:
+        "200": {description: ok}
   /orders/{id}:
     get:
       operationId: getOrder
@@ -80,7 +86,7 @@ def key_of(name):
 class Setup:
     def __init__(self, contract="mode: enforce", response=b"[]", status="200 OK",
                  content_type=b"application/json"):
-        self.requests = []
+        self.requests, self.delay_s = [], 0
         self.response, self.status, self.content_type = response, status, content_type
         self.service = Service(self.script)
         values = {name: hashlib.sha256(key_of(name).encode()).hexdigest()
@@ -108,6 +114,7 @@ class Setup:
                 rest += data
             self.requests.append((head, rest[:length]))
             rest = rest[length:]
+        time.sleep(self.delay_s)
         answer(connection, self.response, self.status,
                b"Content-Type: %s\r\n" % self.content_type)
         return rest
@@ -152,7 +159,8 @@ def test_parameters_must_be_what_the_document_says():
             problem = json.loads(text)
             assert problem["type"] == "urn:sallyport:problem:contract-violation", problem
             assert problem["errors"][0]["in"] == "query", problem
-            assert "ten" not in text.decode() and "101" not in text.decode(), "no values"
+            told = json.dumps(problem["errors"])
+            assert '"ten' not in told and "101" not in told, "no values"
         assert setup.get("/api/orders/x1")[0] == 400
         assert len(setup.requests) == 1
 
@@ -275,6 +283,64 @@ def test_a_response_is_only_told_of_or_cut_where_asked():
         assert status == 200 and json.loads(text) == json.loads(GOOD), text
         assert int(fields["Content-Length"]) == len(text)
         assert not field(setup.requests[-1][0], "accept-encoding"), "nothing coded is asked for"
+
+
+def test_what_is_to_be_cut_out_does_not_pass_by_being_large():
+    contract = "large: stream, unknown_query: strip, unknown_properties: strip"
+    with Setup(contract, status="201 Created", response=b"") as setup:
+        body = b'{"admin":true,"article":"A-1","count":2%s}' % (b" " * 70000)
+        assert setup.post(body)[0] == 413
+        assert setup.requests == []
+    headers = dict(JSON, **{"X-Api-Key": key_of("writer")})
+    with Setup("large: stream, unknown_query: strip") as setup:
+        big = b"[" + b"1," * 60000 + b"1]"
+        assert setup.gateway.request("PUT", "/api/orders?debug=1", big, headers)[0] == 200
+        assert setup.requests[-1][0].startswith(b"PUT /orders HTTP"), setup.requests[-1][0]
+    contract = "large: stream, responses: enforce, unknown_response_properties: strip"
+    secret = b'{"article":"A-1","count":2,"password":"hunter2"%s}' % (b" " * 70000)
+    with Setup(contract, secret) as setup:
+        status, _, text = setup.get("/api/orders/1")
+        assert status == 502 and b"hunter2" not in text, status
+
+
+def test_large_bodies_are_as_long_as_the_limits_allow():
+    headers = dict(JSON, **{"X-Api-Key": key_of("writer")})
+    with Setup("large: stream") as setup:
+        big = b"[1" + b" " * (11 << 20) + b"]"
+        assert setup.gateway.request("PUT", "/api/orders", big, headers)[0] == 200
+
+
+def test_a_large_response_that_is_broken_at_its_end_is_cut_off():
+    good = b"[" + b",".join([GOOD] * 4000)
+    with Setup("large: stream, responses: enforce", good) as setup:
+        with setup.gateway.connect() as connection:
+            connection.sendall(b"GET /api/orders HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+        head, body = received.split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 200"), head
+        assert len(body) < len(good), "the client must not take it for a whole answer"
+
+
+def test_content_codings_are_refused_in_whatever_field_they_are():
+    with Setup() as setup:
+        for coding in (b"Content-Encoding: gzip\r\n",
+                       b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"):
+            received = setup.gateway.raw(
+                b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                b"Connection: close\r\n%sContent-Length: %d\r\n\r\n%s"
+                % (coding, len(GOOD), GOOD))
+            assert received.startswith(b"HTTP/1.1 415"), received
+        assert setup.requests == []
+
+
+def test_the_timeout_of_the_document_holds():
+    with Setup() as setup:
+        setup.delay_s = 3
+        begun = time.monotonic()
+        assert setup.get("/api/slow")[0] == 504
+        assert time.monotonic() - begun < 3
 
 
 def test_a_broken_document_is_named_with_file_and_line():
