@@ -182,7 +182,6 @@ struct sec_settings {
 	uint32_t arguments;
 	uint32_t upload_files;
 	uint32_t collection_timeout_s;
-	uint32_t pcre_match_limit;
 	struct span web_app_id;
 	struct span geo_database; /* path */
 	struct span unicode_map; /* path */

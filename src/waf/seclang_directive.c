@@ -392,11 +392,6 @@ static int collection_timeout(struct call *c)
 	return set_u32(c, &c->document->settings.collection_timeout_s);
 }
 
-static int pcre_match_limit(struct call *c)
-{
-	return set_u32(c, &c->document->settings.pcre_match_limit);
-}
-
 static int web_app_id(struct call *c)
 {
 	if (one_argument(c) != 0)
@@ -492,6 +487,7 @@ static int xml_external_entity(struct call *c)
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const char log_is_ours[] = "log and audit log are the gateway's own";
+static const char pcre_limits[] = "the limits of pattern matching are fixed";
 static const char no_files[] = "uploads are never written to files";
 
 static const struct {
@@ -539,9 +535,8 @@ static const struct {
 	{SPAN_INIT("SecHttpBlKey"), NULL, NULL, "requests do not wait for DNS"},
 	{SPAN_INIT("SecInterceptOnError"), NULL, NULL, "errors always fail closed"},
 	{SPAN_INIT("SecMarker"), sec_marker, NULL, NULL},
-	{SPAN_INIT("SecPcreMatchLimit"), pcre_match_limit, NULL, NULL},
-	{SPAN_INIT("SecPcreMatchLimitRecursion"), NULL,
-	 "compiled patterns do not recurse; the limit of the interpreter is fixed", NULL},
+	{SPAN_INIT("SecPcreMatchLimit"), NULL, pcre_limits, NULL},
+	{SPAN_INIT("SecPcreMatchLimitRecursion"), NULL, pcre_limits, NULL},
 	{SPAN_INIT("SecRemoteRules"), NULL, NULL, "rules are read from files"},
 	{SPAN_INIT("SecRemoteRulesFailAction"), NULL, NULL, "rules are read from files"},
 	{SPAN_INIT("SecRequestBodyAccess"), request_body_access, NULL, NULL},
