@@ -65,12 +65,15 @@ static int64_t client_deadline_ms(const struct forward *f, size_t len)
 {
 	const struct config_limits *limits = &f->e->snapshot->config->limits;
 	int64_t deadline_ms = step_deadline_ms(f, f->timeout->idle_ms);
+	uint64_t rate = limits->response_rate_bytes;
+	uint64_t needed_ms = 1000; /* without a division where less would do */
 
-	if (!limits->response_rate_bytes)
+	if (!rate)
 		return deadline_ms;
+	if (len > rate)
+		needed_ms = len * 1000 / rate;
 	return earlier(deadline_ms,
-		       loop_deadline_ms((int64_t)(limits->body_grace_ms +
-						  len * 1000 / limits->response_rate_bytes)));
+		       loop_deadline_ms((int64_t)(limits->body_grace_ms + needed_ms)));
 }
 
 /* --- the request's body --- */

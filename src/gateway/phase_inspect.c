@@ -279,17 +279,13 @@ static enum phase_result run(struct inspection *in)
 	return PHASE_NEXT;
 }
 
-enum phase_result phase_inspect(struct exchange *e)
+static enum phase_result inspect(struct exchange *e, enum config_waf_mode mode)
 {
-	enum config_waf_mode mode = e->route->config->waf;
 	struct inspection in = {.e = e, .block = mode == CONFIG_WAF_MODE_BLOCK};
-	struct waf_worker *worker;
+	struct waf_worker *worker = worker_of(e);
 	enum phase_result result;
 	struct err err;
 
-	if (mode == CONFIG_WAF_MODE_OFF || !is_sampled(e))
-		return PHASE_NEXT;
-	worker = worker_of(e);
 	if (worker)
 		in.t = waf_transaction_new(worker, in.block ? e->snapshot->waf_block
 							    : e->snapshot->waf_observe);
@@ -309,4 +305,13 @@ enum phase_result phase_inspect(struct exchange *e)
 	}
 	waf_transaction_free(in.t);
 	return result;
+}
+
+enum phase_result phase_inspect(struct exchange *e)
+{
+	enum config_waf_mode mode = e->route->config->waf;
+
+	if (mode == CONFIG_WAF_MODE_OFF || !is_sampled(e))
+		return PHASE_NEXT;
+	return inspect(e, mode);
 }

@@ -336,7 +336,7 @@ static enum phase_result check_content(struct exchange *e)
 	return answer_bad_body(e, why);
 }
 
-enum phase_result phase_validate(struct exchange *e)
+static enum phase_result validate(struct exchange *e)
 {
 	const struct http1_head *head = &e->x->request;
 	const struct config_contract *config;
@@ -349,8 +349,6 @@ enum phase_result phase_validate(struct exchange *e)
 			       !(head->framing == HTTP1_LENGTH && head->content_length == 0),
 	};
 
-	if (!e->operation)
-		return PHASE_NEXT;
 	config = contract_of(e);
 	policy = policy_of(config, config->mode == CONFIG_CHECK_ENFORCE);
 	e->check = take_check(e->worker);
@@ -370,6 +368,11 @@ enum phase_result phase_validate(struct exchange *e)
 		return validate_answer_broken(e);
 	}
 	return check_content(e);
+}
+
+enum phase_result phase_validate(struct exchange *e)
+{
+	return LIKELY(!e->operation) ? PHASE_NEXT : validate(e);
 }
 
 enum io_result validate_read_body(struct exchange *e, struct span *piece, int64_t deadline_ms)
