@@ -629,7 +629,7 @@ static const struct command_example tune_examples[] = {
 
 const struct command cmd_waf_check = {
 	.name = "waf check",
-	.summary = "read the firewall's rules and say what they are",
+	.summary = "read the rules of the firewall and say what they are",
 	.description =
 		"Reads the rules of the configuration, or those that --rules names. What is "
 		"not "
@@ -656,7 +656,7 @@ const struct command cmd_waf_explain = {
 
 const struct command cmd_waf_tune = {
 	.name = "waf tune",
-	.summary = "propose exclusions from the firewall's log",
+	.summary = "propose exclusions from the log of the firewall",
 	.description =
 		"Counts what has matched and prints the exclusions that would silence it, the "
 		"most frequent first, as YAML for the configuration. Run the firewall in mode "
