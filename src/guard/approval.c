@@ -290,13 +290,17 @@ static enum store_result create(struct store *store, const struct approval_reque
 }
 
 /* One that was asked for before and is still of use: APPROVAL_OK; APPROVAL_ABSENT: none. */
-static enum approval_result find_open(struct store *store, const struct store_record *pointer,
-				      int64_t now_unix_ms, struct arena *arena,
+static enum approval_result find_open(struct store *store,
+				      const struct approval_request *request,
+				      const struct store_record *pointer, struct arena *arena,
 				      struct approval *a, struct err *err)
 {
 	enum approval_result result =
-		approval_get(store, pointer->value, now_unix_ms, arena, a, err);
+		approval_get(store, pointer->value, request->now_unix_ms, arena, a, err);
 
+	/* Since it was asked for, the configuration may have come to ask for more people. */
+	if (result == APPROVAL_OK && a->needed != request->needed)
+		return APPROVAL_ABSENT;
 	if (result == APPROVAL_OK && a->state != APPROVAL_PENDING &&
 	    a->state != APPROVAL_APPROVED)
 		return APPROVAL_ABSENT;
@@ -319,8 +323,7 @@ enum approval_result approval_ask(struct store *store, const struct approval_req
 			store_get(store, REQUEST_KIND, key, arena, &pointer, err);
 
 		if (found == STORE_OK)
-			open = find_open(store, &pointer, request->now_unix_ms, arena, approval,
-					 err);
+			open = find_open(store, request, &pointer, arena, approval, err);
 		if (found == STORE_FAILED || open == APPROVAL_FAILED)
 			return APPROVAL_FAILED;
 		if (open == APPROVAL_OK)

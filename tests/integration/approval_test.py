@@ -60,7 +60,10 @@ class Setup:
     def script(self, connection, head, _number, rest):
         length = int((field(head, "content-length") or ["0"])[0])
         while len(rest) < length:
-            rest += connection.recv(65536)
+            data = connection.recv(65536)
+            if not data:
+                return None
+            rest += data
         self.bodies.append((head.split(b" ", 2)[:2], rest[:length]))
         answer(connection)
         return rest[length:]
@@ -122,6 +125,21 @@ def test_an_approved_request_passes_once_and_only_itself():
         assert setup.bodies == [([b"PUT", b"/orders/7"], b"price=1")]
         assert setup.delete("ann", method="PUT", body=b"price=1")[0] == 202
         assert len(setup.bodies) == 1
+
+
+def test_an_approval_is_for_the_host_and_coding_that_were_asked_for():
+    with Setup() as setup:
+        def put(**more):
+            return setup.gateway.request("PUT", "/orders/7", b"x", headers("ann", **more))[0]
+
+        assert put(Host="a.example") == 202
+        status, _, text = setup.gateway.request("PUT", "/orders/7", b"x",
+                                                headers("ann", Host="a.example"))
+        assert setup.decide("eve", json.loads(text)["approval"])[0] == 200
+        assert put(Host="b.example") == 202
+        assert put(Host="a.example", **{"Content-Encoding": "gzip"}) == 202
+        assert setup.bodies == []
+        assert put(Host="a.example") == 200
 
 
 def test_two_approvals_are_two_people_and_not_who_asks():
@@ -237,4 +255,5 @@ def test_approvals_survive_a_kill_and_are_audited():
                           "approval.requested"], events
 
 
-run([value for name, value in list(globals().items()) if name.startswith("test_")])
+if __name__ == "__main__":
+    run([value for name, value in list(globals().items()) if name.startswith("test_")])

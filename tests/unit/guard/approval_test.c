@@ -116,6 +116,21 @@ static void asking_again_for_the_same_gives_the_same(void **state)
 	assert_false(span_eq(asked(s, &other).id, first.id));
 }
 
+static void asking_where_more_must_approve_by_now_asks_anew(void **state)
+{
+	struct setup *s = *state;
+	struct approval_request request = request_by("ann", "d1");
+	struct approval approval = asked(s, &request);
+	struct approval again;
+
+	assert_int_equal(decide(s, approval.id, "eve", true, &approval), APPROVAL_OK);
+	request.needed = 2;
+	again = asked(s, &request);
+	assert_false(span_eq(again.id, approval.id));
+	assert_int_equal(again.state, APPROVAL_PENDING);
+	assert_int_equal(again.needed, 2);
+}
+
 static void an_approved_request_may_be_made_once(void **state)
 {
 	struct setup *s = *state;
@@ -337,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(asking_again_for_the_same_gives_the_same),
+		TEST(asking_where_more_must_approve_by_now_asks_anew),
 		TEST(an_approved_request_may_be_made_once),
 		TEST(an_approval_is_for_its_requester_and_request_only),
 		TEST(who_asks_does_not_decide_and_nobody_decides_twice),
