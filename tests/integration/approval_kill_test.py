@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+"""kill -9 while approvals are asked for, granted and used; KILLS says how often."""
+
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+from approval_test import PROGRAM, Setup, headers
+from harness import answer, field, run
+
+KILLS = int(os.environ.get("KILLS", "10"))
+CLIENTS = 4
+
+
+class World(Setup):
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.received = {}  # body: how often the service got it
+        self.granting = set()  # bodies somebody has begun to approve
+        self.unapproved = []
+        self.asked = {}  # body: id of the approval, acknowledged
+        self.granted, self.passed = set(), set()  # bodies, acknowledged
+        self.stopping = False
+        super().__init__()
+
+    def script(self, connection, head, _number, rest):
+        length = int((field(head, "content-length") or ["0"])[0])
+        while len(rest) < length:
+            data = connection.recv(65536)
+            if not data:
+                return None
+            rest += data
+        body = rest[:length].decode()
+        with self.lock:
+            self.received[body] = self.received.get(body, 0) + 1
+            if body not in self.granting:
+                self.unapproved.append(body)
+        answer(connection)
+        return rest[length:]
+
+    def try_once(self, call):
+        """The answer; None when the program was killed meanwhile."""
+        try:
+            return call()
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.02)
+            return None
+
+    def until_answered(self, call):
+        while not self.stopping:
+            got = self.try_once(call)
+            if got and got[0] not in (502, 503):
+                return got
+        return None
+
+    def put(self, body):
+        return self.gateway.request("PUT", "/orders/7", body.encode(),
+                                    headers("ann", **{"Content-Type": "text/plain"}))
+
+    def one_request(self, body):
+        got = self.until_answered(lambda: self.put(body))
+        if not got:
+            return
+        assert got[0] == 202, got
+        self.asked[body] = json.loads(got[2])["approval"]
+        self.granting.add(body)
+        got = self.until_answered(lambda: self.decide("eve", self.asked[body]))
+        if not got:
+            return
+        # 409: the vote of a try whose answer was lost is there.
+        assert got[0] in (200, 409), got
+        self.granted.add(body)
+        got = self.until_answered(lambda: self.put(body))
+        # 202: it was used by a try whose answer was lost.
+        assert got is None or got[0] in (200, 202), got
+        if got and got[0] == 200:
+            self.passed.add(body)
+
+    def client(self, name, errors):
+        number = 0
+        try:
+            while not self.stopping:
+                number += 1
+                self.one_request(f"{name}-{number}")
+        except Exception as error:  # pylint: disable=broad-except
+            errors.append(repr(error))
+
+    def kill(self):
+        """All processes of the program, at once."""
+        pids = [self.gateway.process.pid]
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                    pids += [int(word) for word in file.read().split()]
+            except OSError:
+                pass
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.gateway.process.wait()
+        # Ending takes a moment; until then the old socket would be taken for the new one.
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                self.gateway.connect().close()
+            except ConnectionError:
+                return
+            time.sleep(0.002)
+        raise AssertionError("killed processes still listen")
+
+    def start(self):
+        self.gateway.process = subprocess.Popen([PROGRAM, "serve", "-c", self.gateway.config],
+                                                stderr=self.gateway.log,
+                                                stdout=self.gateway.log)
+        self.gateway.wait_ready()
+
+    def check(self):
+        twice = {body: count for body, count in self.received.items() if count > 1}
+        assert not twice, f"granted twice: {twice}"
+        assert not self.unapproved, f"forwarded without an approval: {self.unapproved}"
+        for body, approval in self.asked.items():
+            status, _, text = self.gateway.request("GET", f"/approvals/{approval}", None,
+                                                   headers("eve"))
+            assert status == 200, f"the approval of {body} is lost: {status}"
+            state = json.loads(text)["state"]
+            assert body not in self.granted or state in ("approved", "used"), (body, state)
+            assert body not in self.received or state == "used", (body, state)
+            if state == "approved":
+                assert self.put(body)[0] == 200, f"{body} is approved and does not pass"
+        assert self.passed <= set(self.received), "answered, but not by the service"
+        assert all(count == 1 for count in self.received.values())
+
+
+def test_no_kill_loses_an_approval_or_grants_one_twice():
+    with World() as world:
+        errors, kills = [], 0
+        clients = [threading.Thread(target=world.client, args=(f"c{i}", errors))
+                   for i in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        try:
+            while kills < KILLS and not errors:
+                time.sleep(random.uniform(0.005, 0.15))
+                world.kill()
+                kills += 1
+                world.start()
+        finally:
+            world.stopping = True
+            for client in clients:
+                client.join(60)
+        assert not errors, errors
+        world.check()
+        print(f"{kills} kills: {len(world.asked)} asked for, {len(world.granted)} granted, "
+              f"{len(world.received)} forwarded")
+        assert len(world.granted) > KILLS / 4 and world.received, "the kills met nothing"
+
+
+if __name__ == "__main__":
+    run([test_no_kill_loses_an_approval_or_grants_one_twice])
