@@ -716,6 +716,42 @@ struct config_waf_exclusion {
 	struct span path; /* "/a", or "/a/" + "*" */
 };
 
+enum config_ips_mode { CONFIG_IPS_OFF, CONFIG_IPS_OBSERVE, CONFIG_IPS_BLOCK };
+
+/* What a client is banned for, each counted apart. */
+enum config_ips_kind {
+	CONFIG_IPS_ATTACK, /* refused by the WAF */
+	CONFIG_IPS_CONTRACT, /* breaks a service's contract */
+	CONFIG_IPS_MALFORMED, /* is no HTTP that we take */
+	CONFIG_IPS_SCAN, /* asks for what is not there, or not theirs: 404, 403, 405 */
+	CONFIG_IPS_LOGIN, /* credentials that are wrong */
+	CONFIG_IPS_LIMIT, /* over a rate limit */
+	CONFIG_IPS_KINDS,
+};
+
+/* "attack", "contract" ...: for logs, metrics and records. */
+const char *config_ips_kind_name(enum config_ips_kind kind);
+
+struct config_ips_rule {
+	uint32_t threshold; /* so many at once, or at this rate, ban; 0: never */
+	uint64_t window_ms; /* in which as many are forgotten */
+	uint64_t ban_ms; /* the first ban */
+	uint32_t growth_percent; /* of that, the next; 100: the same */
+	uint64_t ban_max_ms;
+};
+
+enum config_ips_by { CONFIG_IPS_BY_ADDRESS = 1 << 0, CONFIG_IPS_BY_IDENTITY = 1 << 1 };
+
+struct config_ips {
+	enum config_ips_mode mode;
+	CONFIG_LIST(struct cidr) allow; /* never banned */
+	CONFIG_LIST(struct cidr) deny; /* always */
+	unsigned by; /* of enum config_ips_by */
+	struct config_ips_rule rules[CONFIG_IPS_KINDS];
+	uint64_t memory_ms; /* after its end, a ban makes the next longer for so long */
+	uint32_t bans_max;
+};
+
 struct config_waf {
 	struct config_where where;
 	struct config_strings rules; /* "owasp-crs" or files */
@@ -754,6 +790,7 @@ struct config {
 	struct config_store store;
 	CONFIG_LIST(struct config_sensitive) sensitive;
 	struct config_waf *waf;
+	struct config_ips *ips; /* NULL: nobody is banned */
 	struct config_overload *overload; /* NULL: not watched */
 	struct config_private *priv; /* memory, references, what must be masked */
 };

@@ -183,6 +183,44 @@ static void text_service(const struct config_service *service, struct buf *out)
 	buf_append_byte(out, '\n');
 }
 
+static void text_networks(const char *verb, const struct cidr *networks, size_t count,
+			  struct buf *out)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < count; i++) {
+		buf_printf(out, i == 0 ? "  %s: " : ", ", verb);
+		buf_append_bytes(out, text, cidr_format(&networks[i], text));
+	}
+	if (count > 0)
+		buf_append_byte(out, '\n');
+}
+
+static void text_ips(const struct config_ips *ips, struct buf *out)
+{
+	if (!ips || ips->mode == CONFIG_IPS_OFF)
+		return;
+	buf_append_cstr(out, ips->mode == CONFIG_IPS_BLOCK
+				     ? "bans\n"
+				     : "bans (observed only: nobody is refused)\n");
+	for (unsigned i = 0; i < CONFIG_IPS_KINDS; i++) {
+		const struct config_ips_rule *rule = &ips->rules[i];
+
+		if (rule->threshold == 0)
+			continue;
+		buf_printf(out, "  %s: %u within ",
+			   config_ips_kind_name((enum config_ips_kind)i), rule->threshold);
+		units_append_duration(out, rule->window_ms);
+		buf_append_cstr(out, " ban for ");
+		units_append_duration(out, rule->ban_ms);
+		buf_append_cstr(out, ", at most ");
+		units_append_duration(out, rule->ban_max_ms);
+		buf_append_byte(out, '\n');
+	}
+	text_networks("never", ips->allow.at, ips->allow.count, out);
+	text_networks("always", ips->deny.at, ips->deny.count, out);
+}
+
 void config_plan_text(const struct config *cfg, struct buf *out)
 {
 	buf_append_cstr(out, "listen\n");
@@ -209,6 +247,7 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 		}
 		buf_append_byte(out, '\n');
 	}
+	text_ips(cfg->ips, out);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

@@ -511,6 +511,8 @@ static const struct schema_key config_keys[] = {
 	 .text = "What is done when memory, descriptors, time or connections run out."},
 	{KEY("waf", OPTIONAL, config, waf), .object = &waf,
 	 .text = "The web application firewall."},
+	{KEY("ips", OPTIONAL, config, ips), .object = &schema_ips,
+	 .text = "Clients that keep attacking are banned."},
 	{.name = NULL},
 };
 

@@ -1,0 +1,317 @@
+/* ban_test.c - strikes, bans that grow, lifting, a full table, and many threads on one table. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "guard/ban.h"
+
+#define NOW_MS 1700000000000LL
+#define WHO SPAN("address:192.0.2.1")
+
+static const struct config_ips config = {.rules = {[CONFIG_IPS_ATTACK] = {.threshold = 3,
+									  .window_ms = 30000,
+									  .ban_ms = 60000,
+									  .growth_percent = 200,
+									  .ban_max_ms = 200000},
+						   [CONFIG_IPS_SCAN] = {.threshold = 1,
+									.window_ms = 1000,
+									.ban_ms = 5000,
+									.growth_percent = 100,
+									.ban_max_ms = 5000},
+						   [CONFIG_IPS_LOGIN] = {.threshold = 0}},
+					 .memory_ms = 3600000};
+
+static struct ban_table *make(size_t bans)
+{
+	struct err err = {.code = ERR_NONE};
+	struct ban_table *table = ban_table_new(bans, &err);
+
+	assert_non_null(table);
+	return table;
+}
+
+/* Strikes until there is a ban; how many it took, 0 for more than 100. */
+static unsigned strike(struct ban_table *table, enum config_ips_kind kind, uint64_t hash,
+		       int64_t now_ms, struct ban *ban)
+{
+	for (unsigned i = 1; i <= 100; i++)
+		if (ban_strike(table, &config, kind, hash, WHO, now_ms, ban))
+			return i;
+	return 0;
+}
+
+static void the_threshold_bans_and_not_one_less(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban ban;
+
+	(void)state;
+	assert_true(ban_table_is_empty(table));
+	for (int i = 0; i < 2; i++)
+		assert_false(
+			ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
+	assert_true(ban_table_is_empty(table));
+	assert_int_equal(ban_until(table, 7, NOW_MS), 0);
+	assert_true(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
+	assert_false(ban_table_is_empty(table));
+	assert_string_equal(ban.who, "address:192.0.2.1");
+	assert_int_equal(ban.offences, 1);
+	assert_int_equal(ban_until(table, 7, NOW_MS), NOW_MS + 60000);
+	assert_int_equal(ban_until(table, 7, NOW_MS + 59999), NOW_MS + 60000);
+	assert_int_equal(ban_until(table, 7, NOW_MS + 60000), 0);
+	assert_int_equal(ban_until(table, 8, NOW_MS), 0);
+	ban_table_free(table);
+}
+
+static void strikes_are_forgotten_evenly(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban ban;
+
+	(void)state;
+	/* One in ten seconds is a third of the threshold in a third of the window. */
+	for (int i = 0; i < 1000; i++)
+		assert_false(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO,
+					NOW_MS + i * 10000, &ban));
+	ban_table_free(table);
+}
+
+static void kinds_are_counted_apart_and_zero_never_bans(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban ban;
+
+	(void)state;
+	assert_int_equal(strike(table, CONFIG_IPS_LOGIN, 7, NOW_MS, &ban), 0);
+	assert_false(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
+	assert_true(ban_strike(table, &config, CONFIG_IPS_SCAN, 7, WHO, NOW_MS, &ban));
+	assert_int_equal(ban.kind, CONFIG_IPS_SCAN);
+	ban_table_free(table);
+}
+
+static void each_further_ban_is_longer_up_to_the_most(void **state)
+{
+	static const int64_t expected[] = {60000, 120000, 200000, 200000};
+	struct ban_table *table = make(1024);
+	int64_t now_ms = NOW_MS;
+	struct ban ban;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(expected); i++) {
+		assert_true(strike(table, CONFIG_IPS_ATTACK, 7, now_ms, &ban) > 0);
+		assert_int_equal(ban.until_unix_ms - now_ms, expected[i]);
+		assert_int_equal(ban.offences, i + 1);
+		now_ms = ban.until_unix_ms + 30000;
+	}
+	now_ms = ban.until_unix_ms + (int64_t)config.memory_ms;
+	assert_true(strike(table, CONFIG_IPS_ATTACK, 7, now_ms, &ban) > 0);
+	assert_int_equal(ban.offences, 1);
+	assert_int_equal(ban_duration_ms(&config.rules[CONFIG_IPS_ATTACK], UINT32_MAX), 200000);
+	assert_int_equal(ban_duration_ms(&config.rules[CONFIG_IPS_SCAN], UINT32_MAX), 5000);
+	ban_table_free(table);
+}
+
+static void who_is_banned_already_is_not_banned_again(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban ban;
+
+	(void)state;
+	assert_int_equal(strike(table, CONFIG_IPS_ATTACK, 7, NOW_MS, &ban), 3);
+	assert_int_equal(strike(table, CONFIG_IPS_ATTACK, 7, NOW_MS + 1, &ban), 0);
+	assert_int_equal(ban_until(table, 7, NOW_MS), NOW_MS + 60000);
+	ban_table_free(table);
+}
+
+static struct ban ban_of(uint64_t hash, int64_t until_ms, uint32_t mark)
+{
+	return (struct ban){.who = "someone",
+			    .hash = hash,
+			    .since_unix_ms = NOW_MS,
+			    .until_unix_ms = until_ms,
+			    .offences = 1,
+			    .kind = BAN_MANUAL,
+			    .mark = mark};
+}
+
+static void a_ban_can_be_put_listed_and_lifted(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban put = ban_of(9, BAN_FOREVER, 0), found[4];
+	size_t cursor = 0;
+
+	(void)state;
+	ban_put(table, &put);
+	assert_int_equal(ban_until(table, 9, NOW_MS), BAN_FOREVER);
+	assert_int_equal(ban_count(table, NOW_MS), 1);
+	assert_int_equal(ban_list(table, NOW_MS, &cursor, found, 4), 1);
+	assert_int_equal(found[0].hash, 9);
+	assert_string_equal(found[0].who, "someone");
+	assert_int_equal(ban_list(table, NOW_MS, &cursor, found, 4), 0);
+	assert_true(ban_lift(table, 9, &found[1]));
+	assert_int_equal(found[1].until_unix_ms, BAN_FOREVER);
+	assert_false(ban_lift(table, 9, NULL));
+	assert_int_equal(ban_until(table, 9, NOW_MS), 0);
+	assert_true(ban_table_is_empty(table));
+	ban_table_free(table);
+}
+
+static void what_the_store_has_lost_is_lifted_and_what_it_never_had_is_not(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban local = ban_of(1, NOW_MS + 1000, 0), old = ban_of(2, NOW_MS + 1000, 5);
+	struct ban fresh = ban_of(3, NOW_MS + 1000, 6), shorter = ban_of(1, NOW_MS + 10, 6);
+
+	(void)state;
+	ban_put(table, &local);
+	ban_put(table, &old);
+	ban_put(table, &fresh);
+	ban_put(table, &shorter); /* older than ours, which is not in the store yet */
+	assert_int_equal(ban_until(table, 1, NOW_MS), NOW_MS + 1000);
+	assert_int_equal(ban_lift_unmarked(table, 6, NOW_MS), 1);
+	assert_int_equal(ban_until(table, 1, NOW_MS), NOW_MS + 1000);
+	assert_int_equal(ban_until(table, 2, NOW_MS), 0);
+	assert_int_equal(ban_until(table, 3, NOW_MS), NOW_MS + 1000);
+	ban_mark(table, &local, 6);
+	assert_int_equal(ban_lift_unmarked(table, 7, NOW_MS), 2);
+	ban_table_free(table);
+}
+
+static void a_full_set_forgets_the_ban_that_ends_first(void **state)
+{
+	struct ban_table *table = make(1); /* one set of four */
+
+	(void)state;
+	for (uint64_t i = 1; i <= 5; i++) {
+		struct ban ban = ban_of(i, NOW_MS + 1000 * (int64_t)(i == 3 ? 1 : 10 + i), 0);
+
+		ban_put(table, &ban);
+	}
+	assert_int_equal(ban_count(table, NOW_MS), 4);
+	assert_int_equal(ban_until(table, 3, NOW_MS), 0);
+	assert_int_equal(ban_until(table, 5, NOW_MS), NOW_MS + 15000);
+	ban_sweep(table, NOW_MS + 13000);
+	assert_int_equal(ban_count(table, NOW_MS), 2);
+	ban_table_free(table);
+}
+
+static void failing_allocations_are_errors(void **state)
+{
+	struct err err = {.code = ERR_NONE};
+	struct ban_table *table = NULL;
+
+	(void)state;
+	for (uint64_t n = 1; !table && n < 20; n++) {
+		mem_fail_at(n);
+		err.code = ERR_NONE;
+		table = ban_table_new(64, &err);
+		mem_fail_at(0);
+		if (!table)
+			assert_int_equal(err.code, ERR_MEMORY);
+	}
+	assert_non_null(table);
+	ban_table_free(table);
+}
+
+#define THREADS 4
+#define ROUNDS 20000
+
+static _Atomic unsigned wrong;
+
+/* Hash i may only ever be seen with an end that is i milliseconds off: slots are shared by all. */
+static void *hammer(void *arg)
+{
+	struct ban_table *table = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t hash = 1 + i % 13;
+		struct ban ban = ban_of(hash, NOW_MS + 1000 * (1 + (int64_t)hash), 0), found[8];
+		size_t cursor = 0;
+		int64_t until;
+
+		if (i % 3 == 0)
+			ban_put(table, &ban);
+		else if (i % 7 == 0)
+			ban_lift(table, hash, NULL);
+		else if (i % 101 == 0)
+			(void)ban_list(table, NOW_MS, &cursor, found, 8);
+		until = ban_until(table, hash, NOW_MS);
+		if (until && until != ban.until_unix_ms)
+			atomic_fetch_add(&wrong, 1);
+	}
+	return NULL;
+}
+
+static void a_ban_is_never_taken_for_that_of_another(void **state)
+{
+	struct ban_table *table = make(4);
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hammer, table), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&wrong), 0);
+	ban_table_free(table);
+}
+
+struct racer {
+	struct ban_table *table;
+	unsigned bans;
+};
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+	struct ban ban;
+
+	for (int i = 0; i < 1000; i++)
+		racer->bans += ban_strike(racer->table, &config, CONFIG_IPS_ATTACK, 7, WHO,
+					  NOW_MS, &ban);
+	return NULL;
+}
+
+static void many_threads_together_ban_a_client_once(void **state)
+{
+	struct racer racers[THREADS];
+	struct ban_table *table = make(64);
+	pthread_t threads[THREADS];
+	unsigned bans = 0;
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++) {
+		racers[i] = (struct racer){.table = table};
+		assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		bans += racers[i].bans;
+	}
+	assert_int_equal(bans, 1);
+	ban_table_free(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_threshold_bans_and_not_one_less),
+		cmocka_unit_test(strikes_are_forgotten_evenly),
+		cmocka_unit_test(kinds_are_counted_apart_and_zero_never_bans),
+		cmocka_unit_test(each_further_ban_is_longer_up_to_the_most),
+		cmocka_unit_test(who_is_banned_already_is_not_banned_again),
+		cmocka_unit_test(a_ban_can_be_put_listed_and_lifted),
+		cmocka_unit_test(
+			what_the_store_has_lost_is_lifted_and_what_it_never_had_is_not),
+		cmocka_unit_test(a_full_set_forgets_the_ban_that_ends_first),
+		cmocka_unit_test(failing_allocations_are_errors),
+		cmocka_unit_test(a_ban_is_never_taken_for_that_of_another),
+		cmocka_unit_test(many_threads_together_ban_a_client_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
