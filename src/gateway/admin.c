@@ -6,8 +6,11 @@
 #include "base/mem.h"
 #include "gateway/admin_guard.h"
 #include "gateway/audit.h"
+#include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
+#include "guard/ban_who.h"
 #include "io/net_address.h"
+#include "parse/json.h"
 #include "parse/uri.h"
 
 #define BODY_MAX ((size_t)16 << 20)
@@ -141,6 +144,8 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	print_process(admin, &body);
 	admin_guard_metrics(admin->snapshot, &body);
 	admin_guard_overload_metrics(admin->shared, &body);
+	if (admin->shared->bans)
+		ban_service_metrics(admin->shared->bans, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
@@ -205,6 +210,38 @@ static bool is_from_a_page(const struct http_exchange *x)
 	       !span_eq_nocase(span_trim(span_cut(&type, ';')), SPAN("application/json"));
 }
 
+static void answer_bans(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	if (!admin->shared->bans) {
+		answer(x, 200, SPAN("application/json"), SPAN("{\"bans\":[]}\n"));
+		return;
+	}
+	buf_init(&body, BODY_MAX);
+	ban_service_print(admin->shared->bans, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
+/* {"client": NAME}, as the list of bans shows it, or an address. */
+static void lift_ban(struct admin *admin, struct http_exchange *x, struct span body)
+{
+	const struct json *json = json_parse(&x->arena, body, NULL, NULL);
+	char who[BAN_WHO_SIZE];
+	struct span client;
+	uint64_t hash;
+
+	if (!json_string(json_get(json, SPAN("client")), &client) ||
+	    !ban_who_parse(client, who, &hash).ptr)
+		answer_problem(x, 422, SPAN("invalid"),
+			       SPAN("post the client: an address, or a name as /bans has it"));
+	else if (!admin->shared->bans ||
+		 !ban_service_lift(admin->shared->bans, hash, "by the admin listener"))
+		answer_problem(x, 404, SPAN("not-found"), SPAN("no such client is banned"));
+	else
+		answer_bans(admin, x);
+}
+
 static void act(struct admin *admin, struct http_exchange *x)
 {
 	struct span body, what = SPAN_NONE;
@@ -222,6 +259,10 @@ static void act(struct admin *admin, struct http_exchange *x)
 	}
 	if (!read_request_body(x, &body)) {
 		answer_problem(x, 413, SPAN("body-too-large"), SPAN("at most 4 KiB"));
+		return;
+	}
+	if (span_eq(x->request.target, SPAN("/bans/lift"))) {
+		lift_ban(admin, x, body);
 		return;
 	}
 	status = admin_guard_act(admin->snapshot, x->request.target, body, &x->arena, &why,
@@ -286,11 +327,14 @@ static void handle(struct http_exchange *x)
 		answer_config(admin, x);
 	else if (span_eq(path, SPAN("/services")) || span_eq(path, SPAN("/guard")))
 		answer_services(admin, x);
+	else if (span_eq(path, SPAN("/bans")))
+		answer_bans(admin, x);
 	else if (span_eq(path, SPAN("/contracts")))
 		answer_contracts(admin, x);
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
-		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n"));
+		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n/"
+			    "bans\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

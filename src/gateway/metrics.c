@@ -265,6 +265,18 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_waf_failed_total",
 		    "Requests on which the rules could not be run to their end.",
 		    offsetof(struct metrics, waf_failed));
+	print_total(all, count, out, "sallyport_banned_connections_total",
+		    "Connections of banned clients, closed at once.",
+		    offsetof(struct metrics, banned_connections));
+	head(out, "sallyport_banned_requests_total", "counter",
+	     "Requests of banned clients: refused, or in mode observe let through.");
+	for (unsigned i = 0; i < 2; i++)
+		buf_printf(out, "sallyport_banned_requests_total{mode=\"%s\"} %llu\n",
+			   i ? "block" : "observe",
+			   (unsigned long long)sum_counters(
+				   all, count,
+				   offsetof(struct metrics, banned_requests) +
+					   i * sizeof(counter)));
 	print_total(all, count, out, "sallyport_upstream_attempts_total", "Calls to services.",
 		    offsetof(struct metrics, upstream_attempts));
 	print_total(all, count, out, "sallyport_upstream_retries_total",

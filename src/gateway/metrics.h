@@ -47,6 +47,8 @@ struct metrics {
 	counter connections_accepted;
 	counter connections_refused; /* over a limit, or without a PROXY header */
 	counter handshake_failures;
+	counter banned_connections; /* closed when they were accepted */
+	counter banned_requests[2]; /* only observed; refused */
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
 	counter waf_inspected, waf_blocked, waf_observed, waf_failed;
 	counter upstream_attempts;

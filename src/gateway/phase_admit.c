@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "gateway/exchange.h"
+#include "gateway/ips.h"
 #include "parse/forwarded.h"
 
 struct address exchange_peer_address(const struct sockaddr_storage *from)
@@ -100,5 +101,7 @@ enum phase_result phase_admit(struct exchange *e)
 	}
 	trust_proxy(e);
 	choose_request_id(e);
+	if (UNLIKELY(e->snapshot->ips) && ips_refuses_address(e))
+		return ips_refuse(e);
 	return PHASE_NEXT;
 }

@@ -1,12 +1,16 @@
 /* authorize: may this identity use this operation? What is not granted is refused. */
+#include "gateway/ips.h"
 #include "gateway/validate.h"
 
 enum phase_result phase_authorize(struct exchange *e)
 {
-	enum access_result result =
-		access_check(e->route->access, e->worker->auth, e->identity);
-	bool unauthenticated = result == ACCESS_UNAUTHENTICATED;
+	enum access_result result;
+	bool unauthenticated;
 
+	if (UNLIKELY(e->snapshot->ips) && ips_refuses_identity(e))
+		return ips_refuse(e);
+	result = access_check(e->route->access, e->worker->auth, e->identity);
+	unauthenticated = result == ACCESS_UNAUTHENTICATED;
 	if (result == ACCESS_GRANTED)
 		return validate_security(e);
 	e->reason = access_result_word(result);

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "gateway/access_log.h"
 #include "gateway/audit.h"
+#include "gateway/ips.h"
 #include "gateway/protect.h"
 #include "gateway/validate.h"
 
@@ -47,6 +48,8 @@ static void finish(struct exchange *e)
 
 	if (e->protection)
 		protect_end(e);
+	if (UNLIKELY(e->snapshot->ips))
+		ips_note(e);
 	metrics_record(e->worker->metrics, e, end_ns);
 	if (e->worker->shared->access_log)
 		access_log_write(e->worker->shared->access_log, e, end_ns);

@@ -14,6 +14,7 @@
 #include "gateway/admin.h"
 #include "gateway/approval_service.h"
 #include "gateway/audit.h"
+#include "gateway/ban_service.h"
 #include "gateway/channel.h"
 #include "gateway/contract_plan.h"
 #include "gateway/health_check.h"
@@ -173,6 +174,18 @@ static int start_approvals(struct server *server, const struct config *cfg,
 	return 0;
 }
 
+/* At the start, or after the first reload that bans clients. */
+static int start_bans(struct server *server, const struct config *cfg,
+		      const struct snapshot *snapshot, struct err *err)
+{
+	struct gateway_shared *shared = server->shared;
+
+	if (shared->bans || !snapshot->ips)
+		return 0;
+	shared->bans = ban_service_new(cfg, shared->audit_log, err);
+	return shared->bans ? 0 : -1;
+}
+
 static int reload(struct server *server, struct err *err)
 {
 	struct snapshot *snapshot;
@@ -182,6 +195,7 @@ static int reload(struct server *server, struct err *err)
 		return -1;
 	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
 	if (!snapshot || start_approvals(server, cfg, snapshot, err) < 0 ||
+	    start_bans(server, cfg, snapshot, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
 	    use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
@@ -542,6 +556,7 @@ static int start(struct server *server, const struct server_options *options, st
 		return -1;
 	if (start_shared(server, err) < 0 || start_identity(server, err) < 0 ||
 	    start_approvals(server, server->config, server->snapshot, err) < 0 ||
+	    start_bans(server, server->config, server->snapshot, err) < 0 ||
 	    watchdog_start(0, err) < 0)
 		return -1;
 	server->loop = loop_new(err);
@@ -583,6 +598,7 @@ static void finish(struct server *server)
 	snapshot_unref(server->snapshot);
 	config_unref(server->config);
 	tls_tickets_unref(server->tickets);
+	ban_service_free(server->shared->bans);
 	audit(server, "server.ended");
 	audit_close(server->shared->audit_log);
 	access_log_free(server->shared->access_log);

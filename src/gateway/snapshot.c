@@ -33,6 +33,36 @@ static int build_trusted(struct snapshot *s, struct err *err)
 	return 0;
 }
 
+static int build_ips(struct snapshot *s, struct err *err)
+{
+	const struct config_ips *config = s->config->ips;
+
+	if (!config || config->mode == CONFIG_IPS_OFF)
+		return 0;
+	s->ips = mem_zalloc(1, sizeof(*s->ips));
+	if (!s->ips)
+		return out_of_memory(err);
+	s->ips->config = config;
+	for (size_t i = 0; i < config->allow.count; i++)
+		if (cidr_set_add(&s->ips->allow, &config->allow.at[i]) < 0)
+			return out_of_memory(err);
+	for (size_t i = 0; i < config->deny.count; i++)
+		if (cidr_set_add(&s->ips->deny, &config->deny.at[i]) < 0)
+			return out_of_memory(err);
+	cidr_set_build(&s->ips->allow);
+	cidr_set_build(&s->ips->deny);
+	return 0;
+}
+
+static void free_ips(struct snapshot_ips *ips)
+{
+	if (!ips)
+		return;
+	cidr_set_release(&ips->allow);
+	cidr_set_release(&ips->deny);
+	mem_free(ips);
+}
+
 /* What is limited together has the same seed, also after a reload that leaves it as it is. */
 static uint64_t limit_seed(const struct config_route *route, size_t index)
 {
@@ -280,9 +310,10 @@ static int build_security_fields(struct snapshot *s, struct err *err)
 static int build(struct snapshot *s, const struct snapshot *previous,
 		 struct tls_tickets *tickets, struct err *err)
 {
-	if (build_trusted(s, err) < 0 || build_services(s, previous, err) < 0 ||
-	    build_routes(s, previous, err) < 0 || build_listens(s, tickets, err) < 0 ||
-	    build_security_fields(s, err) < 0 || inspect_load(s, err) < 0)
+	if (build_trusted(s, err) < 0 || build_ips(s, err) < 0 ||
+	    build_services(s, previous, err) < 0 || build_routes(s, previous, err) < 0 ||
+	    build_listens(s, tickets, err) < 0 || build_security_fields(s, err) < 0 ||
+	    inspect_load(s, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)
@@ -348,6 +379,7 @@ static void release(struct snapshot *s)
 	authenticator_unref(s->authenticator);
 	inspect_release(s);
 	cidr_set_release(&s->trusted_proxies);
+	free_ips(s->ips);
 	config_unref(s->config);
 }
 

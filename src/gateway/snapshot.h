@@ -57,6 +57,12 @@ struct snapshot_listen {
 	struct tls_context *tls; /* NULL: plain */
 };
 
+struct snapshot_ips {
+	const struct config_ips *config;
+	struct cidr_set allow;
+	struct cidr_set deny;
+};
+
 struct snapshot {
 	struct config *config;
 	struct router *router;
@@ -66,6 +72,7 @@ struct snapshot {
 	struct snapshot_service *services; /* by config_service.index */
 	struct snapshot_listen *listens;
 	struct cidr_set trusted_proxies;
+	struct snapshot_ips *ips; /* NULL: nobody is banned */
 	/* config.headers with the ids of the names looked up. */
 	struct http_field *security_fields;
 	size_t security_field_count;

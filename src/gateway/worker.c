@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "gateway/exchange.h"
+#include "gateway/ips.h"
 #include "http/block.h"
 
 #define DNS_ENTRIES 1024
@@ -141,6 +142,7 @@ static void on_accept(struct listener *listener, int fd, const struct sockaddr_s
 		    OVERLOAD_BIT(OVERLOAD_REFUSE) ||
 	    atomic_load_explicit(open, memory_order_relaxed) >=
 		    snapshot->config->limits.connections ||
+	    (snapshot->ips && !trusted && ips_refuses_connection(worker, &address)) ||
 	    !take_address(worker, &address, trusted, &key)) {
 		counter_add(&worker->metrics->connections_refused, 1);
 		close(fd);

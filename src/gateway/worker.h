@@ -73,6 +73,7 @@ void view_unref(struct view *view);
 #define GATEWAY_ADDRESS_COUNTERS 65536
 
 struct approval_service;
+struct ban_service;
 struct contract_check;
 struct line_writer;
 struct waf_collections;
@@ -89,6 +90,8 @@ struct gateway_shared {
 	struct approval_service *approvals; /* NULL: no operation needs them */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
 	struct line_writer *waf_log; /* NULL: records go to the log */
+	/* There when a snapshot that workers have been given bans clients, and from then on. */
+	struct ban_service *bans;
 	_Atomic uint64_t connections;
 	_Atomic uint32_t overload; /* OVERLOAD_BITs of the actions in force */
 	_Atomic uint32_t pressure[OVERLOAD_RESOURCES]; /* percent, when it was last measured */
