@@ -26,6 +26,7 @@ enum approval_step {
 struct approval_job {
 	struct offload_job job;
 	struct arena arena;
+	struct approval_service *service;
 	struct store *store;
 	enum approval_step step;
 	struct approval_request request;

@@ -177,17 +177,12 @@ static enum phase_result check_role(struct exchange *e, struct approval_service 
 	return allowed ? PHASE_NEXT : answer_unknown(e);
 }
 
-static enum phase_result answer_decided(struct exchange *e, struct approval_service *service,
-					struct approval_job *job)
+static enum phase_result answer_decided(struct exchange *e, struct approval_job *job)
 {
 	struct err err = job->err;
 	enum approval_result result = job->result;
 	struct buf body;
 
-	if (result == APPROVAL_OK)
-		approval_service_audit(
-			service, job->vote.approves ? "approval.approved" : "approval.denied",
-			&job->approval, job->vote.by, job->vote.reason);
 	buf_init(&body, PAGE_BYTES_MAX);
 	if (result == APPROVAL_OK) {
 		approval_write(&job->approval, &body);
@@ -225,7 +220,7 @@ static enum phase_result decide(struct exchange *e, struct approval_service *ser
 	job->vote.approves = approves;
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
-	return answer_decided(e, service, job);
+	return answer_decided(e, job);
 }
 
 /* ---- the page of a signed link --------------------------------------------------------------- */
@@ -358,10 +353,6 @@ static enum phase_result decide_link(struct exchange *e, struct approval_service
 	job->vote.approves = span_eq(decision, SPAN("approve"));
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
-	if (job->result == APPROVAL_OK)
-		approval_service_audit(
-			service, job->vote.approves ? "approval.approved" : "approval.denied",
-			&job->approval, job->vote.by, job->vote.reason);
 	return answer_page(e, job, job->vote.approves ? "Approved" : "Denied", false);
 }
 

@@ -47,7 +47,45 @@ const struct internal_service *approval_service_handle(struct approval_service *
 	return &service->handle;
 }
 
+/* What happened to an approval, in the thread that has made it happen: nobody may have waited. */
+static void audit(struct approval_service *service, const char *event,
+		  const struct approval *approval, struct span by, struct span reason)
+{
+	struct json_writer w;
+	struct buf members;
+
+	if (!service->audit_log)
+		return;
+	buf_init(&members, 16384);
+	json_writer_init(&w, &members);
+	w.need_comma = true;
+	json_member_string(&w, SPAN("approval"), approval->id);
+	json_member_string(&w, SPAN("operation"), approval->operation);
+	json_member_string(&w, SPAN("requester"), approval->requester);
+	json_member_string(&w, SPAN("sha256"), approval->digest);
+	json_member_string(&w, SPAN("state"), span_cstr(approval_state_name(approval->state)));
+	if (by.len)
+		json_member_string(&w, SPAN("by"), by);
+	if (reason.len)
+		json_member_string(&w, SPAN("reason"), reason);
+	audit_event(service->audit_log, event,
+		    buf_failed(&members) ? SPAN_NONE : buf_span(&members));
+	buf_release(&members);
+}
+
 /* ---- jobs ------------------------------------------------------------------------------------ */
+
+static enum approval_result use(struct approval_job *job, struct span requester,
+				struct span digest)
+{
+	enum approval_result result =
+		approval_use(job->store, job->approval.id, requester, digest, job->now_unix_ms,
+			     &job->arena, &job->approval, &job->err);
+
+	if (result == APPROVAL_OK)
+		audit(job->service, "approval.used", &job->approval, SPAN_NONE, SPAN_NONE);
+	return result;
+}
 
 static enum approval_result use_if_approved(struct approval_job *job)
 {
@@ -55,9 +93,7 @@ static enum approval_result use_if_approved(struct approval_job *job)
 
 	switch (job->approval.state) {
 	case APPROVAL_PENDING: return APPROVAL_WAITING;
-	case APPROVAL_APPROVED:
-		return approval_use(job->store, job->approval.id, requester, digest,
-				    job->now_unix_ms, &job->arena, &job->approval, &job->err);
+	case APPROVAL_APPROVED: return use(job, requester, digest);
 	case APPROVAL_DENIED:
 	case APPROVAL_USED:
 	case APPROVAL_EXPIRED: break;
@@ -82,8 +118,26 @@ static enum approval_result get(struct approval_job *job)
 
 static enum approval_result decide(struct approval_job *job)
 {
-	return approval_decide(job->store, job->id, &job->vote, &job->arena, &job->approval,
-			       &job->err);
+	enum approval_result result = approval_decide(job->store, job->id, &job->vote,
+						      &job->arena, &job->approval, &job->err);
+
+	if (result == APPROVAL_OK)
+		audit(job->service,
+		      job->vote.approves ? "approval.approved" : "approval.denied",
+		      &job->approval, job->vote.by, job->vote.reason);
+	return result;
+}
+
+static enum approval_result ask(struct approval_job *job)
+{
+	enum approval_result result =
+		approval_ask(job->store, &job->request, &job->arena, &job->approval, &job->err);
+
+	if (result != APPROVAL_OK)
+		return result;
+	if (job->approval.created_unix_ms == job->request.now_unix_ms)
+		audit(job->service, "approval.requested", &job->approval, SPAN_NONE, SPAN_NONE);
+	return use_if_approved(job);
 }
 
 static enum approval_result run_step(struct approval_job *job)
@@ -91,10 +145,7 @@ static enum approval_result run_step(struct approval_job *job)
 	enum approval_result result = APPROVAL_OK;
 
 	switch (job->step) {
-	case APPROVAL_STEP_ASK:
-		result = approval_ask(job->store, &job->request, &job->arena, &job->approval,
-				      &job->err);
-		return result == APPROVAL_OK ? use_if_approved(job) : result;
+	case APPROVAL_STEP_ASK: return ask(job);
 	case APPROVAL_STEP_POLL:
 		result = get(job);
 		return result == APPROVAL_OK ? use_if_approved(job) : result;
@@ -143,6 +194,7 @@ struct approval_job *approval_job_new(struct approval_service *service, enum app
 		return NULL;
 	offload_job_init(&job->job, job_run, job_free);
 	arena_init(&job->arena, JOB_BYTES_MAX, 4096);
+	job->service = service;
 	job->store = service->store;
 	job->step = step;
 	job->now_unix_ms = clock_unix_ms();
@@ -250,29 +302,4 @@ enum approval_result approval_service_poll(struct approval_service *service,
 	job->request.requester = approval_job_text(job, waiting->requester);
 	job->request.digest = approval_job_text(job, waiting->digest);
 	return finish(service, job, arena, approval, deadline_ms, err);
-}
-
-void approval_service_audit(struct approval_service *service, const char *event,
-			    const struct approval *approval, struct span by, struct span reason)
-{
-	struct json_writer w;
-	struct buf members;
-
-	if (!service->audit_log)
-		return;
-	buf_init(&members, 16384);
-	json_writer_init(&w, &members);
-	w.need_comma = true;
-	json_member_string(&w, SPAN("approval"), approval->id);
-	json_member_string(&w, SPAN("operation"), approval->operation);
-	json_member_string(&w, SPAN("requester"), approval->requester);
-	json_member_string(&w, SPAN("sha256"), approval->digest);
-	json_member_string(&w, SPAN("state"), span_cstr(approval_state_name(approval->state)));
-	if (by.len)
-		json_member_string(&w, SPAN("by"), by);
-	if (reason.len)
-		json_member_string(&w, SPAN("reason"), reason);
-	audit_event(service->audit_log, event,
-		    buf_failed(&members) ? SPAN_NONE : buf_span(&members));
-	buf_release(&members);
 }

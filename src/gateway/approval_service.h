@@ -43,9 +43,4 @@ enum approval_result approval_service_poll(struct approval_service *service,
 					   struct approval *approval, int64_t deadline_ms,
 					   struct err *err);
 
-/* What happened to an approval, for the audit log: "approval.requested" and the like. */
-void approval_service_audit(struct approval_service *service, const char *event,
-			    const struct approval *approval, struct span by,
-			    struct span reason);
-
 #endif

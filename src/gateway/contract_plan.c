@@ -164,6 +164,38 @@ void contract_plan_release(struct snapshot_service *service)
 	contract_unref(service->contract);
 }
 
+static bool is_operation(const struct snapshot *snapshot, struct span name)
+{
+	const struct config *cfg = snapshot->config;
+
+	for (size_t i = 0; i < cfg->routes.count; i++)
+		if (span_eq(cfg->routes.at[i].operation, name))
+			return true;
+	for (size_t i = 0; i < cfg->services.count; i++)
+		if (snapshot->services[i].contract &&
+		    contract_operation_find(snapshot->services[i].contract, name))
+			return true;
+	return false;
+}
+
+int contract_plan_check_sensitive(const struct snapshot *snapshot, struct err *err)
+{
+	const struct config *cfg = snapshot->config;
+
+	for (size_t i = 0; i < cfg->sensitive.count; i++) {
+		const struct config_sensitive *sensitive = &cfg->sensitive.at[i];
+
+		if (!is_operation(snapshot, sensitive->operation))
+			return err_set(
+				err, ERR_INVALID,
+				"%s:%u: sensitive: neither a route nor a contract has the "
+				"operation '%.*s'",
+				sensitive->where.file, sensitive->where.line,
+				SPAN_ARG(sensitive->operation));
+	}
+	return 0;
+}
+
 bool contract_plan_needs_approvals(const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->config->services.count; i++) {

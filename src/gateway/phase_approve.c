@@ -139,13 +139,8 @@ static enum approval_result wait_for_decision(struct exchange *e, struct approva
 static enum phase_result conclude(struct exchange *e, enum approval_result result,
 				  const struct approval *approval, const struct err *err)
 {
-	struct approval_service *service = e->worker->shared->approvals;
-
 	switch (result) {
-	case APPROVAL_OK:
-		approval_service_audit(service, "approval.used", approval, SPAN_NONE,
-				       SPAN_NONE);
-		return PHASE_NEXT;
+	case APPROVAL_OK: return PHASE_NEXT;
 	case APPROVAL_WAITING:
 		if (e->x->client_gone)
 			return PHASE_GONE;
@@ -183,9 +178,6 @@ static enum phase_result approve(struct exchange *e)
 			      "an approval needs to know who asks");
 	result = approval_service_ask(service, &request, &e->x->arena, &approval,
 				      loop_deadline_ms(STORE_MS), &err);
-	if (result == APPROVAL_WAITING && approval.created_unix_ms == request.now_unix_ms)
-		approval_service_audit(service, "approval.requested", &approval, SPAN_NONE,
-				       SPAN_NONE);
 	if (result == APPROVAL_WAITING && validate_sensitive(e)->hold_ms)
 		result = wait_for_decision(e, &approval, &err);
 	return conclude(e, result, &approval, &err);

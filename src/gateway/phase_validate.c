@@ -75,6 +75,9 @@ static bool meets_demand(const struct identity *identity, const struct contract_
 {
 	if (demand->scheme->kind == CONTRACT_SCHEME_UNKNOWN)
 		return false;
+	if (demand->scheme->kind == CONTRACT_SCHEME_MUTUAL_TLS &&
+	    identity->kind != IDENTITY_CERTIFICATE)
+		return false;
 	for (size_t i = 0; i < demand->scope_count; i++)
 		if (!identity_has_scope(identity, demand->scopes[i]))
 			return false;
