@@ -37,7 +37,7 @@ static struct gem gem_open(struct span version)
 {
 	struct gem g = {.rest = version.len ? span_trim(version) : SPAN("")};
 	struct span rest = g.rest, segment;
-	const char *start = rest.ptr;
+	const char *start;
 
 	g.numbers_end = rest.ptr;
 	g.end = rest.ptr;

@@ -193,9 +193,9 @@ static const struct cvss_metric v3_metrics[] = {
 static double v3_roundup(double score)
 {
 	long units = lround(score * 100000);
+	long tenths = units / 10000 + (units % 10000 != 0);
 
-	return units % 10000 == 0 ? (double)(units / 10000) / 10
-				  : (double)(units / 10000 + 1) / 10;
+	return (double)tenths / 10;
 }
 
 /* With the modified metrics in place of the base metrics. */
