@@ -23,12 +23,12 @@ static struct param_reader reader_of(struct contract_check *c)
 }
 
 static void take(struct contract_check *c, const struct openapi_parameter *p,
-		 enum param_result result, enum schema_result outcome)
+		 enum param_result result, const struct param_reader *reader)
 {
 	enum contract_where where = where_of(p->in);
 
 	switch (result) {
-	case PARAM_CHECKED: check_run_problems(c, where, p->name, outcome, 0); return;
+	case PARAM_CHECKED: check_run_problems(c, where, p->name, reader->outcome, 0); return;
 	case PARAM_ABSENT:
 		if (p->required)
 			check_problem(c, where, p->name, SPAN("required"), SPAN_NONE);
@@ -95,7 +95,7 @@ void check_headers(struct contract_check *c, const struct openapi_parameter *hea
 		result = find_field(c, p, fields, field_count, &value);
 		if (result == PARAM_CHECKED)
 			result = param_read_text(&reader, p, value);
-		take(c, p, result, reader.outcome);
+		take(c, p, result, &reader);
 	}
 }
 
@@ -204,7 +204,7 @@ static void check_querystring(struct contract_check *c, const struct openapi_par
 	if (openapi_kind_of(p->content->range) != OPENAPI_KIND_FORM || query.len == 0) {
 		as_text.in = OPENAPI_IN_PATH;
 		take(c, p, param_read_text(&reader, &as_text, query.len ? query : SPAN_NONE),
-		     reader.outcome);
+		     &reader);
 		return;
 	}
 	for (size_t i = 0; i < c->query.count; i++)
@@ -235,7 +235,7 @@ static void check_pairs(struct contract_check *c, const struct openapi_operation
 		take(c, p,
 		     param_read_pairs(&reader, p,
 				      p->in == OPENAPI_IN_QUERY ? &c->query : &c->cookies),
-		     reader.outcome);
+		     &reader);
 	}
 }
 
@@ -252,7 +252,7 @@ static void check_path(struct contract_check *c, const struct openapi_operation 
 			continue;
 		if (p->path_index < route->value_count)
 			raw = route->values[p->path_index];
-		take(c, p, param_read_text(&reader, p, raw), reader.outcome);
+		take(c, p, param_read_text(&reader, p, raw), &reader);
 	}
 }
 
