@@ -38,8 +38,8 @@ routes:
 """
 
 
-def server(upstream=9, store="sqlite:id.db", more=""):
-    return Gateway(CONFIG.format(upstream=upstream, store=store, more=more))
+def server(upstream=9, store="sqlite:id.db", more="", wait=True):
+    return Gateway(CONFIG.format(upstream=upstream, store=store, more=more), wait=wait)
 
 
 def cli(gateway, *arguments, stdin=None, status=0):
