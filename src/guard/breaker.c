@@ -49,6 +49,12 @@
 #define BUCKET_TAG_BITS 19
 #define BUCKET_TAG_MASK (((uint32_t)1 << BUCKET_TAG_BITS) - 1)
 
+/*
+ * A result may be this many generations late, by a race of its thread with others. What seems to be
+ * further ahead than that is so old that its number has wrapped around.
+ */
+#define LATE_MAX 64
+
 struct sums {
 	uint64_t calls, failed, slow;
 };
@@ -255,7 +261,7 @@ static bool add_sum(struct breaker *breaker, uint32_t generation, uint64_t delta
 		uint32_t old_tag = (uint32_t)(old >> SUM_TAG_SHIFT);
 		int32_t age = distance(tag, old_tag, SUM_TAG_BITS);
 
-		if (age < 0)
+		if (age < 0 && age > -LATE_MAX)
 			return false;
 		next = ((age ? 0 : old) + delta) & counts;
 		next |= (uint64_t)tag << SUM_TAG_SHIFT;
@@ -291,7 +297,10 @@ static bool add_to_ring(struct breaker *breaker, uint32_t generation, uint32_t f
 	uint64_t delta, sum;
 
 	do {
-		if (distance(generation, old >> SLOT_GENERATION_SHIFT, GENERATION_BITS) < 0)
+		int32_t age =
+			distance(generation, old >> SLOT_GENERATION_SHIFT, GENERATION_BITS);
+
+		if (age < 0 && age > -LATE_MAX)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(slot, &old, now, memory_order_acq_rel,
 							memory_order_relaxed));
@@ -349,7 +358,7 @@ static bool add_to_buckets(struct breaker *breaker, uint32_t generation, uint32_
 		uint32_t old_number = (uint32_t)(old >> BUCKET_TAG_SHIFT);
 		int32_t age = distance(number, old_number, BUCKET_TAG_BITS);
 
-		if (age < 0)
+		if (age < 0 && age > -LATE_MAX * (BUCKETS + 1))
 			return false;
 		next = age ? 0 : old & (((uint64_t)1 << BUCKET_TAG_SHIFT) - 1);
 		if ((next >> (2 * BUCKET_BITS)) == BUCKET_MASK)
