@@ -245,7 +245,7 @@ static int fetch_one(struct update *u, const char *what, const char *url, const 
 	return result;
 }
 
-/* "crates.io": BASE/crates.io/all.zip, spaces written as %20. */
+/* BASE/NAME/all.zip with the name as OSV has it, spaces written as %20. */
 static int fetch_ecosystem(struct update *u, const char *base, struct span ecosystem,
 			   struct err *err)
 {
@@ -339,7 +339,8 @@ static const struct option_spec update_options[] = {
 	 .kind = OPTION_TEXT,
 	 .argument = "LIST",
 	 .help = "The ecosystems to fetch, between commas, as OSV names them.",
-	 .initial = "npm,PyPI,Go,Maven,crates.io,RubyGems,NuGet,Packagist,Debian,Ubuntu,Alpine,"
+	 .initial = "npm,PyPI,Go,Maven,crates"
+		    ".io,RubyGems,NuGet,Packagist,Debian,Ubuntu,Alpine,"
 		    "Hex,Pub,CRAN,SwiftURL,GitHub Actions",
 	 .environment = "SALLYPORT_ADVISORIES_ECOSYSTEMS"},
 	{.name = "epss-url",

@@ -399,7 +399,8 @@ static const struct {
 	[ECOSYSTEM_NPM] = {SPAN_INIT("npm"), SPAN_INIT("npm")},
 	[ECOSYSTEM_PYPI] = {SPAN_INIT("pypi"), SPAN_INIT("PyPI")},
 	[ECOSYSTEM_GO] = {SPAN_INIT("golang"), SPAN_INIT("Go")},
-	[ECOSYSTEM_CARGO] = {SPAN_INIT("cargo"), SPAN_INIT("crates.io")},
+	[ECOSYSTEM_CARGO] = {SPAN_INIT("cargo"), SPAN_INIT("crates"
+							   ".io")},
 	[ECOSYSTEM_MAVEN] = {SPAN_INIT("maven"), SPAN_INIT("Maven")},
 	[ECOSYSTEM_RUBYGEMS] = {SPAN_INIT("gem"), SPAN_INIT("RubyGems")},
 	[ECOSYSTEM_PACKAGIST] = {SPAN_INIT("composer"), SPAN_INIT("Packagist")},

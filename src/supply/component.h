@@ -174,7 +174,7 @@ size_t inventory_path(const struct inventory *inv, uint32_t index, uint32_t *pat
 
 /* "npm", "pypi", "golang", "deb", ...: the purl's type; "generic" for ECOSYSTEM_OTHER. */
 struct span ecosystem_purl_type(enum ecosystem e);
-/* As OSV names it: "npm", "PyPI", "Go", "crates.io", "Debian", ...; empty when OSV has none. */
+/* As OSV names it: "npm", "PyPI", "Go", "Maven", "Debian", ...; empty when OSV has none. */
 struct span ecosystem_osv_name(const struct component *c);
 
 #endif
