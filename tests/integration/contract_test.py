@@ -357,6 +357,22 @@ def test_a_broken_document_is_named_with_file_and_line():
     assert "orders.yaml:" in log and "minimum" in log, log
 
 
+def test_a_sensitive_operation_that_nothing_has_is_an_error():
+    service = Service(lambda *_: None)
+    values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
+              "contract": "mode: enforce"}
+    config = CONFIG % values + '''store: "sqlite:store.db"
+sensitive: [{operation: dropOrders, by: supervisor}]
+'''
+    gateway = Gateway(config, {"orders.yaml": DOCUMENT}, wait=False)
+    gateway.process.wait(20)
+    log = gateway.log_text()
+    gateway.stop()
+    service.close()
+    assert gateway.process.returncode != 0
+    assert "sallyport.yaml:" in log and "dropOrders" in log, log
+
+
 def test_a_body_that_waits_for_100_is_checked_alike():
     with Setup(status="201 Created", response=b"") as setup:
         with socket.create_connection(("127.0.0.1", setup.gateway.port), 10) as connection:
