@@ -116,11 +116,6 @@ const struct contract_operation *contract_operation_find(const struct contract *
 	return found ? &found->public : NULL;
 }
 
-struct span contract_title(const struct contract *c)
-{
-	return c->title;
-}
-
 struct span contract_base_path(const struct contract *c)
 {
 	return c->base_path;

@@ -139,7 +139,6 @@ const struct contract_operation *contract_operation_at(const struct contract *co
 /* By operationId; NULL when there is none. */
 const struct contract_operation *contract_operation_find(const struct contract *contract,
 							 struct span id);
-struct span contract_title(const struct contract *contract); /* info.title; may be empty */
 /* The first of the paths before all operations: "/v1"; may be empty. */
 struct span contract_base_path(const struct contract *contract);
 

@@ -78,11 +78,6 @@ const struct document *document_at(const struct document_set *set, size_t index)
 	return index < set->count ? set->documents[index] : NULL;
 }
 
-struct arena *document_arena(struct document_set *set)
-{
-	return &set->arena;
-}
-
 /* ---- reading files --------------------------------------------------------------------------- */
 
 /* True when `path`, links resolved, lies in `root`, links resolved. */

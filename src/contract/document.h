@@ -106,7 +106,4 @@ const struct json *document_resolve(struct document_set *set, const struct docum
 int document_error(struct document_set *set, const struct json *node, struct err *err,
 		   enum err_code code, const char *format, ...) PRINTF_LIKE(5, 6);
 
-/* The arena of the trees, for what must live as long as they do. */
-struct arena *document_arena(struct document_set *set);
-
 #endif

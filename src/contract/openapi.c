@@ -273,12 +273,13 @@ static int read_version(struct openapi_builder *b, const struct openapi_node *ro
 static int read_info(struct openapi_builder *b, const struct openapi_node *root)
 {
 	struct openapi_node info;
+	struct span title;
 
 	if (!openapi_get(root, SPAN("info"), &info))
 		return openapi_error(b, root, ERR_INVALID, "the document must have \"info\"");
 	if (openapi_expect(b, &info, JSON_OBJECT, "info") < 0)
 		return -1;
-	return openapi_string(b, &info, "title", &b->contract->title);
+	return openapi_string(b, &info, "title", &title);
 }
 
 /* Schemas may refer to each other by `$id` and `$anchor`, wherever they are first compiled. */

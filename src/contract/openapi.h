@@ -150,7 +150,6 @@ struct contract {
 	struct schema_set *schemas;
 	const struct document *main;
 	unsigned version; /* 30, 31, 32 */
-	struct span title;
 	struct span base_path; /* the first */
 	bool head_as_get;
 	struct openapi_operation *operations;

@@ -132,8 +132,6 @@ struct schema_fault {
 };
 /* False when the last error had no place (out of memory). Valid until the next call. */
 bool schema_set_fault(const struct schema_set *set, struct schema_fault *fault);
-/* Bytes that the set holds now. */
-size_t schema_set_bytes(const struct schema_set *set);
 
 /* -- what a schema looks like, for decoders of parameters and forms -- */
 
@@ -240,8 +238,6 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 enum schema_result schema_run_feed(struct schema_run *run, struct span piece);
 /* The text is at its end: the final result. */
 enum schema_result schema_run_finish(struct schema_run *run);
-/* True once a problem was found, also while the result is still SCHEMA_MORE. */
-bool schema_run_failed(const struct schema_run *run);
 /* start, feed and finish in one. */
 enum schema_result schema_run_whole(struct schema_run *run, const struct schema *schema,
 				    const struct schema_run_options *options, struct span text);

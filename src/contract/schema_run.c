@@ -257,11 +257,6 @@ void run_problem_count(struct schema_run *run, uint32_t depth, const struct sche
 
 /* -- what callers ask -- */
 
-bool schema_run_failed(const struct schema_run *run)
-{
-	return run->failed;
-}
-
 bool schema_run_truncated(const struct schema_run *run)
 {
 	return run->truncated;

@@ -52,16 +52,6 @@ void schema_set_free(struct schema_set *set)
 	mem_free(set);
 }
 
-size_t schema_set_bytes(const struct schema_set *set)
-{
-	size_t slots = set->documents.cap + set->resources.cap + set->anchors.cap +
-		       set->places.cap + set->memos.cap + set->regexes.cap + set->missing.cap;
-
-	return sizeof(*set) + set->arena.used_bytes + set->regex_bytes +
-	       slots * sizeof(struct map_slot) + set->job_cap * sizeof(*set->jobs) +
-	       set->fresh_cap * sizeof(struct schema *);
-}
-
 bool schema_set_fault(const struct schema_set *set, struct schema_fault *fault)
 {
 	if (set->has_fault)

@@ -14,7 +14,6 @@ struct xml_check {
 	enum xml_result result;
 	unsigned depth;
 	size_t elements;
-	unsigned line;
 };
 
 /* ---- what libxml2 calls ---------------------------------------------------------------------- */
@@ -145,7 +144,6 @@ bool xml_check_start(struct xml_check *check)
 {
 	check->depth = 0;
 	check->elements = 0;
-	check->line = 1;
 	check->result = XML_MORE;
 	if (!check->parser ? make_parser(check)
 			   : xmlCtxtResetPush(check->parser, NULL, 0, NULL, NULL) == 0) {
@@ -161,8 +159,6 @@ static void push(struct xml_check *check, struct span piece, bool last)
 	int code =
 		xmlParseChunk(check->parser, piece.len ? piece.ptr : "", (int)piece.len, last);
 
-	if (check->parser->input)
-		check->line = (unsigned)check->parser->input->line;
 	if (code != XML_ERR_OK && check->result == XML_MORE && !check->parser->wellFormed)
 		check->result = code == XML_ERR_NO_MEMORY ? XML_MEMORY : XML_MALFORMED;
 }
@@ -192,11 +188,6 @@ enum xml_result xml_check_finish(struct xml_check *check)
 						: XML_MALFORMED;
 	}
 	return check->result;
-}
-
-unsigned xml_check_line(const struct xml_check *check)
-{
-	return check->line;
 }
 
 const char *xml_result_text(enum xml_result result)

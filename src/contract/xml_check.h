@@ -42,8 +42,6 @@ bool xml_check_start(struct xml_check *check) MUST_CHECK;
 /* XML_MORE, or a final result, which comes again. */
 enum xml_result xml_check_feed(struct xml_check *check, struct span piece);
 enum xml_result xml_check_finish(struct xml_check *check);
-/* The line where it stopped, from 1. */
-unsigned xml_check_line(const struct xml_check *check);
 const char *xml_result_text(enum xml_result result);
 
 #endif

@@ -1,7 +1,6 @@
 #include "gateway/inspect.h"
 
 #include "base/mem.h"
-#include "parse/json_write.h"
 #include "waf/waf.h"
 
 static bool is_used(const struct config *cfg, enum config_waf_mode mode)
@@ -90,24 +89,4 @@ void inspect_release_worker(struct worker *worker)
 	if (worker->waf)
 		waf_worker_free(worker->waf);
 	worker->waf = NULL;
-}
-
-void inspect_report(const struct snapshot *snapshot, struct buf *to)
-{
-	struct waf_rules_info info = {0};
-	struct json_writer w;
-
-	if (snapshot->waf_rules)
-		waf_rules_info(snapshot->waf_rules, &info);
-	json_writer_init(&w, to);
-	json_begin_object(&w);
-	json_member_bool(&w, SPAN("loaded"), snapshot->waf_rules != NULL);
-	json_member_int(&w, SPAN("files"), (int64_t)info.files);
-	json_member_int(&w, SPAN("rules"), (int64_t)info.rules);
-	json_member_int(&w, SPAN("active_rules"), (int64_t)info.active);
-	json_member_int(&w, SPAN("pattern_databases"), (int64_t)info.databases);
-	json_member_int(&w, SPAN("patterns"), (int64_t)info.patterns);
-	json_member_int(&w, SPAN("database_bytes"), (int64_t)info.memory_bytes);
-	json_end_object(&w);
-	buf_append_byte(to, '\n');
 }

@@ -15,7 +15,5 @@ int inspect_load(struct snapshot *snapshot, struct err *err) MUST_CHECK;
 void inspect_release(struct snapshot *snapshot);
 /* Frees what a worker keeps for it. */
 void inspect_release_worker(struct worker *worker);
-/* {"rules": ..., "patterns": ...}: what is loaded. */
-void inspect_report(const struct snapshot *snapshot, struct buf *to);
 
 #endif

@@ -373,13 +373,6 @@ enum store_result group_put(struct idp *idp, struct span name,
 	return result;
 }
 
-enum store_result group_remove(struct idp *idp, struct span name, struct err *err)
-{
-	const struct store_change change = {.kind = SPAN("group"), .key = name, .remove = true};
-
-	return store_commit(idp->store, &change, 1, err);
-}
-
 enum store_result user_access(struct idp *idp, const struct idp_user *user, struct arena *arena,
 			      struct idp_access *access, struct err *err)
 {

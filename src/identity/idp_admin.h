@@ -70,7 +70,6 @@ enum store_result group_get(struct idp *idp, struct span name, struct arena *are
 enum store_result group_put(struct idp *idp, struct span name,
 			    const struct config_strings *roles, struct arena *arena,
 			    struct err *err);
-enum store_result group_remove(struct idp *idp, struct span name, struct err *err);
 
 /* What the user may do now: roles by way of groups and of roles, and the roles' permissions. */
 struct idp_access {

@@ -31,7 +31,6 @@ struct store_range {
 };
 
 struct store_backend {
-	const char *name;
 	/* `first`: also makes the tables. */
 	struct store_connection *(*connect)(const struct store_target *target, bool first,
 					    struct err *err);

@@ -328,7 +328,6 @@ fail:
 }
 
 const struct store_backend store_postgres = {
-	.name = "postgres",
 	.connect = postgres_connect,
 	.close = postgres_close,
 	.get = sql_get,

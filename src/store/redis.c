@@ -565,7 +565,6 @@ fail:
 }
 
 const struct store_backend store_redis = {
-	.name = "redis",
 	.connect = redis_connect,
 	.close = redis_close,
 	.get = redis_get,

@@ -253,7 +253,6 @@ fail:
 }
 
 const struct store_backend store_sqlite = {
-	.name = "sqlite",
 	.connect = sqlite_connect,
 	.close = sqlite_close,
 	.get = sql_get,

@@ -44,16 +44,6 @@ static const struct store_backend *backend_of(struct span url)
 	return NULL;
 }
 
-bool store_url_check(struct span url)
-{
-	return backend_of(url) != NULL;
-}
-
-const char *store_name(const struct store *store)
-{
-	return store->backend->name;
-}
-
 /* --- the pool --- */
 
 static struct store_connection *connect_new(struct store *store, bool first, struct err *err)

@@ -9,7 +9,7 @@
  * caller reads, decides, and commits a list of changes with what it expects to find; all of them
  * happen, or none. Counters are apart: they only count, and end by themselves.
  *
- * All calls but store_url_check block, for at most the store's timeout, and may be made by any
+ * All calls block, for at most the store's timeout, and may be made by any
  * thread: from offload threads (io/offload.h), command lines and tests, never from a fiber. Each
  * takes a connection from a pool; one that was lost is opened anew by the next call. A call that
  * fails because of the connection says ERR_UNAVAILABLE; a commit that failed so may have happened.
@@ -49,10 +49,6 @@ struct store_options {
 struct store *store_open(const struct store_options *options, struct err *err) MUST_CHECK;
 /* No call may be under way. NULL is allowed. */
 void store_close(struct store *store);
-/* Does the text name a back end that there is? For configuration. */
-bool store_url_check(struct span url);
-/* "sqlite", "postgres", "redis". */
-const char *store_name(const struct store *store);
 
 enum store_result {
 	STORE_OK,
