@@ -215,6 +215,21 @@ int buf_append_json(struct buf *b, struct span s)
 	return -1;
 }
 
+int buf_append_html(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		switch (s.ptr[i]) {
+		case '&': buf_append_cstr(b, "&amp;"); break;
+		case '<': buf_append_cstr(b, "&lt;"); break;
+		case '>': buf_append_cstr(b, "&gt;"); break;
+		case '"': buf_append_cstr(b, "&quot;"); break;
+		case '\'': buf_append_cstr(b, "&#39;"); break;
+		default: buf_append_byte(b, s.ptr[i]); break;
+		}
+	}
+	return b->failed ? -1 : 0;
+}
+
 void buf_consume(struct buf *b, size_t n)
 {
 	if (n == 0)

@@ -42,6 +42,8 @@ int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 int buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);
 /* `s` with JSON string escapes, without the quotes; bytes that are not UTF-8 become U+FFFD. */
 int buf_append_json(struct buf *b, struct span s);
+/* `s` with the characters that mean something in HTML, in text and in quoted attributes, escaped. */
+int buf_append_html(struct buf *b, struct span s);
 /* Removes the first n bytes (n ≤ len). */
 void buf_consume(struct buf *b, size_t n);
 /* A NUL-terminated view, valid until the next change; NULL when failed or out of memory. */

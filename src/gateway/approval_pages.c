@@ -225,24 +225,10 @@ static enum phase_result decide(struct exchange *e, struct approval_service *ser
 
 /* ---- the page of a signed link --------------------------------------------------------------- */
 
-static void put_escaped(struct buf *to, struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		switch (text.ptr[i]) {
-		case '&': buf_append_cstr(to, "&amp;"); break;
-		case '<': buf_append_cstr(to, "&lt;"); break;
-		case '>': buf_append_cstr(to, "&gt;"); break;
-		case '"': buf_append_cstr(to, "&quot;"); break;
-		case '\'': buf_append_cstr(to, "&#39;"); break;
-		default: buf_append_byte(to, text.ptr[i]); break;
-		}
-	}
-}
-
 static void put_row(struct buf *to, const char *name, struct span value)
 {
 	buf_printf(to, "<dt>%s</dt><dd>", name);
-	put_escaped(to, value);
+	buf_append_html(to, value);
 	buf_append_cstr(to, "</dd>");
 }
 
@@ -274,7 +260,7 @@ static void put_approval(struct buf *to, const struct approval *approval)
 static void put_form(struct buf *to, struct span token)
 {
 	buf_append_cstr(to, "<form method=\"post\"><input type=\"hidden\" name=\"t\" value=\"");
-	put_escaped(to, token);
+	buf_append_html(to, token);
 	buf_append_cstr(to, "\"><label for=\"reason\">Reason</label><textarea id=\"reason\" "
 			    "name=\"reason\" rows=\"3\" maxlength=\"1000\"></textarea>"
 			    "<button name=\"decision\" value=\"approve\">Approve</button>"
@@ -297,7 +283,7 @@ static enum phase_result answer_page(struct exchange *e, struct approval_job *jo
 	put_page_begin(&page, title);
 	if (result != APPROVAL_OK) {
 		buf_append_cstr(&page, "<p>");
-		put_escaped(&page, span_cstr(approval_result_text(result)));
+		buf_append_html(&page, span_cstr(approval_result_text(result)));
 		buf_append_cstr(&page, ".</p>");
 		e->reason = "approval_refused";
 	}

@@ -235,16 +235,7 @@ void page_begin(struct page *page, struct idp_exchange *x, const char *title)
 
 void page_text(struct page *page, struct span text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		switch (text.ptr[i]) {
-		case '&': buf_append_cstr(&page->html, "&amp;"); break;
-		case '<': buf_append_cstr(&page->html, "&lt;"); break;
-		case '>': buf_append_cstr(&page->html, "&gt;"); break;
-		case '"': buf_append_cstr(&page->html, "&quot;"); break;
-		case '\'': buf_append_cstr(&page->html, "&#39;"); break;
-		default: buf_append_byte(&page->html, text.ptr[i]); break;
-		}
-	}
+	buf_append_html(&page->html, text);
 }
 
 void page_raw(struct page *page, const char *html)

@@ -122,6 +122,20 @@ static void formatted_text_may_fill_it_to_the_last_byte(void **state)
 	buf_release(&b);
 }
 
+static void html_is_escaped_for_text_and_attributes(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(buf_append_html(&b, SPAN("<a href=\"x\">R&D 'x'</a>")), 0);
+	assert_string_equal(buf_cstr(&b),
+			    "&lt;a href=&quot;x&quot;&gt;R&amp;D &#39;x&#39;&lt;/a&gt;");
+	assert_int_equal(buf_append_html(&b, SPAN("&&&&&&&&&&&&")), -1);
+	assert_true(buf_failed(&b));
+	buf_release(&b);
+}
+
 static void the_c_string_of_an_empty_buffer_is_empty(void **state)
 {
 	struct buf b;
@@ -236,6 +250,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_written_in_decimal),
 		cmocka_unit_test(a_number_that_does_not_fit_leaves_nothing_behind),
 		cmocka_unit_test(formatted_text_may_fill_it_to_the_last_byte),
+		cmocka_unit_test(html_is_escaped_for_text_and_attributes),
 		cmocka_unit_test(the_c_string_of_an_empty_buffer_is_empty),
 		cmocka_unit_test(consuming_takes_from_the_front),
 		cmocka_unit_test(json_escapes_what_must_be_escaped),
