@@ -1,5 +1,6 @@
 #include "cli/admin_work.h"
 
+#include "base/clock.h"
 #include "gateway/audit.h"
 
 const struct option_spec admin_options[] = {ADMIN_CONFIG_OPTION, {.name = NULL}};
@@ -29,6 +30,14 @@ static void on_audit(void *context, const char *event, struct span members)
 	audit_event(context, event, members);
 }
 
+static int open_audit(const struct config *cfg, struct audit_log **log, struct err *err)
+{
+	if (!cfg->log.audit_path.len)
+		return 0;
+	*log = audit_open(cfg->log.audit_path.ptr, err);
+	return *log ? 0 : -1;
+}
+
 static int open_all(struct admin_work *w, struct err *err)
 {
 	struct idp_options options = {.audit = NULL};
@@ -41,10 +50,9 @@ static int open_all(struct admin_work *w, struct err *err)
 			err, ERR_INVALID,
 			"the configuration has no identity server: 'identity.issuer' and "
 			"'store' are needed");
-	if (w->cfg->log.audit_path.len) {
-		w->audit_log = audit_open(w->cfg->log.audit_path.ptr, err);
-		if (!w->audit_log)
-			return -1;
+	if (open_audit(w->cfg, &w->audit_log, err) < 0)
+		return -1;
+	if (w->audit_log) {
 		options.audit = on_audit;
 		options.audit_context = w->audit_log;
 	}
@@ -53,21 +61,64 @@ static int open_all(struct admin_work *w, struct err *err)
 	return w->idp ? 0 : -1;
 }
 
+static int open_store(struct store_work *w, bool shared, struct err *err)
+{
+	struct store_options options = {.connections_max = 1};
+
+	w->cfg = admin_load(w->given, err);
+	if (!w->cfg)
+		return -1;
+	if (shared)
+		options.url = secret_span(&w->cfg->store.shared);
+	if (options.url.len == 0)
+		options.url = secret_span(&w->cfg->store.url);
+	if (options.url.len == 0)
+		return err_set(err, ERR_INVALID, "the configuration has no 'store'");
+	if (open_audit(w->cfg, &w->audit_log, err) < 0)
+		return -1;
+	w->store = store_open(&options, err);
+	return w->store ? 0 : -1;
+}
+
+/* Prints what was done, or why it was not. */
+static enum exit_status conclude(const struct options *given, int result, struct buf *out,
+				 const struct err *err)
+{
+	if (result == 0)
+		return output_text(out);
+	output_error(given, err);
+	buf_release(out);
+	return EXIT_STATUS_FAILED;
+}
+
+enum exit_status store_work_run(const struct options *given, bool shared,
+				int (*work)(struct store_work *w, struct err *err))
+{
+	struct store_work w = {.given = given, .now_unix_ms = clock_unix_ms()};
+	struct err err = {.code = ERR_NONE};
+	enum exit_status status;
+
+	arena_init(&w.arena, OUTPUT_MAX_BYTES, 65536);
+	buf_init(&w.out, OUTPUT_MAX_BYTES);
+	status = conclude(given, open_store(&w, shared, &err) < 0 ? -1 : work(&w, &err), &w.out,
+			  &err);
+	store_close(w.store);
+	audit_close(w.audit_log);
+	arena_release(&w.arena);
+	config_unref(w.cfg);
+	return status;
+}
+
 enum exit_status admin_run(const struct options *given,
 			   int (*work)(struct admin_work *w, struct err *err))
 {
 	struct admin_work w = {.given = given};
-	enum exit_status status = EXIT_STATUS_FAILED;
 	struct err err = {.code = ERR_NONE};
+	enum exit_status status;
 
 	arena_init(&w.arena, OUTPUT_MAX_BYTES, 65536);
 	buf_init(&w.out, OUTPUT_MAX_BYTES);
-	if (open_all(&w, &err) == 0 && work(&w, &err) == 0) {
-		status = output_text(&w.out);
-	} else {
-		output_error(given, &err);
-		buf_release(&w.out);
-	}
+	status = conclude(given, open_all(&w, &err) < 0 ? -1 : work(&w, &err), &w.out, &err);
 	idp_close(w.idp);
 	audit_close(w.audit_log);
 	arena_release(&w.arena);

@@ -11,6 +11,23 @@
 
 struct audit_log;
 
+struct store_work {
+	const struct options *given;
+	struct config *cfg;
+	struct store *store;
+	struct audit_log *audit_log; /* NULL: none is configured */
+	struct arena arena;
+	struct buf out;
+	int64_t now_unix_ms; /* when it began */
+};
+
+/*
+ * The same with the store alone, for what needs no identity server. `shared`: the shared store, where
+ * there is one.
+ */
+enum exit_status store_work_run(const struct options *given, bool shared,
+				int (*work)(struct store_work *w, struct err *err));
+
 struct admin_work {
 	const struct options *given;
 	struct config *cfg;

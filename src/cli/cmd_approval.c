@@ -1,17 +1,7 @@
-#include "base/clock.h"
 #include "cli/admin_work.h"
 #include "gateway/audit.h"
 #include "guard/approval.h"
 #include "parse/json_write.h"
-
-struct work {
-	const struct options *given;
-	struct config *cfg;
-	struct store *store;
-	struct audit_log *audit_log; /* NULL: none is configured */
-	struct arena arena;
-	struct buf out;
-};
 
 static const char *const states[] = {"pending", "approved", "denied", "used", NULL};
 
@@ -19,47 +9,6 @@ static const struct operand_spec id_operand[] = {
 	{.name = "ID", .help = "The approval, as the list shows it.", .required = true},
 	{.name = NULL},
 };
-
-static int load(struct work *w, struct err *err)
-{
-	struct store_options options;
-
-	w->cfg = admin_load(w->given, err);
-	if (!w->cfg)
-		return -1;
-	options = (struct store_options){.url = secret_span(&w->cfg->store.url)};
-	if (options.url.len == 0)
-		return err_set(err, ERR_INVALID, "the configuration has no 'store'");
-	if (w->cfg->log.audit_path.len) {
-		w->audit_log = audit_open(w->cfg->log.audit_path.ptr, err);
-		if (!w->audit_log)
-			return -1;
-	}
-	w->store = store_open(&options, err);
-	return w->store ? 0 : -1;
-}
-
-static enum exit_status run_work(const struct options *given,
-				 int (*work)(struct work *w, struct err *err))
-{
-	struct work w = {.given = given};
-	enum exit_status status = EXIT_STATUS_FAILED;
-	struct err err = {.code = ERR_NONE};
-
-	arena_init(&w.arena, OUTPUT_MAX_BYTES, 65536);
-	buf_init(&w.out, OUTPUT_MAX_BYTES);
-	if (load(&w, &err) == 0 && work(&w, &err) == 0) {
-		status = output_text(&w.out);
-	} else {
-		output_error(given, &err);
-		buf_release(&w.out);
-	}
-	store_close(w.store);
-	audit_close(w.audit_log);
-	arena_release(&w.arena);
-	config_unref(w.cfg);
-	return status;
-}
 
 static int failed(enum approval_result result, struct err *err)
 {
@@ -69,7 +18,7 @@ static int failed(enum approval_result result, struct err *err)
 		       approval_result_text(result));
 }
 
-static void print(struct work *w, const struct approval *approval)
+static void print(struct store_work *w, const struct approval *approval)
 {
 	approval_write(approval, &w->out);
 	buf_append_byte(&w->out, '\n');
@@ -77,7 +26,7 @@ static void print(struct work *w, const struct approval *approval)
 
 /* ---- list, show ------------------------------------------------------------------------------ */
 
-static int list(struct work *w, struct err *err)
+static int list(struct store_work *w, struct err *err)
 {
 	struct approval_list page = {.more = true};
 	struct span after = SPAN("");
@@ -86,7 +35,7 @@ static int list(struct work *w, struct err *err)
 	if (!approval_state_parse(span_cstr(options_text(w->given, "state")), &state))
 		return err_set(err, ERR_INVALID, "there is no such state");
 	while (page.more) {
-		if (approval_list(w->store, state, after, STORE_PAGE_MAX, clock_unix_ms(),
+		if (approval_list(w->store, state, after, STORE_PAGE_MAX, w->now_unix_ms,
 				  &w->arena, &page, err) < 0)
 			return -1;
 		for (size_t i = 0; i < page.count; i++)
@@ -98,11 +47,11 @@ static int list(struct work *w, struct err *err)
 	return 0;
 }
 
-static int show(struct work *w, struct err *err)
+static int show(struct store_work *w, struct err *err)
 {
 	struct approval approval;
 	enum approval_result result =
-		approval_get(w->store, span_cstr(options_operand(w->given, 0)), clock_unix_ms(),
+		approval_get(w->store, span_cstr(options_operand(w->given, 0)), w->now_unix_ms,
 			     &w->arena, &approval, err);
 
 	if (result != APPROVAL_OK)
@@ -113,7 +62,7 @@ static int show(struct work *w, struct err *err)
 
 /* ---- approve, deny --------------------------------------------------------------------------- */
 
-static void audit(struct work *w, const struct approval *approval,
+static void audit(struct store_work *w, const struct approval *approval,
 		  const struct approval_vote *vote)
 {
 	struct json_writer members;
@@ -136,12 +85,12 @@ static void audit(struct work *w, const struct approval *approval,
 	buf_release(&text);
 }
 
-static int decide(struct work *w, bool approves, struct err *err)
+static int decide(struct store_work *w, bool approves, struct err *err)
 {
 	const char *reason = options_text(w->given, "reason");
 	struct approval_vote vote = {.by = span_cstr(options_text(w->given, "as")),
 				     .reason = span_cstr(reason ? reason : ""),
-				     .unix_ms = clock_unix_ms(),
+				     .unix_ms = w->now_unix_ms,
 				     .approves = approves};
 	struct approval approval;
 	enum approval_result result;
@@ -160,19 +109,19 @@ static int decide(struct work *w, bool approves, struct err *err)
 	return 0;
 }
 
-static int approve(struct work *w, struct err *err)
+static int approve(struct store_work *w, struct err *err)
 {
 	return decide(w, true, err);
 }
 
-static int deny(struct work *w, struct err *err)
+static int deny(struct store_work *w, struct err *err)
 {
 	return decide(w, false, err);
 }
 
 /* ---- link ------------------------------------------------------------------------------------ */
 
-static int make_link(struct work *w, struct err *err)
+static int make_link(struct store_work *w, struct err *err)
 {
 	struct span id = span_cstr(options_operand(w->given, 0));
 	const char *approver = options_text(w->given, "for");
@@ -183,7 +132,7 @@ static int make_link(struct work *w, struct err *err)
 
 	if (!approver || !base)
 		return err_set(err, ERR_INVALID, "--for NAME and --url URL are needed");
-	result = approval_get(w->store, id, clock_unix_ms(), &w->arena, &approval, err);
+	result = approval_get(w->store, id, w->now_unix_ms, &w->arena, &approval, err);
 	if (result != APPROVAL_OK)
 		return failed(result, err);
 	if (approval_link_make(w->store, id, span_cstr(approver), &w->arena, &token, err) < 0)
@@ -196,27 +145,27 @@ static int make_link(struct work *w, struct err *err)
 
 static enum exit_status run_list(const struct options *given)
 {
-	return run_work(given, list);
+	return store_work_run(given, false, list);
 }
 
 static enum exit_status run_show(const struct options *given)
 {
-	return run_work(given, show);
+	return store_work_run(given, false, show);
 }
 
 static enum exit_status run_approve(const struct options *given)
 {
-	return run_work(given, approve);
+	return store_work_run(given, false, approve);
 }
 
 static enum exit_status run_deny(const struct options *given)
 {
-	return run_work(given, deny);
+	return store_work_run(given, false, deny);
 }
 
 static enum exit_status run_link(const struct options *given)
 {
-	return run_work(given, make_link);
+	return store_work_run(given, false, make_link);
 }
 
 static const struct option_spec list_options[] = {

@@ -5,56 +5,6 @@
 #include "guard/ban_who.h"
 #include "parse/json_write.h"
 
-struct work {
-	const struct options *given;
-	struct config *cfg;
-	struct store *store;
-	struct audit_log *audit_log; /* NULL: none is configured */
-	int64_t now_unix_ms;
-	struct buf out;
-};
-
-static int load(struct work *w, struct err *err)
-{
-	struct store_options options = {.connections_max = 1};
-
-	w->cfg = admin_load(w->given, err);
-	if (!w->cfg)
-		return -1;
-	options.url = secret_span(&w->cfg->store.shared);
-	if (options.url.len == 0)
-		options.url = secret_span(&w->cfg->store.url);
-	if (options.url.len == 0)
-		return err_set(err, ERR_INVALID, "the configuration has no 'store'");
-	if (w->cfg->log.audit_path.len) {
-		w->audit_log = audit_open(w->cfg->log.audit_path.ptr, err);
-		if (!w->audit_log)
-			return -1;
-	}
-	w->store = store_open(&options, err);
-	return w->store ? 0 : -1;
-}
-
-static enum exit_status run_work(const struct options *given,
-				 int (*work)(struct work *w, struct err *err))
-{
-	struct work w = {.given = given, .now_unix_ms = clock_unix_ms()};
-	enum exit_status status = EXIT_STATUS_FAILED;
-	struct err err = {.code = ERR_NONE};
-
-	buf_init(&w.out, OUTPUT_MAX_BYTES);
-	if (load(&w, &err) == 0 && work(&w, &err) == 0) {
-		status = output_text(&w.out);
-	} else {
-		output_error(given, &err);
-		buf_release(&w.out);
-	}
-	store_close(w.store);
-	audit_close(w.audit_log);
-	config_unref(w.cfg);
-	return status;
-}
-
 static void put_time(struct json_writer *out, struct span key, int64_t unix_ms)
 {
 	char time[CLOCK_RFC3339_SIZE];
@@ -79,7 +29,7 @@ static void put_ban(struct json_writer *out, const struct ban *ban)
 
 static void print_ban(void *context, const struct ban *ban)
 {
-	struct work *w = context;
+	struct store_work *w = context;
 	struct json_writer out;
 
 	if (ban->until_unix_ms <= w->now_unix_ms)
@@ -91,13 +41,13 @@ static void print_ban(void *context, const struct ban *ban)
 	buf_append_byte(&w->out, '\n');
 }
 
-static int list(struct work *w, struct err *err)
+static int list(struct store_work *w, struct err *err)
 {
 	return ban_store_each(w->store, print_ban, w, err);
 }
 
 /* The operand as it is kept. */
-static int read_client(const struct work *w, struct ban *ban, struct err *err)
+static int read_client(const struct store_work *w, struct ban *ban, struct err *err)
 {
 	struct span text = span_cstr(options_operand(w->given, 0));
 
@@ -110,7 +60,7 @@ static int read_client(const struct work *w, struct ban *ban, struct err *err)
 	return 0;
 }
 
-static void audit(struct work *w, const char *event, const struct ban *ban, bool whole)
+static void audit(struct store_work *w, const char *event, const struct ban *ban, bool whole)
 {
 	struct buf members;
 	struct json_writer out;
@@ -129,7 +79,7 @@ static void audit(struct work *w, const char *event, const struct ban *ban, bool
 	buf_release(&members);
 }
 
-static int add(struct work *w, struct err *err)
+static int add(struct store_work *w, struct err *err)
 {
 	uint64_t memory_ms = w->cfg->ips ? w->cfg->ips->memory_ms : 0;
 	uint64_t minutes;
@@ -149,7 +99,7 @@ static int add(struct work *w, struct err *err)
 	return 0;
 }
 
-static int lift(struct work *w, struct err *err)
+static int lift(struct store_work *w, struct err *err)
 {
 	struct ban ban;
 
@@ -163,17 +113,17 @@ static int lift(struct work *w, struct err *err)
 
 static enum exit_status run_list(const struct options *given)
 {
-	return run_work(given, list);
+	return store_work_run(given, true, list);
 }
 
 static enum exit_status run_add(const struct options *given)
 {
-	return run_work(given, add);
+	return store_work_run(given, true, add);
 }
 
 static enum exit_status run_lift(const struct options *given)
 {
-	return run_work(given, lift);
+	return store_work_run(given, true, lift);
 }
 
 static const struct option_spec add_options[] = {ADMIN_CONFIG_OPTION,
