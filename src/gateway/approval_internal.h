@@ -47,8 +47,8 @@ struct approval_job *approval_job_new(struct approval_service *service,
 /* A copy of text for the job; marks it failed when there is no memory. */
 struct span approval_job_text(struct approval_job *job, struct span text);
 /*
- * Runs it in an offload thread. True: job->result counts, and the job is the caller's to free.
- * False: it is gone, and *err says why.
+ * Runs it in an offload thread. True: job->result is other than APPROVAL_FAILED, and the job is the
+ * caller's to free. False: it is gone, and *err says why.
  */
 bool approval_job_run(struct approval_service *service, struct approval_job *job,
 		      int64_t deadline_ms, struct err *err);

@@ -81,11 +81,6 @@ static enum phase_result show(struct exchange *e, struct approval_service *servi
 	job->id = approval_job_text(job, id);
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
-	if (job->result == APPROVAL_FAILED) {
-		err = job->err;
-		approval_job_free(job);
-		return answer_failed(e, &err);
-	}
 	visible = job->result == APPROVAL_OK &&
 		  (span_eq(job->approval.requester, caller(e)) ||
 		   identity_has_role(e->identity, job->approval.role));
@@ -112,11 +107,6 @@ static enum phase_result list(struct exchange *e, struct approval_service *servi
 		return answer_problem(e, 503, "out-of-memory", NULL);
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
-	if (job->result == APPROVAL_FAILED) {
-		err = job->err;
-		approval_job_free(job);
-		return answer_failed(e, &err);
-	}
 	buf_init(&body, PAGE_BYTES_MAX);
 	buf_append_cstr(&body, "{\"approvals\":[");
 	for (size_t i = 0; i < job->list.count; i++) {
@@ -160,7 +150,6 @@ static enum phase_result check_role(struct exchange *e, struct approval_service 
 {
 	struct approval_job *job = approval_job_new(service, APPROVAL_STEP_GET);
 	struct err err = {0};
-	enum approval_result result;
 	bool allowed;
 
 	if (!job)
@@ -168,18 +157,14 @@ static enum phase_result check_role(struct exchange *e, struct approval_service 
 	job->id = approval_job_text(job, id);
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
-	result = job->result;
-	err = job->err;
-	allowed = result == APPROVAL_OK && identity_has_role(e->identity, job->approval.role);
+	allowed = job->result == APPROVAL_OK &&
+		  identity_has_role(e->identity, job->approval.role);
 	approval_job_free(job);
-	if (result == APPROVAL_FAILED)
-		return answer_failed(e, &err);
 	return allowed ? PHASE_NEXT : answer_unknown(e);
 }
 
 static enum phase_result answer_decided(struct exchange *e, struct approval_job *job)
 {
-	struct err err = job->err;
 	enum approval_result result = job->result;
 	struct buf body;
 
@@ -192,7 +177,7 @@ static enum phase_result answer_decided(struct exchange *e, struct approval_job 
 	if (result == APPROVAL_OK)
 		return answer_buf(e, 200, SPAN("application/json"), &body);
 	buf_release(&body);
-	return result == APPROVAL_FAILED ? answer_failed(e, &err) : answer_refused(e, result);
+	return answer_refused(e, result);
 }
 
 static enum phase_result decide(struct exchange *e, struct approval_service *service,
@@ -270,15 +255,10 @@ static void put_form(struct buf *to, struct span token)
 static enum phase_result answer_page(struct exchange *e, struct approval_job *job,
 				     const char *title, bool with_form)
 {
-	struct err err = job->err;
 	enum approval_result result = job->result;
 	unsigned status = result == APPROVAL_OK ? 200 : result == APPROVAL_ABSENT ? 404 : 409;
 	struct buf page;
 
-	if (result == APPROVAL_FAILED) {
-		approval_job_free(job);
-		return answer_failed(e, &err);
-	}
 	buf_init(&page, PAGE_BYTES_MAX);
 	put_page_begin(&page, title);
 	if (result != APPROVAL_OK) {

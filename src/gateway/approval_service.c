@@ -214,12 +214,15 @@ struct span approval_job_text(struct approval_job *job, struct span text)
 bool approval_job_run(struct approval_service *service, struct approval_job *job,
 		      int64_t deadline_ms, struct err *err)
 {
-	if (job->err.code != ERR_NONE) {
-		*err = job->err;
-		approval_job_free(job);
+	bool complete = job->err.code == ERR_NONE;
+
+	if (complete && offload_call(service->threads, &job->job, deadline_ms, err) < 0)
 		return false;
-	}
-	return offload_call(service->threads, &job->job, deadline_ms, err) == 0;
+	if (complete && job->result != APPROVAL_FAILED)
+		return true;
+	*err = job->err;
+	approval_job_free(job);
+	return false;
 }
 
 /* ---- for the phase --------------------------------------------------------------------------- */
@@ -254,9 +257,7 @@ static enum approval_result finish(struct approval_service *service, struct appr
 	if (!approval_job_run(service, job, deadline_ms, err))
 		return APPROVAL_FAILED;
 	result = job->result;
-	if (result == APPROVAL_FAILED)
-		*err = job->err;
-	else if (result != APPROVAL_ABSENT && !copy_approval(&job->approval, arena, approval)) {
+	if (result != APPROVAL_ABSENT && !copy_approval(&job->approval, arena, approval)) {
 		err_set(err, ERR_MEMORY, "no memory for an approval");
 		result = APPROVAL_FAILED;
 	}
