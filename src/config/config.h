@@ -860,6 +860,9 @@ void config_problems_print(const struct config_problems *problems, struct buf *o
 /* NULL when there is none of that name. */
 const struct config_service *config_service_find(const struct config *cfg, struct span name);
 const struct config_role *config_role_find(const struct config *cfg, struct span name);
+/* What is said of an operation under `sensitive`. */
+const struct config_sensitive *config_sensitive_find(const struct config *cfg,
+						     struct span operation);
 /* "RS256"; NULL for what is not exactly one bit of enum config_jws. */
 const char *config_jws_name(unsigned algorithm);
 

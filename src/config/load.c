@@ -228,3 +228,12 @@ const struct config_role *config_role_find(const struct config *cfg, struct span
 			return &cfg->identity.roles.at[i];
 	return NULL;
 }
+
+const struct config_sensitive *config_sensitive_find(const struct config *cfg,
+						     struct span operation)
+{
+	for (size_t i = 0; i < cfg->sensitive.count; i++)
+		if (span_eq(cfg->sensitive.at[i].operation, operation))
+			return &cfg->sensitive.at[i];
+	return NULL;
+}

@@ -7,15 +7,6 @@
 
 #define EXPIRES_MS_DEFAULT ((uint64_t)600000)
 
-static const struct config_sensitive *named_sensitive(const struct config *cfg,
-						      struct span operation)
-{
-	for (size_t i = 0; i < cfg->sensitive.count; i++)
-		if (span_eq(cfg->sensitive.at[i].operation, operation))
-			return &cfg->sensitive.at[i];
-	return NULL;
-}
-
 static int bad_extension(const struct contract_operation *operation, const char *what,
 			 struct err *err)
 {
@@ -30,7 +21,7 @@ static int plan_sensitive(struct snapshot_operation *plan, const struct config *
 {
 	const struct contract_extensions *extensions = &plan->contract->extensions;
 
-	plan->sensitive = named_sensitive(cfg, plan->contract->id);
+	plan->sensitive = config_sensitive_find(cfg, plan->contract->id);
 	if (plan->sensitive || !extensions->sensitive)
 		return 0;
 	if (!extensions->approved_by.len)

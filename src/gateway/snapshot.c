@@ -142,15 +142,6 @@ static int build_route_guard(struct snapshot *s, struct snapshot_route *route,
 	return route->bulkhead ? 0 : -1;
 }
 
-static const struct config_sensitive *sensitive_of(const struct config *cfg,
-						   const struct config_route *route)
-{
-	for (size_t i = 0; i < cfg->sensitive.count; i++)
-		if (span_eq(cfg->sensitive.at[i].operation, route->operation))
-			return &cfg->sensitive.at[i];
-	return NULL;
-}
-
 static int build_routes(struct snapshot *s, const struct snapshot *previous, struct err *err)
 {
 	size_t count = s->config->routes.count;
@@ -160,7 +151,8 @@ static int build_routes(struct snapshot *s, const struct snapshot *previous, str
 		return out_of_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		s->routes[i].config = &s->config->routes.at[i];
-		s->routes[i].sensitive = sensitive_of(s->config, s->routes[i].config);
+		s->routes[i].sensitive =
+			config_sensitive_find(s->config, s->routes[i].config->operation);
 		s->routes[i].access = access_rule_new(s->routes[i].config, err);
 		if (!s->routes[i].access || build_limits(&s->routes[i], err) < 0 ||
 		    build_route_guard(s, &s->routes[i], previous, err) < 0 ||
