@@ -111,6 +111,18 @@ const char *phase_name(enum phase_id id);
  */
 enum phase_result answer_problem(struct exchange *e, unsigned status, const char *type,
 				 const char *detail);
+/*
+ * Reads the body up to limits.body_buffer, waiting for each piece as long as the route allows.
+ * PHASE_NEXT: *whole says whether e->spool.held is all of it. Otherwise it has been answered.
+ */
+enum phase_result spool_hold(struct exchange *e, bool *whole);
+/* When a step that may take step_ms (0: any time) must be done: the exchange's deadline counts too. */
+static inline int64_t exchange_step_deadline_ms(const struct exchange *e, uint64_t step_ms)
+{
+	int64_t deadline_ms = step_ms ? loop_deadline_ms((int64_t)step_ms) : FIBER_FOREVER;
+
+	return deadline_ms < e->deadline_ms ? deadline_ms : e->deadline_ms;
+}
 /* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
 enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
 /* The same with one more member, whose value is JSON; ptr NULL: without it. */

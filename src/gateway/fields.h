@@ -11,6 +11,12 @@ _Static_assert(HTTP_FIELD_COUNT <= 64, "field ids must fit a 64-bit set");
 
 /* The first value of a field by its name, any case; ptr NULL when absent. With an id: http1_field. */
 struct span fields_find(const struct http1_head *head, struct span name);
+/* Whether content follows the head; chunked content may still turn out to be empty. */
+static inline bool fields_announce_content(const struct http1_head *head)
+{
+	return head->framing != HTTP1_NO_BODY &&
+	       !(head->framing == HTTP1_LENGTH && head->content_length == 0);
+}
 /* Whether there is anything to edit, and whether the edit removes or replaces the field. */
 static inline bool fields_has_edits(const struct config_header_edit *edit)
 {

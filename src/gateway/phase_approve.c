@@ -18,18 +18,13 @@ static enum phase_result refuse(struct exchange *e, unsigned status, const char 
 /* The whole body must be at hand: the approval is for these bytes and no others. */
 static enum phase_result hold_body(struct exchange *e)
 {
-	enum io_result why = IO_OK;
+	bool whole;
+	enum phase_result result = spool_hold(e, &whole);
 
-	switch (spool_read(e, e->snapshot->config->limits.body_buffer_bytes,
-			   e->route->config->timeout.idle_ms, &why)) {
-	case SPOOL_COMPLETE: return PHASE_NEXT;
-	case SPOOL_FULL:
-		return refuse(e, 413, "body-too-large", "body_too_large",
-			      "what needs approval must fit limits.body_buffer");
-	case SPOOL_BUSY: return refuse(e, 503, "unavailable", "body_buffers_full", NULL);
-	case SPOOL_FAILED: break;
-	}
-	return answer_bad_body(e, why);
+	if (result != PHASE_NEXT || whole)
+		return result;
+	return refuse(e, 413, "body-too-large", "body_too_large",
+		      "what needs approval must fit limits.body_buffer");
 }
 
 static int describe(struct exchange *e, char digest[APPROVAL_DIGEST_BYTES],
@@ -119,11 +114,9 @@ static enum phase_result answer_accepted(struct exchange *e, const struct approv
 static enum approval_result wait_for_decision(struct exchange *e, struct approval *approval,
 					      struct err *err)
 {
-	int64_t until_ms = loop_deadline_ms((int64_t)validate_sensitive(e)->hold_ms);
+	int64_t until_ms = exchange_step_deadline_ms(e, validate_sensitive(e)->hold_ms);
 	enum approval_result result = APPROVAL_WAITING;
 
-	if (until_ms > e->deadline_ms)
-		until_ms = e->deadline_ms;
 	while (result == APPROVAL_WAITING && loop_now_ms() + POLL_MS < until_ms) {
 		struct approval waiting = *approval;
 

@@ -48,8 +48,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t step_deadline_ms(const struct forward *f, uint64_t step_ms)
 {
-	return earlier(f->e->deadline_ms,
-		       step_ms ? loop_deadline_ms((int64_t)step_ms) : FIBER_FOREVER);
+	return exchange_step_deadline_ms(f->e, step_ms);
 }
 
 static uint64_t hasty_ms(const struct forward *f, uint64_t step_ms)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/fields.h"
 #include "gateway/inspect.h"
 #include "gateway/line_writer.h"
 #include "parse/json_write.h"
@@ -87,37 +88,26 @@ static bool decided(const struct inspection *in)
 	return in->failed || in->verdict.action != WAF_PASS;
 }
 
-static bool has_body(const struct exchange *e)
-{
-	const struct http1_head *head = &e->x->request;
-
-	return head->framing != HTTP1_NO_BODY &&
-	       !(head->framing == HTTP1_LENGTH && head->content_length == 0);
-}
-
 /* PHASE_NEXT: the rules have what they may see of the body. */
 static enum phase_result read_body(struct inspection *in)
 {
 	struct exchange *e = in->e;
-	enum io_result why = IO_OK;
+	bool whole;
+	enum phase_result result = spool_hold(e, &whole);
 
-	switch (spool_read(e, e->snapshot->config->limits.body_buffer_bytes,
-			   e->route->config->timeout.idle_ms, &why)) {
-	case SPOOL_COMPLETE: waf_request_body_whole(in->t, e->spool.held); return PHASE_NEXT;
-	case SPOOL_FULL:
-		if (in->block && e->snapshot->config->waf->large == CONFIG_LARGE_REFUSE) {
-			e->reason = "body_too_large";
-			return answer_problem(e, 413, "body-too-large",
-					      "what is inspected must fit limits.body_buffer");
-		}
-		waf_request_body_piece(in->t, e->spool.held);
+	if (result != PHASE_NEXT)
+		return result;
+	if (whole) {
+		waf_request_body_whole(in->t, e->spool.held);
 		return PHASE_NEXT;
-	case SPOOL_BUSY:
-		e->reason = "body_buffers_full";
-		return answer_problem(e, 503, "unavailable", NULL);
-	case SPOOL_FAILED: break;
 	}
-	return answer_bad_body(e, why);
+	if (in->block && e->snapshot->config->waf->large == CONFIG_LARGE_REFUSE) {
+		e->reason = "body_too_large";
+		return answer_problem(e, 413, "body-too-large",
+				      "what is inspected must fit limits.body_buffer");
+	}
+	waf_request_body_piece(in->t, e->spool.held);
+	return PHASE_NEXT;
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -270,7 +260,8 @@ static enum phase_result run(struct inspection *in)
 	enum phase_result result = PHASE_NEXT;
 
 	in->failed = !describe(in) || waf_request_headers(in->t, &in->verdict, &in->err) < 0;
-	if (!decided(in) && has_body(in->e) && waf_wants_request_body(in->t))
+	if (!decided(in) && fields_announce_content(&in->e->x->request) &&
+	    waf_wants_request_body(in->t))
 		result = read_body(in);
 	if (result != PHASE_NEXT)
 		return result;

@@ -31,15 +31,6 @@ static enum phase_result refuse_operation(struct exchange *e, enum contract_matc
 	return answer_problem(e, 405, "method-not-allowed", NULL);
 }
 
-static void shorten_deadline(struct exchange *e, uint64_t timeout_ms)
-{
-	int64_t deadline_ms =
-		timeout_ms ? loop_deadline_ms((int64_t)timeout_ms) : FIBER_FOREVER;
-
-	if (deadline_ms < e->deadline_ms)
-		e->deadline_ms = deadline_ms;
-}
-
 enum phase_result validate_route(struct exchange *e)
 {
 	const struct snapshot_service *service;
@@ -60,7 +51,8 @@ enum phase_result validate_route(struct exchange *e)
 	if (match == CONTRACT_FOUND) {
 		e->operation = &service->operations[route->operation->index];
 		e->contract_route = route;
-		shorten_deadline(e, route->operation->extensions.timeout_ms);
+		e->deadline_ms =
+			exchange_step_deadline_ms(e, route->operation->extensions.timeout_ms);
 		return PHASE_NEXT;
 	}
 	if (contract_of(e)->mode == CONFIG_CHECK_ENFORCE)
@@ -318,25 +310,20 @@ static enum phase_result conclude(struct exchange *e)
 /* Reads the whole body, each piece of which is checked as it comes. */
 static enum phase_result check_content(struct exchange *e)
 {
-	enum io_result why = IO_OK;
+	bool whole;
+	enum phase_result result = spool_hold(e, &whole);
 
-	switch (spool_read(e, e->snapshot->config->limits.body_buffer_bytes,
-			   e->route->config->timeout.idle_ms, &why)) {
-	case SPOOL_COMPLETE: return conclude(e);
-	case SPOOL_FULL:
-		/* The rest is checked while it passes. What is to be cut out must be held. */
-		if (contract_of(e)->large == CONFIG_LARGE_STREAM &&
-		    contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP)
-			return strip_query(e) ? PHASE_NEXT
-					      : answer_problem(e, 503, "out-of-memory", NULL);
-		e->reason = "body_too_large";
-		return answer_problem(e, 413, "body-too-large", NULL);
-	case SPOOL_BUSY:
-		e->reason = "body_buffers_full";
-		return answer_problem(e, 503, "unavailable", NULL);
-	case SPOOL_FAILED: break;
-	}
-	return answer_bad_body(e, why);
+	if (result != PHASE_NEXT)
+		return result;
+	if (whole)
+		return conclude(e);
+	/* The rest is checked while it passes. What is to be cut out must be held. */
+	if (contract_of(e)->large == CONFIG_LARGE_STREAM &&
+	    contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP)
+		return strip_query(e) ? PHASE_NEXT
+				      : answer_problem(e, 503, "out-of-memory", NULL);
+	e->reason = "body_too_large";
+	return answer_problem(e, 413, "body-too-large", NULL);
 }
 
 static enum phase_result validate(struct exchange *e)
@@ -348,8 +335,7 @@ static enum phase_result validate(struct exchange *e)
 		.query = e->query,
 		.fields = head->fields,
 		.field_count = head->field_count,
-		.has_content = head->framing != HTTP1_NO_BODY &&
-			       !(head->framing == HTTP1_LENGTH && head->content_length == 0),
+		.has_content = fields_announce_content(head),
 	};
 
 	config = contract_of(e);

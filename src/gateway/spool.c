@@ -6,13 +6,6 @@
 /* The buffer of a body without a length starts with this. */
 #define FIRST_BYTES ((size_t)16 * 1024)
 
-static int64_t deadline_ms(const struct exchange *e, uint64_t idle_ms)
-{
-	int64_t step_ms = idle_ms ? loop_deadline_ms((int64_t)idle_ms) : FIBER_FOREVER;
-
-	return step_ms < e->deadline_ms ? step_ms : e->deadline_ms;
-}
-
 bool spool_count(struct exchange *e, uint64_t bytes)
 {
 	_Atomic uint64_t *held = &e->worker->shared->spooled_bytes;
@@ -82,13 +75,29 @@ enum spool_result spool_read(struct exchange *e, uint64_t max_bytes, uint64_t id
 	while (result == SPOOL_FULL && spool->held.len <= max_bytes) {
 		struct span piece;
 
-		*why = validate_read_body(e, &piece, deadline_ms(e, idle_ms));
+		*why = validate_read_body(e, &piece, exchange_step_deadline_ms(e, idle_ms));
 		if (*why != IO_OK && *why != IO_EOF)
 			return SPOOL_FAILED;
 		result = *why == IO_EOF ? SPOOL_COMPLETE : take_piece(e, piece, max_bytes);
 	}
 	spool->complete = result == SPOOL_COMPLETE;
 	return result;
+}
+
+enum phase_result spool_hold(struct exchange *e, bool *whole)
+{
+	enum io_result why = IO_OK;
+
+	switch (spool_read(e, e->snapshot->config->limits.body_buffer_bytes,
+			   e->route->config->timeout.idle_ms, &why)) {
+	case SPOOL_COMPLETE: *whole = true; return PHASE_NEXT;
+	case SPOOL_FULL: *whole = false; return PHASE_NEXT;
+	case SPOOL_BUSY:
+		e->reason = "body_buffers_full";
+		return answer_problem(e, 503, "unavailable", NULL);
+	case SPOOL_FAILED: break;
+	}
+	return answer_bad_body(e, why);
 }
 
 void spool_replace(struct exchange *e, struct buf *body)
