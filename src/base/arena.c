@@ -120,6 +120,21 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size)
 	return result;
 }
 
+void *arena_grow(struct arena *a, void *array, size_t count, size_t size)
+{
+	void *larger;
+	size_t total;
+
+	if (count < 4 ? count != 0 : (count & (count - 1)) != 0)
+		return array;
+	if (__builtin_mul_overflow(count < 4 ? 4 : count * 2, size, &total))
+		return NULL;
+	larger = arena_alloc(a, total);
+	if (larger && count > 0)
+		memcpy(larger, array, count * size);
+	return larger;
+}
+
 struct span arena_dup(struct arena *a, struct span s)
 {
 	char *copy = arena_alloc(a, s.len + 1);

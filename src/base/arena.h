@@ -28,6 +28,11 @@ void arena_reset(struct arena *a);
 /* Aligned for any type, not zeroed; NULL at the cap or when out of memory. */
 static inline void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;
 void *arena_zalloc(struct arena *a, size_t count, size_t size) MUST_CHECK;
+/*
+ * An array with room for one more element of `size` at index `count`: the same, or at 4 and powers
+ * of two a copy twice as long; NULL as above.
+ */
+void *arena_grow(struct arena *a, void *array, size_t count, size_t size) MUST_CHECK;
 /* A NUL-terminated copy whose span excludes the NUL; ptr is NULL on failure. */
 struct span arena_dup(struct arena *a, struct span s) MUST_CHECK;
 /* A formatted, NUL-terminated string; ptr is NULL on failure. */

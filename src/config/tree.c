@@ -220,19 +220,6 @@ static struct tree_node *parse_alias(struct tree_parser *p, const yaml_event_t *
 	return node;
 }
 
-/* Room for one more element of `size` at index `count`; the array doubles at powers of two. */
-static void *grow(struct arena *arena, void *array, size_t count, size_t size)
-{
-	void *larger;
-
-	if (count < 4 ? count != 0 : (count & (count - 1)) != 0)
-		return array;
-	larger = arena_alloc(arena, (count < 4 ? 4 : count * 2) * size);
-	if (larger && count > 0)
-		memcpy(larger, array, count * size);
-	return larger;
-}
-
 static struct tree_node *parse_list(struct tree_parser *p, const yaml_event_t *start,
 				    unsigned depth)
 {
@@ -252,7 +239,7 @@ static struct tree_node *parse_list(struct tree_parser *p, const yaml_event_t *s
 		yaml_event_delete(&event);
 		if (!item)
 			return NULL;
-		list->items = grow(p->arena, list->items, list->count, sizeof(item));
+		list->items = arena_grow(p->arena, list->items, list->count, sizeof(item));
 		if (!list->items)
 			return out_of_memory(p, start->start_mark);
 		list->items[list->count++] = item;
@@ -300,7 +287,7 @@ static bool parse_pair(struct tree_parser *p, struct tree_node *map, struct map 
 			    problem_quote(pair.key, room), before->where.line);
 		return true;
 	}
-	map->pairs = grow(p->arena, map->pairs, map->count, sizeof(pair));
+	map->pairs = arena_grow(p->arena, map->pairs, map->count, sizeof(pair));
 	if (!map->pairs || map_put(seen, pair.key, pair.value) != 0)
 		return out_of_memory(p, mark) != NULL;
 	map->pairs[map->count++] = pair;

@@ -72,19 +72,6 @@ static struct span normal_literal(struct openapi_builder *b, struct span text)
 	return result;
 }
 
-/* Room for one more at index `count`; arrays double at powers of two. */
-static void *grow(struct arena *arena, void *array, size_t count, size_t size)
-{
-	void *larger;
-
-	if (count < 4 ? count != 0 : (count & (count - 1)) != 0)
-		return array;
-	larger = arena_alloc(arena, (count < 4 ? 4 : count * 2) * size);
-	if (larger && count > 0)
-		memcpy(larger, array, count * size);
-	return larger;
-}
-
 static struct path_node *static_child(struct openapi_builder *b, struct path_node *node,
 				      struct span segment)
 {
@@ -96,8 +83,8 @@ static struct path_node *static_child(struct openapi_builder *b, struct path_nod
 	for (size_t i = 0; i < node->edge_count; i++)
 		if (span_eq(node->edges[i].text, text))
 			return node->edges[i].to;
-	node->edges =
-		grow(&b->contract->arena, node->edges, node->edge_count, sizeof(*node->edges));
+	node->edges = arena_grow(&b->contract->arena, node->edges, node->edge_count,
+				 sizeof(*node->edges));
 	to = arena_new(&b->contract->arena, struct path_node);
 	if (!node->edges || !to) {
 		node->edge_count = 0;
@@ -148,8 +135,8 @@ static struct path_node *pattern_child(struct openapi_builder *b,
 	for (size_t i = 0; i < node->pattern_count; i++)
 		if (same_literals(&node->patterns[i], literals, count))
 			return node->patterns[i].to;
-	node->patterns = grow(&b->contract->arena, node->patterns, node->pattern_count,
-			      sizeof(*node->patterns));
+	node->patterns = arena_grow(&b->contract->arena, node->patterns, node->pattern_count,
+				    sizeof(*node->patterns));
 	kept = arena_array(&b->contract->arena, struct span, count + 1);
 	to = arena_new(&b->contract->arena, struct path_node);
 	if (!node->patterns || !kept || !to) {

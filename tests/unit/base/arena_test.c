@@ -155,6 +155,29 @@ static void a_copy_past_the_cap_fails(void **state)
 	arena_release(&a);
 }
 
+static void an_array_grows_by_doubling_and_keeps_its_elements(void **state)
+{
+	struct arena a;
+	int *numbers = NULL;
+	unsigned moves = 0;
+
+	(void)state;
+	arena_init(&a, 100000, 256);
+	for (int i = 0; i < 100; i++) {
+		int *room = arena_grow(&a, numbers, (size_t)i, sizeof(*numbers));
+
+		assert_non_null(room);
+		moves += room != numbers;
+		numbers = room;
+		numbers[i] = i;
+	}
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(numbers[i], i);
+	assert_int_equal(moves, 6); /* 4, 8, 16, 32, 64, 128 */
+	assert_null(arena_grow(&a, numbers, SIZE_MAX / 8 + 1, 8));
+	arena_release(&a);
+}
+
 static void a_failed_allocation_is_null_and_later_ones_succeed(void **state)
 {
 	struct arena a;
@@ -208,6 +231,7 @@ int main(void)
 		cmocka_unit_test(a_reset_gives_everything_back),
 		cmocka_unit_test(copies_end_in_nul_outside_their_span),
 		cmocka_unit_test(a_copy_past_the_cap_fails),
+		cmocka_unit_test(an_array_grows_by_doubling_and_keeps_its_elements),
 		cmocka_unit_test(a_failed_allocation_is_null_and_later_ones_succeed),
 		cmocka_unit_test(what_was_not_handed_out_is_poisoned),
 	};
