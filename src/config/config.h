@@ -21,44 +21,8 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/span.h"
+#include "config/config_base.h"
 #include "parse/address.h"
-
-#define CONFIG_LIST(type)                                                                      \
-	struct {                                                                               \
-		type *at;                                                                      \
-		size_t count;                                                                  \
-	}
-
-/* Where something was written; file is the name as it was opened. Lines and columns from 1. */
-struct config_where {
-	const char *file;
-	uint32_t line;
-	uint32_t column;
-};
-
-struct config_strings {
-	struct span *at;
-	size_t count;
-};
-
-struct config_pair {
-	struct span name;
-	struct span value;
-};
-
-/* What a client or server can be reached at: "host:port", "[v6]:port" or "unix:/path". */
-struct config_address {
-	struct span text; /* as written */
-	struct span host; /* without brackets; empty for a Unix socket. A name, IPv4 or IPv6 */
-	struct span unix_path; /* empty for TCP */
-	uint16_t port; /* 0 asks the kernel for one (tests) */
-};
-
-/* "100/s": count events every per_ms. */
-struct config_rate {
-	uint64_t count;
-	uint64_t per_ms;
-};
 
 /* ---- listen ---------------------------------------------------------------------------------- */
 
