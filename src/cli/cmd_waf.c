@@ -461,11 +461,7 @@ static int take_line(struct tuning *tuning, struct span line, struct err *err)
 	struct err ignored;
 	const struct json *record = json_parse(&tuning->w->arena, line, NULL, &ignored);
 	const struct json *matches;
-	struct span nested;
 
-	/* In the program's log a record is the text of a member. */
-	if (json_string(json_get(record, SPAN("record")), &nested))
-		record = json_parse(&tuning->w->arena, nested, NULL, &ignored);
 	matches = json_get(record, SPAN("matches"));
 	if (!matches || matches->type != JSON_ARRAY) {
 		tuning->unreadable++;

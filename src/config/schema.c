@@ -427,19 +427,19 @@ static const struct schema_name waf_large_names[] = {
 	{NULL, 0},
 };
 
-/* Names of files are relative to the configuration's folder; a bare name is a known set. */
+/* Names of files are relative to the configuration's folder. */
 static void waf_finish(struct reader *reader, const struct tree_node *node, void *object)
 {
 	struct config_waf *waf = object;
 
 	for (size_t i = 0; i < waf->rules.count; i++)
-		if (span_find_byte(waf->rules.at[i], '/') < waf->rules.at[i].len)
+		if (!span_eq(waf->rules.at[i], SPAN("owasp-crs")))
 			waf->rules.at[i] = reader_resolve(reader, node, waf->rules.at[i]);
 }
 
 static const struct schema_key waf_keys[] = {
 	{KEY("rules", TEXTS, config_waf, rules), .initial = "owasp-crs", .format = &format_any,
-	 .text = "owasp-crs, or files of rules."},
+	 .text = "owasp-crs, or files or folders of rules."},
 	{KEY("paranoia", COUNT, config_waf, paranoia), .initial = "1", .min = 1, .max = 4,
 	 .text = "How much is suspicious."},
 	{KEY("mode", ENUM, config_waf, mode), .initial = "block",
@@ -456,7 +456,8 @@ static const struct schema_key waf_keys[] = {
 	{KEY("cache", OUTPUT, config_waf, cache),
 	 .text = "Folder for compiled patterns, so that the next start is quick."},
 	{KEY("log", OUTPUT, config_waf, log),
-	 .text = "File for a JSON record of each transaction that matched; without, the log."},
+	 .text = "File for a JSON record of each transaction that matched; without, standard "
+		 "error."},
 	{KEY("exclusions", LIST, config_waf, exclusions), .object = &exclusion,
 	 .text = "What rules must not look at."},
 	{.name = NULL},

@@ -167,19 +167,6 @@ static void put_record(struct inspection *in, struct json_writer *w)
 		json_member_string(w, SPAN("error"), span_cstr(in->err.message));
 }
 
-static void write_record(struct exchange *e, struct buf *record)
-{
-	struct log_line line;
-
-	if (e->worker->shared->waf_log && buf_append_byte(record, '\n') == 0) {
-		line_writer_put(e->worker->shared->waf_log, buf_span(record));
-		return;
-	}
-	log_begin(&line, LOG_WARN, "waf.match");
-	log_str(&line, "record", buf_span(record));
-	log_end(&line);
-}
-
 static bool has_logged_match(const struct waf_transaction *t)
 {
 	const struct waf_match *match;
@@ -192,6 +179,7 @@ static bool has_logged_match(const struct waf_transaction *t)
 
 static void record(struct inspection *in)
 {
+	struct line_writer *log = in->e->worker->shared->waf_log;
 	const struct waf_match *match;
 	struct json_writer w;
 	struct buf text;
@@ -212,13 +200,11 @@ static void record(struct inspection *in)
 	}
 	json_end_array(&w);
 	json_end_object(&w);
-	if (buf_failed(&text))
+	if (buf_append_byte(&text, '\n') < 0 || !line_writer_put(log, buf_span(&text)))
 		log_message(LOG_WARN, "waf.match",
 			    "rule %u: the record is too long or there "
 			    "is no memory for it",
 			    in->verdict.rule_id);
-	else
-		write_record(in->e, &text);
 	buf_release(&text);
 }
 

@@ -451,13 +451,12 @@ static int make_shared(struct server *server, struct err *err)
 static int start_waf(struct gateway_shared *shared, const struct config_waf *config,
 		     struct err *err)
 {
-	struct line_writer_options options = {.path = config->log.ptr, .name = "waf log"};
+	struct line_writer_options options = {
+		.path = config->log.ptr, .fd = STDERR_FILENO, .name = "waf log"};
 
 	shared->waf_collections = waf_collections_new(WAF_COLLECTION_ENTRIES, err);
 	if (!shared->waf_collections)
 		return -1;
-	if (!config->log.len)
-		return 0;
 	shared->waf_log = line_writer_new(&options, err);
 	return shared->waf_log ? 0 : -1;
 }
@@ -476,10 +475,10 @@ static int start_shared(struct server *server, struct err *err)
 			return -1;
 		audit_loading(server, "server.started");
 	}
-	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
-		return 0;
 	if (server->config->waf && start_waf(shared, server->config->waf, err) < 0)
 		return -1;
+	if (server->config->log.access == CONFIG_ACCESS_LOG_OFF)
+		return 0;
 	shared->access_log = access_log_new(&server->config->log, err);
 	return shared->access_log ? 0 : -1;
 }

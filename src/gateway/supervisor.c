@@ -202,14 +202,22 @@ static bool same_cpus(const struct config *a, const struct config *b)
 		       a->worker_cpus.count * sizeof(*a->worker_cpus.at)) == 0);
 }
 
+static bool same_waf_log(const struct config *a, const struct config *b)
+{
+	if (!a->waf || !b->waf)
+		return a->waf == b->waf;
+	return span_eq(a->waf->log, b->waf->log);
+}
+
 /* What a running server cannot change in itself. */
 static bool takes_new_server(const struct supervisor *s)
 {
 	const struct config *a = s->config, *b = s->next;
 
-	return !same_listens(a, b) || !same_cpus(a, b) || s->workers != worker_count(b) ||
-	       !span_eq(a->user, b->user) || !span_eq(a->group, b->group) ||
-	       a->sandbox != b->sandbox || a->log.access != b->log.access ||
+	return !same_listens(a, b) || !same_cpus(a, b) || !same_waf_log(a, b) ||
+	       s->workers != worker_count(b) || !span_eq(a->user, b->user) ||
+	       !span_eq(a->group, b->group) || a->sandbox != b->sandbox ||
+	       a->log.access != b->log.access ||
 	       !span_eq(a->log.access_path, b->log.access_path) ||
 	       !span_eq(a->log.audit_path, b->log.audit_path) ||
 	       a->admin.enabled != b->admin.enabled ||

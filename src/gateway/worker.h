@@ -89,7 +89,7 @@ struct gateway_shared {
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
-	struct line_writer *waf_log; /* NULL: records go to the log */
+	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
 	struct ban_service *bans;
 	_Atomic uint64_t connections;

@@ -19,6 +19,7 @@ CONFIG = """
 listen: [{address: "127.0.0.1:{port}"}]
 workers: 1
 admin: {address: "127.0.0.1:{admin}"}
+log: {access: off}
 limits: {body_buffer: 64k, body: 0}
 services:
   up: {endpoints: ["http://127.0.0.1:%(port)d"]}
@@ -124,6 +125,22 @@ def test_routes_can_observe_or_be_left_alone():
         assert "942100" in match["exclusion"] and "ARGS:q" in match["exclusion"], match
 
 
+def test_without_a_file_a_record_is_a_line_of_standard_error_however_long_it_is():
+    rules = b"SecRuleEngine On\n" + b"".join(
+        b"SecRule ARGS \"@contains bad\" \"id:%d,phase:1,pass,log,msg:'%s'\"\n" % (i, b"m" * 100)
+        for i in range(1, 41))
+    with Setup("rules: own.conf", {"own.conf": rules}) as setup:
+        assert setup.get("/?x=bad") == 200
+        records = []
+        until = time.monotonic() + 10
+        while not records and time.monotonic() < until:
+            time.sleep(0.1)
+            lines = [json.loads(line) for line in setup.gateway.log_text().splitlines()]
+            records = [line for line in lines if line["event"] == "waf"]
+        assert len(records) == 1 and len(json.dumps(records[0])) > 8192, records
+        assert [one["rule"] for one in records[0]["matches"]] == list(range(1, 41)), records
+
+
 def test_an_exclusion_that_a_record_names_silences_the_rule():
     exclusions = "[{target: \"ARGS:q\", path: \"/search\"}]"
     with Setup("rules: owasp-crs, exclusions: " + exclusions) as setup:
@@ -201,8 +218,8 @@ SecRule ARGS:y "@contains odd" "id:4,phase:2,pass,log,msg:'odd',setvar:'tx.anoma
     record = {"event": "waf", "action": "blocked", "matches": [
         {"rule": 4, "score": 5, "message": "odd", "exclusion": '{rule: 4, target: "ARGS:y"}'},
         {"rule": 949110, "score": 0, "message": "sum", "exclusion": "{rule: 949110}"}]}
-    nested = {"event": "waf.match", "record": json.dumps(dict(record, action="observed"))}
-    log = json.dumps(record) + "\n" + json.dumps(nested) + "\nnot a record\n"
+    observed = dict(record, action="observed")
+    log = json.dumps(record) + "\n" + json.dumps(observed) + "\nnot a record\n"
     code, out, error = command("tune", "-", text=log)
     assert code == 0, error
     assert "# 2 records, 1 lines that are none" in out, out
