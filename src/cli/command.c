@@ -25,6 +25,7 @@ const struct command *const commands[] = {
 	&cmd_client_secret,  &cmd_client_remove,
 	&cmd_session_list,   &cmd_session_end,
 	&cmd_key_list,	     &cmd_key_rotate,
+	&cmd_mail_test,
 	&cmd_sbom,	     &cmd_waf_check,
 	&cmd_waf_explain,    &cmd_waf_tune,
 	&cmd_schema,	     &cmd_help,

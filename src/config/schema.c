@@ -514,6 +514,8 @@ static const struct schema_key config_keys[] = {
 	 .text = "The web application firewall."},
 	{KEY("ips", OPTIONAL, config, ips), .object = &schema_ips,
 	 .text = "Clients that keep attacking are banned."},
+	{KEY("mail", OPTIONAL, config, mail), .object = &schema_mail,
+	 .text = "How mail is sent."},
 	{.name = NULL},
 };
 

@@ -28,6 +28,7 @@ extern const struct schema_object schema_outlier;
 extern const struct schema_object schema_fallback;
 extern const struct schema_object schema_overload;
 extern const struct schema_object schema_ips;
+extern const struct schema_object schema_mail;
 extern const struct schema_object schema_route;
 
 /* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */

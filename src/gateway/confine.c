@@ -141,6 +141,9 @@ static void collect(struct folders *folders, const char *config_path, const stru
 	add_listen(folders, cfg);
 	add_services(folders, cfg);
 	add_providers(folders, cfg);
+	add_file(folders, cfg->identity.password.breached);
+	if (cfg->mail)
+		add_file(folders, cfg->mail->ca);
 }
 
 bool confine_covers(const char *config_path, const struct config *old,
