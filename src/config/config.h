@@ -83,6 +83,8 @@ struct config_http2_limits {
 	uint64_t connection_window_bytes;
 };
 
+enum config_compressed { CONFIG_COMPRESSED_DECODE, CONFIG_COMPRESSED_REFUSE };
+
 struct config_limits {
 	uint64_t request_line_bytes;
 	uint32_t header_count;
@@ -101,6 +103,7 @@ struct config_limits {
 		drain_timeout_ms; /* reload, upgrade, stop: what is still open then is cut off */
 	uint64_t body_buffer_bytes; /* of a body that is held back to be checked */
 	uint64_t body_buffers_bytes; /* of all such bodies together */
+	enum config_compressed compressed; /* bodies that are to be checked */
 	uint64_t exchange_memory_bytes; /* the arena of one exchange */
 	struct config_http2_limits http2;
 };

@@ -29,6 +29,12 @@ static const struct schema_object http2 = {
 	.keys = http2_keys,
 };
 
+static const struct schema_name compressed_names[] = {
+	{"decode", CONFIG_COMPRESSED_DECODE},
+	{"refuse", CONFIG_COMPRESSED_REFUSE},
+	{NULL, 0},
+};
+
 static const struct schema_key limits_keys[] = {
 	{KEY("request_line", SIZE, config_limits, request_line_bytes), .initial = "8k",
 	 .min = 256, .max = 65536, .text = "Request line."},
@@ -63,6 +69,11 @@ static const struct schema_key limits_keys[] = {
 	 .text = "Of a body that is held back until it has been checked."},
 	{KEY("body_buffers", SIZE, config_limits, body_buffers_bytes), .initial = "256M",
 	 .min = 1048576, .text = "Of all such bodies together; beyond it the answer is 503."},
+	{KEY("compressed", ENUM, config_limits, compressed), .initial = "decode",
+	 .names = compressed_names,
+	 .text = "Bodies in gzip or deflate that are to be checked: decoded, up to "
+		 "body_buffer, "
+		 "and passed on so; or 415."},
 	{KEY("exchange_memory", SIZE, config_limits, exchange_memory_bytes), .initial = "1M",
 	 .min = 65536, .text = "Memory of one request and its response."},
 	{KEY("http2", OBJECT, config_limits, http2), .object = &http2,

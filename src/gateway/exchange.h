@@ -116,6 +116,12 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
  * PHASE_NEXT: *whole says whether e->spool.held is all of it. Otherwise it has been answered.
  */
 enum phase_result spool_hold(struct exchange *e, bool *whole);
+/*
+ * Before a body is looked at: one in a content coding is held, decoded up to limits.body_buffer, and
+ * forwarded as it is then, so that what is looked at is what the service gets. PHASE_NEXT, or it has
+ * been answered.
+ */
+enum phase_result decode_body(struct exchange *e);
 /* When a step that may take step_ms (0: any time) must be done: the exchange's deadline counts too. */
 static inline int64_t exchange_step_deadline_ms(const struct exchange *e, uint64_t step_ms)
 {

@@ -288,7 +288,10 @@ enum phase_result phase_inspect(struct exchange *e)
 {
 	enum config_waf_mode mode = e->route->config->waf;
 
+	enum phase_result result;
+
 	if (mode == CONFIG_WAF_MODE_OFF || !is_sampled(e))
 		return PHASE_NEXT;
-	return inspect(e, mode);
+	result = mode == CONFIG_WAF_MODE_BLOCK ? decode_body(e) : PHASE_NEXT;
+	return result == PHASE_NEXT ? inspect(e, mode) : result;
 }

@@ -307,12 +307,24 @@ static enum phase_result conclude(struct exchange *e)
 	return result;
 }
 
+/* The body has been read and decoded. */
+static enum phase_result check_held(struct exchange *e)
+{
+	e->check_result = contract_check_feed(e->check, e->spool.held);
+	if (e->check_result == CONTRACT_MORE)
+		e->check_result = contract_check_finish(e->check);
+	return conclude(e);
+}
+
 /* Reads the whole body, each piece of which is checked as it comes. */
 static enum phase_result check_content(struct exchange *e)
 {
 	bool whole;
-	enum phase_result result = spool_hold(e, &whole);
+	enum phase_result result;
 
+	if (e->spool.complete)
+		return check_held(e);
+	result = spool_hold(e, &whole);
 	if (result != PHASE_NEXT)
 		return result;
 	if (whole)
@@ -361,7 +373,13 @@ static enum phase_result validate(struct exchange *e)
 
 enum phase_result phase_validate(struct exchange *e)
 {
-	return LIKELY(!e->operation) ? PHASE_NEXT : validate(e);
+	enum phase_result result = PHASE_NEXT;
+
+	if (LIKELY(!e->operation))
+		return PHASE_NEXT;
+	if (contract_of(e)->mode == CONFIG_CHECK_ENFORCE)
+		result = decode_body(e);
+	return result == PHASE_NEXT ? validate(e) : result;
 }
 
 enum io_result validate_read_body(struct exchange *e, struct span *piece, int64_t deadline_ms)

@@ -3,11 +3,11 @@
  * magic), and the list of crates that cargo-auditable adds (section .dep-v0, zlib over JSON).
  */
 #include <elf.h>
-#include <zlib.h>
 
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "parse/coding.h"
 #include "supply/lock_parse.h"
 
 #define AUDIT_BYTES_MAX ((size_t)16 << 20)
@@ -280,28 +280,6 @@ static struct span find_go(const struct elf *e)
 
 /* --- cargo-auditable. */
 
-static int inflate_all(struct span from, struct buf *to, struct err *err)
-{
-	z_stream z = {.next_in = (z_const Bytef *)(uintptr_t)from.ptr,
-		      .avail_in = from.len > UINT32_MAX ? UINT32_MAX : (uInt)from.len};
-	int result = inflateInit(&z);
-
-	while (result == Z_OK) {
-		if (buf_reserve(to, 65536) < 0)
-			break;
-		z.next_out = (Bytef *)to->ptr + to->len;
-		z.avail_out = 65536;
-		result = inflate(&z, Z_NO_FLUSH);
-		to->len += 65536 - z.avail_out;
-		if (result == Z_BUF_ERROR || (z.avail_in == 0 && z.avail_out == 65536))
-			break;
-	}
-	inflateEnd(&z);
-	return result == Z_STREAM_END
-		       ? 0
-		       : err_set(err, ERR_SYNTAX, "the list of crates is broken");
-}
-
 static void take_crates(const struct lock_input *in, const struct node *packages)
 {
 	uint32_t first = in->inv->count, index = first;
@@ -343,7 +321,9 @@ static int take_audit(const struct lock_input *in, struct span section, struct e
 	int result;
 
 	buf_init(&json, AUDIT_BYTES_MAX);
-	result = inflate_all(section, &json, err);
+	result = 0;
+	if (coding_decode(CODING_DEFLATE, section, &json) != CODING_OK)
+		result = err_set(err, ERR_SYNTAX, "the list of crates is broken");
 	if (result == 0) {
 		text = arena_dup(in->scratch, buf_span(&json));
 		root = text.ptr ? node_parse_json(in->scratch, text, err) : NULL;

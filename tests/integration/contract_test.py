@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Requests and responses held against the service's OpenAPI document, through the real program."""
 
+import gzip
 import hashlib
 import json
 import socket
 import time
 import urllib.request
+import zlib
 
 from harness import Gateway, Service, answer, field, run
 
@@ -61,7 +63,7 @@ CONFIG = """
 listen: [{address: "127.0.0.1:{port}"}]
 workers: 1
 admin: {address: "127.0.0.1:{admin}"}
-limits: {body_buffer: 64k, body: 0}
+limits: {body_buffer: 64k, body: 0, %(limits)s}
 identity:
   api_keys:
     keys:
@@ -85,13 +87,13 @@ def key_of(name):
 
 class Setup:
     def __init__(self, contract="mode: enforce", response=b"[]", status="200 OK",
-                 content_type=b"application/json"):
+                 content_type=b"application/json", limits=""):
         self.requests, self.delay_s = [], 0
         self.response, self.status, self.content_type = response, status, content_type
         self.service = Service(self.script)
         values = {name: hashlib.sha256(key_of(name).encode()).hexdigest()
                   for name in ("writer", "reader")}
-        values.update(port=self.service.port, contract=contract)
+        values.update(port=self.service.port, contract=contract, limits=limits)
         self.gateway = Gateway(CONFIG % values, {"orders.yaml": DOCUMENT})
 
     def script(self, connection, head, _number, rest):
@@ -323,16 +325,58 @@ def test_a_large_response_that_is_broken_at_its_end_is_cut_off():
         assert len(body) < len(good), "the client must not take it for a whole answer"
 
 
-def test_content_codings_are_refused_in_whatever_field_they_are():
+def coded(text):
+    return {"Content-Encoding": text, **JSON}
+
+
+def test_a_compressed_body_is_checked_and_passed_on_decoded():
     with Setup() as setup:
-        for coding in (b"Content-Encoding: gzip\r\n",
-                       b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"):
-            received = setup.gateway.raw(
-                b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-                b"Connection: close\r\n%sContent-Length: %d\r\n\r\n%s"
-                % (coding, len(GOOD), GOOD))
-            assert received.startswith(b"HTTP/1.1 415"), received
+        assert setup.post(gzip.compress(GOOD), coded("gzip"))[0] == 200
+        assert setup.post(zlib.compress(GOOD), coded("deflate"))[0] == 200
+        assert setup.post(GOOD, coded("identity"))[0] == 200
+        for head, body in setup.requests:
+            assert body == GOOD, body
+            assert not field(head, "content-encoding"), head
+            assert field(head, "content-length") == [str(len(GOOD))], head
+        status, _, answered = setup.post(gzip.compress(GOOD.replace(b"2", b"-2")), coded("gzip"))
+        assert status == 400 and b"/count" in answered, answered
+        assert len(setup.requests) == 3
+
+
+def test_a_compressed_body_of_unknown_length_is_decoded():
+    with Setup() as setup:
+        body = gzip.compress(GOOD)
+        received = setup.gateway.raw(
+            b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (9, body[:9], len(body) - 9, body[9:]))
+        assert received.startswith(b"HTTP/1.1 200"), received
+        assert [body for _, body in setup.requests] == [GOOD]
+
+
+def test_what_cannot_be_decoded_is_refused():
+    bomb = gzip.compress(b"[" + b" " * 2_000_000 + b"]")
+    assert len(bomb) < 4096
+    with Setup() as setup:
+        assert setup.post(bomb, coded("gzip"))[0] == 413
+        assert setup.post(gzip.compress(GOOD)[:-5], coded("gzip"))[0] == 400
+        assert setup.post(GOOD, coded("gzip"))[0] == 400
+        for coding in ("br", "gzip, gzip"):
+            status, fields, _ = setup.post(GOOD, coded(coding))
+            assert status == 415 and fields["accept-encoding"] == "gzip, deflate", fields
+        received = setup.gateway.raw(
+            b"POST /api/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(GOOD), GOOD))
+        assert received.startswith(b"HTTP/1.1 415"), received
         assert setup.requests == []
+
+
+def test_compressed_bodies_can_be_refused_altogether():
+    with Setup(limits="compressed: refuse") as setup:
+        status, fields, _ = setup.post(gzip.compress(GOOD), coded("gzip"))
+        assert status == 415 and fields["accept-encoding"] == "identity", fields
+        assert setup.post(GOOD)[0] == 200
 
 
 def test_the_timeout_of_the_document_holds():
@@ -347,7 +391,7 @@ def test_a_broken_document_is_named_with_file_and_line():
     bad = DOCUMENT.replace(b"minimum: 1", b"minimum: one")
     service = Service(lambda *_: None)
     values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
-              "contract": "mode: enforce"}
+              "contract": "mode: enforce", "limits": ""}
     gateway = Gateway(CONFIG % values, {"orders.yaml": bad}, wait=False)
     gateway.process.wait(20)
     log = gateway.log_text()
@@ -360,7 +404,7 @@ def test_a_broken_document_is_named_with_file_and_line():
 def test_a_sensitive_operation_that_nothing_has_is_an_error():
     service = Service(lambda *_: None)
     values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
-              "contract": "mode: enforce"}
+              "contract": "mode: enforce", "limits": ""}
     config = CONFIG % values + '''store: "sqlite:store.db"
 sensitive: [{operation: dropOrders, by: supervisor}]
 '''

@@ -2,6 +2,7 @@
 """The web application firewall with the Core Rule Set, through the real program."""
 
 import atexit
+import gzip
 import json
 import os
 import shutil
@@ -166,6 +167,16 @@ SecRequestBodyAccess On
 SecRule ARGS:x "@streq bad" "id:1,phase:2,deny,status:418,log,msg:'a bad x'"
 SecRule REQUEST_HEADERS:X-Go "@streq away" "id:2,phase:1,redirect:https://shop.example/,log"
 """
+
+
+def test_an_attack_in_a_compressed_body_is_seen():
+    with Setup("rules: ./own.conf", {"own.conf": RULES}) as setup:
+        body = gzip.compress(b"x=bad")
+        assert setup.post("/", body, dict(FORM, **{"Content-Encoding": "gzip"})) == 418
+        assert setup.post("/", body, dict(FORM, **{"Content-Encoding": "br"})) == 415
+        body = gzip.compress(b"x=good")
+        assert setup.post("/", body, dict(FORM, **{"Content-Encoding": "gzip"})) == 200
+        assert setup.bodies == [b"x=good"]
 
 
 def test_rules_of_our_own_decide_status_and_redirect():
