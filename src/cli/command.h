@@ -56,6 +56,11 @@ extern const struct command cmd_version;
 extern const struct command cmd_waf_check;
 extern const struct command cmd_waf_explain;
 extern const struct command cmd_waf_tune;
+extern const struct command cmd_webhook_list;
+extern const struct command cmd_webhook_show;
+extern const struct command cmd_webhook_retry;
+extern const struct command cmd_webhook_discard;
+extern const struct command cmd_webhook_test;
 
 /* All of them, in the order in which the help lists them; NULL ends. */
 extern const struct command *const commands[];

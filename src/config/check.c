@@ -477,6 +477,14 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 	}
 }
 
+static void check_webhooks(struct reader *reader, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->webhooks.count; i++)
+		if (cfg->store.url.len == 0)
+			report(reader, CONFIG_ERROR, "webhooks", cfg->webhooks.at[i].name, i,
+			       cfg->webhooks.at[i].where, "events wait in a 'store': name one");
+}
+
 void check_config(struct reader *reader, struct config *cfg)
 {
 	struct config_where top = {cfg->listen.count > 0 ? cfg->listen.at[0].where.file : NULL,
@@ -489,6 +497,7 @@ void check_config(struct reader *reader, struct config *cfg)
 	check_fallbacks(reader, cfg);
 	check_routes(reader, cfg);
 	check_sensitive(reader, cfg);
+	check_webhooks(reader, cfg);
 	if (reader->problems->errors > 0)
 		return;
 	if (cfg->routes.count == 0)

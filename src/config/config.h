@@ -22,6 +22,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 #include "config/config_base.h"
+#include "config/config_guard.h"
 #include "config/config_mail.h"
 #include "parse/address.h"
 
@@ -760,6 +761,7 @@ struct config {
 	struct config_waf *waf;
 	struct config_ips *ips; /* NULL: nobody is banned */
 	struct config_overload *overload; /* NULL: not watched */
+	CONFIG_LIST(struct config_webhook) webhooks;
 	struct config_mail *mail; /* NULL: none is sent */
 	struct config_private *priv; /* memory, references, what must be masked */
 };

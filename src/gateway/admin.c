@@ -8,6 +8,7 @@
 #include "gateway/audit.h"
 #include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
+#include "gateway/webhook_service.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
@@ -146,6 +147,8 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	admin_guard_overload_metrics(admin->shared, &body);
 	if (admin->shared->bans)
 		ban_service_metrics(admin->shared->bans, &body);
+	if (admin->shared->webhooks)
+		webhook_service_metrics(admin->shared->webhooks, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
@@ -242,6 +245,49 @@ static void lift_ban(struct admin *admin, struct http_exchange *x, struct span b
 		answer_bans(admin, x);
 }
 
+static void answer_webhooks(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+	struct err err;
+
+	if (!admin->shared->webhooks) {
+		answer(x, 200, SPAN("application/json"),
+		       SPAN("{\"webhooks\":[],\"dead\":[]}\n"));
+		return;
+	}
+	buf_init(&body, BODY_MAX);
+	if (webhook_service_print(admin->shared->webhooks, &body, &err) == 0) {
+		answer_buf(x, SPAN("application/json"), &body);
+		return;
+	}
+	log_message(LOG_ERROR, "admin.webhooks", "%s", err.message);
+	answer_problem(x, 503, SPAN("unavailable"), SPAN("the store failed"));
+	buf_release(&body);
+}
+
+/* {"id": ID} to /webhooks/retry or /webhooks/discard. */
+static void act_on_webhook(struct admin *admin, struct http_exchange *x, struct span body)
+{
+	const struct json *json = json_parse(&x->arena, body, NULL, NULL);
+	const char *why = "no webhooks are configured";
+	unsigned status = 404;
+	struct span id;
+
+	if (!json_string(json_get(json, SPAN("id")), &id)) {
+		answer_problem(x, 422, SPAN("invalid"), SPAN("post the id of a delivery"));
+		return;
+	}
+	if (admin->shared->webhooks)
+		status = webhook_service_act(admin->shared->webhooks, x->request.target, id,
+					     &why);
+	if (status != 200)
+		answer_problem(x, status,
+			       status == 404 ? SPAN("not-found") : SPAN("unavailable"),
+			       span_cstr(why));
+	else
+		answer_webhooks(admin, x);
+}
+
 static void act(struct admin *admin, struct http_exchange *x)
 {
 	struct span body, what = SPAN_NONE;
@@ -263,6 +309,10 @@ static void act(struct admin *admin, struct http_exchange *x)
 	}
 	if (span_eq(x->request.target, SPAN("/bans/lift"))) {
 		lift_ban(admin, x, body);
+		return;
+	}
+	if (span_starts_with(x->request.target, SPAN("/webhooks/"))) {
+		act_on_webhook(admin, x, body);
 		return;
 	}
 	status = admin_guard_act(admin->snapshot, x->request.target, body, &x->arena, &why,
@@ -329,12 +379,14 @@ static void handle(struct http_exchange *x)
 		answer_services(admin, x);
 	else if (span_eq(path, SPAN("/bans")))
 		answer_bans(admin, x);
+	else if (span_eq(path, SPAN("/webhooks")))
+		answer_webhooks(admin, x);
 	else if (span_eq(path, SPAN("/contracts")))
 		answer_contracts(admin, x);
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
 		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n/"
-			    "bans\n"));
+			    "bans\n/webhooks\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

@@ -9,6 +9,7 @@ struct approval_service {
 	struct store *store;
 	struct offload *threads;
 	struct audit_log *audit_log;
+	struct webhook_service *_Atomic webhooks; /* NULL: none */
 	struct internal_service handle;
 };
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/audit.h"
+#include "gateway/webhook_service.h"
 #include "parse/json_write.h"
 
 #define THREADS 2
@@ -47,6 +48,52 @@ const struct internal_service *approval_service_handle(struct approval_service *
 	return &service->handle;
 }
 
+void approval_service_tell(struct approval_service *service, struct webhook_service *webhooks)
+{
+	atomic_store(&service->webhooks, webhooks);
+}
+
+static void put_event(struct json_writer *w, const struct approval *approval, struct span by,
+		      struct span reason)
+{
+	json_member_string(w, SPAN("approval"), approval->id);
+	json_member_string(w, SPAN("operation"), approval->operation);
+	json_member_string(w, SPAN("requester"), approval->requester);
+	json_member_string(w, SPAN("sha256"), approval->digest);
+	json_member_string(w, SPAN("state"), span_cstr(approval_state_name(approval->state)));
+	if (by.len)
+		json_member_string(w, SPAN("by"), by);
+	if (reason.len)
+		json_member_string(w, SPAN("reason"), reason);
+}
+
+static void tell_webhooks(struct approval_service *service, const char *event,
+			  const struct approval *approval, struct span by, struct span reason)
+{
+	struct webhook_service *webhooks = atomic_load(&service->webhooks);
+	struct json_writer w;
+	struct buf data;
+
+	if (!webhooks)
+		return;
+	buf_init(&data, 32768);
+	json_writer_init(&w, &data);
+	json_begin_object(&w);
+	put_event(&w, approval, by, reason);
+	json_member_string(&w, SPAN("method"), approval->method);
+	json_member_string(&w, SPAN("target"), approval->target);
+	json_member_string(&w, SPAN("role"), approval->role);
+	json_member_int(&w, SPAN("needed"), approval->needed);
+	json_member_int(&w, SPAN("expires_unix_ms"), approval->expires_unix_ms);
+	json_end_object(&w);
+	if (!buf_failed(&data))
+		webhook_service_tell(webhooks, CONFIG_WEBHOOK_APPROVALS, span_cstr(event),
+				     buf_span(&data));
+	else
+		log_message(LOG_ERROR, "webhook.lost", "%s: too long", event);
+	buf_release(&data);
+}
+
 /* What happened to an approval, in the thread that has made it happen: nobody may have waited. */
 static void audit(struct approval_service *service, const char *event,
 		  const struct approval *approval, struct span by, struct span reason)
@@ -54,20 +101,13 @@ static void audit(struct approval_service *service, const char *event,
 	struct json_writer w;
 	struct buf members;
 
+	tell_webhooks(service, event, approval, by, reason);
 	if (!service->audit_log)
 		return;
 	buf_init(&members, 16384);
 	json_writer_init(&w, &members);
 	w.need_comma = true;
-	json_member_string(&w, SPAN("approval"), approval->id);
-	json_member_string(&w, SPAN("operation"), approval->operation);
-	json_member_string(&w, SPAN("requester"), approval->requester);
-	json_member_string(&w, SPAN("sha256"), approval->digest);
-	json_member_string(&w, SPAN("state"), span_cstr(approval_state_name(approval->state)));
-	if (by.len)
-		json_member_string(&w, SPAN("by"), by);
-	if (reason.len)
-		json_member_string(&w, SPAN("reason"), reason);
+	put_event(&w, approval, by, reason);
 	audit_event(service->audit_log, event,
 		    buf_failed(&members) ? SPAN_NONE : buf_span(&members));
 	buf_release(&members);

@@ -18,6 +18,7 @@
 
 struct approval_service;
 struct audit_log;
+struct webhook_service;
 
 /* Opens the store; blocks. The audit log may be NULL. */
 struct approval_service *approval_service_new(const struct config *cfg,
@@ -25,6 +26,8 @@ struct approval_service *approval_service_new(const struct config *cfg,
 					      struct err *err) MUST_CHECK;
 /* All workers must have ended. NULL is allowed. */
 void approval_service_free(struct approval_service *service);
+/* What happens to approvals is told to these, from now on. Any thread. */
+void approval_service_tell(struct approval_service *service, struct webhook_service *webhooks);
 /* For gateway_shared.internal. */
 const struct internal_service *approval_service_handle(struct approval_service *service);
 

@@ -133,6 +133,12 @@ static void add_providers(struct folders *folders, const struct config *cfg)
 	}
 }
 
+static void add_webhooks(struct folders *folders, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->webhooks.count; i++)
+		add_file(folders, cfg->webhooks.at[i].ca);
+}
+
 static void collect(struct folders *folders, const char *config_path, const struct config *cfg)
 {
 	add_file(folders, span_cstr(config_path));
@@ -141,6 +147,7 @@ static void collect(struct folders *folders, const char *config_path, const stru
 	add_listen(folders, cfg);
 	add_services(folders, cfg);
 	add_providers(folders, cfg);
+	add_webhooks(folders, cfg);
 	add_file(folders, cfg->identity.password.breached);
 	if (cfg->mail)
 		add_file(folders, cfg->mail->ca);

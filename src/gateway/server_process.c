@@ -21,6 +21,7 @@
 #include "gateway/identity_service.h"
 #include "gateway/line_writer.h"
 #include "gateway/overload.h"
+#include "gateway/webhook_service.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
@@ -156,6 +157,28 @@ static int use_snapshot(struct server *server, struct snapshot *snapshot, struct
 	return 0;
 }
 
+/* Opens the store when there are webhooks, at the start or after a reload. */
+static int start_webhooks(struct server *server, const struct config *cfg, struct err *err)
+{
+	struct gateway_shared *shared = server->shared;
+
+	if (shared->webhooks || cfg->webhooks.count == 0)
+		return 0;
+	shared->webhooks = webhook_service_new(cfg, shared->audit_log, err);
+	if (!shared->webhooks)
+		return -1;
+	if (shared->approvals)
+		approval_service_tell(shared->approvals, shared->webhooks);
+	return 0;
+}
+
+static int use_webhooks(struct server *server, struct config *cfg, struct err *err)
+{
+	struct webhook_service *webhooks = server->shared->webhooks;
+
+	return webhooks ? webhook_service_use(webhooks, cfg, server->dns, err) : 0;
+}
+
 /* Opens the store when an operation needs approvals, at the start or after a reload. */
 static int start_approvals(struct server *server, const struct config *cfg,
 			   const struct snapshot *snapshot, struct err *err)
@@ -170,6 +193,7 @@ static int start_approvals(struct server *server, const struct config *cfg,
 	if (!service)
 		return -1;
 	shared->internal[CONFIG_INTERNAL_APPROVALS] = approval_service_handle(service);
+	approval_service_tell(service, shared->webhooks);
 	shared->approvals = service;
 	return 0;
 }
@@ -194,10 +218,11 @@ static int reload(struct server *server, struct err *err)
 	if (load(server->config_path, &cfg, err) < 0)
 		return -1;
 	snapshot = snapshot_new(cfg, server->snapshot, server->tickets, err);
-	if (!snapshot || start_approvals(server, cfg, snapshot, err) < 0 ||
+	if (!snapshot || start_webhooks(server, cfg, err) < 0 ||
+	    start_approvals(server, cfg, snapshot, err) < 0 ||
 	    start_bans(server, cfg, snapshot, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
-	    use_snapshot(server, snapshot, err) < 0) {
+	    use_webhooks(server, cfg, err) < 0 || use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
 		config_unref(cfg);
 		return -1;
@@ -554,6 +579,7 @@ static int start(struct server *server, const struct server_options *options, st
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
 		return -1;
 	if (start_shared(server, err) < 0 || start_identity(server, err) < 0 ||
+	    start_webhooks(server, server->config, err) < 0 ||
 	    start_approvals(server, server->config, server->snapshot, err) < 0 ||
 	    start_bans(server, server->config, server->snapshot, err) < 0 ||
 	    watchdog_start(0, err) < 0)
@@ -563,6 +589,7 @@ static int start(struct server *server, const struct server_options *options, st
 	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
 	    (server->identity && identity_service_start(server->identity, err) < 0) ||
 	    start_health_checks(server, server->snapshot, err) < 0 ||
+	    use_webhooks(server, server->config, err) < 0 ||
 	    start_threads(server, options, err) < 0 || start_overload_watch(server, err) < 0 ||
 	    start_admin(server, err) < 0)
 		return -1;
@@ -589,6 +616,7 @@ static void finish(struct server *server)
 	stop_refresher(server);
 	identity_service_stop(server->identity);
 	health_checks_stop(server->health_checks);
+	webhook_service_stop(server->shared->webhooks);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);
 	watchdog_stop();
@@ -602,6 +630,7 @@ static void finish(struct server *server)
 	audit_close(server->shared->audit_log);
 	access_log_free(server->shared->access_log);
 	approval_service_free(server->shared->approvals);
+	webhook_service_free(server->shared->webhooks);
 	line_writer_free(server->shared->waf_log);
 	if (server->shared->waf_collections)
 		waf_collections_free(server->shared->waf_collections);

@@ -78,6 +78,7 @@ struct contract_check;
 struct line_writer;
 struct waf_collections;
 struct waf_worker;
+struct webhook_service;
 struct internal_service;
 
 /* What all workers of a process share. */
@@ -88,6 +89,7 @@ struct gateway_shared {
 	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
+	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
 	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
