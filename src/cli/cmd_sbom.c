@@ -120,7 +120,7 @@ static enum exit_status run(const struct options *given)
 		.source = source_of(options_text(given, "source")),
 		.node_modules = options_flag(given, "node-modules"),
 	};
-	const struct inventory_child_limits limits = INVENTORY_CHILD_LIMITS_DEFAULT;
+	const struct child_limits limits = CHILD_LIMITS_DEFAULT;
 	const char *path = options_operand(given, 0);
 	struct inventory inv;
 	struct err err = {0};

@@ -9,9 +9,8 @@
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "supply/check_walk.h"
-#include "supply/inventory_child.h"
 #include "supply/report.h"
+#include "supply/survey.h"
 #include "supply/waiver.h"
 
 /* Findings and vulnerabilities; the inventory has its own limit. */
@@ -41,7 +40,7 @@ static int open_database(struct scan *s, struct err *err)
 	s->db = advisory_db_open(path, err);
 	if (!s->db) {
 		(void)err_wrap(err, "no vulnerabilities can be told (see \"sallyport db "
-				    "update\", or use --only config)");
+				    "update\", or use --only config or secrets)");
 		return -1;
 	}
 	age_days = (clock_unix_s() - advisory_db_header(s->db)->built_s) / 86400;
@@ -51,30 +50,36 @@ static int open_database(struct scan *s, struct err *err)
 	return 0;
 }
 
-static int find_vulnerabilities(struct scan *s, const char *path, struct err *err)
+static bool looks_for(const struct scan *s, const char *what)
 {
-	struct inventory_options how = {.limits = INVENTORY_LIMITS_DEFAULT,
-					.source = INVENTORY_AUTO};
-	struct inventory_child_limits child = INVENTORY_CHILD_LIMITS_DEFAULT;
-	struct rank_options rank = {.include_owned = options_flag(s->given, "include-owned")};
-
-	if (open_database(s, err) < 0 ||
-	    inventory_scan_child(&s->inventory, path, &how, &child, err) < 0)
-		return -1;
-	return rank_inventory(s->db, &s->inventory, &rank, &s->vulnerabilities, err);
+	return is(s->given, "only", "all") || is(s->given, "only", what);
 }
 
-static int find_misconfigurations(struct scan *s, const char *path, struct err *err)
+/* All foreign files are read in a child that can do nothing else. */
+static int survey(struct scan *s, const char *path, struct err *err)
 {
-	struct check_walk walk = {
+	struct survey survey = {
 		.path = path,
+		.components = looks_for(s, "vulnerabilities"),
+		.misconfigurations = looks_for(s, "config"),
+		.secrets = looks_for(s, "secrets"),
 		.rules_path = options_text(s->given, "rules"),
-		.limits = CHECK_WALK_LIMITS_DEFAULT,
-		.findings = &s->findings,
-		.inventory = &s->inventory,
+		.inventory = {.limits = INVENTORY_LIMITS_DEFAULT, .source = INVENTORY_AUTO},
+		.files = CHECK_WALK_LIMITS_DEFAULT,
+		.limits = CHILD_LIMITS_DEFAULT,
 	};
 
-	return check_walk(&walk, err);
+	survey.limits.seconds = (unsigned)options_number(s->given, "timeout");
+	survey.limits.memory_bytes = (size_t)options_number(s->given, "max-memory") << 20;
+	survey.files.file_bytes = (size_t)options_number(s->given, "max-file-size") << 10;
+	return survey_run(&survey, &s->inventory, &s->findings, err);
+}
+
+static int find_vulnerabilities(struct scan *s, struct err *err)
+{
+	struct rank_options rank = {.include_owned = options_flag(s->given, "include-owned")};
+
+	return rank_inventory(s->db, &s->inventory, &rank, &s->vulnerabilities, err);
 }
 
 static int apply_waivers(struct scan *s, struct err *err)
@@ -141,10 +146,11 @@ static enum exit_status scan(struct scan *s, struct err *err)
 		.hide_unfixed = options_flag(s->given, "ignore-unfixed"),
 	};
 
-	if (!is(s->given, "only", "config") && find_vulnerabilities(s, path, err) < 0)
+	if (looks_for(s, "vulnerabilities") && open_database(s, err) < 0)
 		return EXIT_STATUS_USAGE;
-	if (!is(s->given, "only", "vulnerabilities") &&
-	    find_misconfigurations(s, path, err) < 0)
+	if (survey(s, path, err) < 0)
+		return EXIT_STATUS_USAGE;
+	if (s->db && find_vulnerabilities(s, err) < 0)
 		return EXIT_STATUS_USAGE;
 	if (apply_waivers(s, err) < 0)
 		return EXIT_STATUS_USAGE;
@@ -181,7 +187,7 @@ static enum exit_status run(const struct options *given)
 
 static const char *const formats[] = {"table", "json", "sarif", "markdown", "junit", NULL};
 static const char *const limits[] = {"none", "info", "low", "medium", "high", "critical", NULL};
-static const char *const kinds[] = {"all", "vulnerabilities", "config", NULL};
+static const char *const kinds[] = {"all", "vulnerabilities", "config", "secrets", NULL};
 
 static const struct option_spec options[] = {
 	{.name = "database",
@@ -208,7 +214,7 @@ static const struct option_spec options[] = {
 	{.name = "only",
 	 .kind = OPTION_CHOICE,
 	 .argument = "WHAT",
-	 .help = "What to look for: all, vulnerabilities or config.",
+	 .help = "What to look for: all, vulnerabilities, config or secrets.",
 	 .initial = "all",
 	 .choices = kinds},
 	{.name = "ignore-unfixed",
@@ -228,6 +234,21 @@ static const struct option_spec options[] = {
 	 .kind = OPTION_FILE,
 	 .argument = "FILE",
 	 .help = "Rules of your own, beside the built-in ones."},
+	{.name = "max-file-size",
+	 .kind = OPTION_NUMBER,
+	 .argument = "KIB",
+	 .help = "Larger files are not searched for misconfigurations and secrets.",
+	 .initial = "4096"},
+	{.name = "max-memory",
+	 .kind = OPTION_NUMBER,
+	 .argument = "MIB",
+	 .help = "Memory that reading may take; a scan that needs more fails.",
+	 .initial = "16384"},
+	{.name = "timeout",
+	 .kind = OPTION_NUMBER,
+	 .argument = "SECONDS",
+	 .help = "How long reading may take; a scan that takes longer fails.",
+	 .initial = "3600"},
 	{.name = "max-age",
 	 .kind = OPTION_NUMBER,
 	 .argument = "DAYS",
@@ -254,12 +275,12 @@ static const struct command_example examples[] = {
 
 const struct command cmd_scan = {
 	.name = "scan",
-	.summary = "find known vulnerabilities and misconfigurations",
+	.summary = "find known vulnerabilities, misconfigurations and secrets",
 	.description =
 		"Lists the components of a folder, container image, root file system, SBOM or "
-		"lock file, matches them with the advisory database, and checks Dockerfiles, "
-		"Kubernetes manifests, compose files and pipelines. Nothing is sent "
-		"anywhere.\n\n"
+		"lock file, matches them with the advisory database, checks Dockerfiles, "
+		"Kubernetes manifests, compose files and pipelines, and searches texts for "
+		"secrets. Nothing is sent anywhere.\n\n"
 		"The exit status is 0 when nothing at or above --fail-on is found, 1 when "
 		"there "
 		"is, and 2 when the scan could not be done.",

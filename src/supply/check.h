@@ -3,7 +3,7 @@
  * say which of its nodes are wrong. Rules are YAML, ours (src/supply/rules) and the user's:
  *
  *	- id: dockerfile-sudo
- *	  kind: dockerfile          # dockerfile, kubernetes, compose, github, gitlab
+ *	  kind: dockerfile          # see enum check_kind
  *	  severity: medium          # info, low, medium, high, critical
  *	  what: sudo in a RUN instruction
  *	  why: Builds run as root already; ...
@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/finding.h"
 #include "parse/node.h"
+#include "supply/leak.h"
 
 enum check_kind {
 	CHECK_NONE, /* a file of which nothing is known */
@@ -31,8 +32,11 @@ enum check_kind {
 	CHECK_COMPOSE,
 	CHECK_GITHUB, /* workflows */
 	CHECK_GITLAB,
+	CHECK_IMAGE, /* the configuration of a container image */
+	CHECK_OPENAPI, /* and Swagger 2.0 */
+	CHECK_SECRET, /* any text; such rules are described in leak.h */
 };
-#define CHECK_KINDS 6
+#define CHECK_KINDS 9
 
 struct check_rule {
 	struct span id;
@@ -46,6 +50,14 @@ struct check_rule {
 	const struct node *bad; /* a string, a list of strings, or NULL */
 	const struct node *good;
 	uint32_t line; /* in the file of rules */
+	/* Of rules for secrets, which have no jq. */
+	struct span pattern;
+	const struct node *keywords;
+	const struct node *files; /* NULL: of any name */
+	unsigned entropy_tenths;
+	enum leak_verify verify;
+	bool lines;
+	bool generic;
 };
 
 struct checker;
@@ -78,6 +90,13 @@ const char *check_kind_name(enum check_kind kind);
  */
 int check_file(struct checker *c, enum check_kind kind, struct span path, struct span text,
 	       struct finding_list *findings, struct err *err) MUST_CHECK;
+
+/*
+ * Adds the secrets in a text. As check_file; ERR_LIMIT when a rule gave up, and what was found is
+ * in the list.
+ */
+int check_secrets(struct checker *c, const struct leak_text *text,
+		  struct finding_list *findings, struct err *err) MUST_CHECK;
 
 /*
  * Runs the examples of a rule: 0 when each bad one is found and no good one is. -1 with which one

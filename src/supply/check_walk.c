@@ -10,7 +10,6 @@
 
 struct walker {
 	const struct check_walk *job;
-	struct checker *checker;
 	struct buf path; /* relative to what is walked */
 	uint32_t files;
 	struct err *err;
@@ -40,11 +39,68 @@ static int read_file(int fd, size_t max, struct buf *to)
 	}
 }
 
+/* A file that is broken is told and passed over; a rule that is, ends it. */
+static int judge(const struct check_walk *job, struct span path, int result,
+		 const struct err *why, struct err *err)
+{
+	if (result == 0)
+		return 0;
+	if (why->code != ERR_SYNTAX && why->code != ERR_LIMIT)
+		return err_set(err, why->code, "%s", why->message);
+	inventory_problem(job->inventory, path, 0, "%s", why->message);
+	return 0;
+}
+
+static int name_subjects(struct finding_list *list, size_t first, struct span subject,
+			 struct err *err)
+{
+	struct span copy;
+
+	if (subject.len == 0 || first == list->count)
+		return 0;
+	copy = arena_dup(list->arena, subject);
+	if (!copy.ptr)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	for (size_t i = first; i < list->count; i++)
+		if (list->at[i].subject.len == 0)
+			list->at[i].subject = copy;
+	return 0;
+}
+
+int check_walk_text(const struct check_walk *job, const struct check_file_place *place,
+		    struct span text, struct err *err)
+{
+	const struct leak_text leak = {.path = place->path, .text = text};
+	enum check_kind kind = place->kind;
+	size_t first = job->findings->count;
+	struct err why = {0};
+
+	if (kind == CHECK_NONE)
+		kind = check_kind_of(place->path, text);
+	if (job->misconfigurations &&
+	    judge(job, place->path,
+		  check_file(job->checker, kind, place->path, text, job->findings, &why), &why,
+		  err) < 0)
+		return -1;
+	why = (struct err){0};
+	if (job->secrets && leak_wants(place->path) && leak_is_text(text) &&
+	    judge(job, place->path, check_secrets(job->checker, &leak, job->findings, &why),
+		  &why, err) < 0)
+		return -1;
+	return name_subjects(job->findings, first, place->subject, err);
+}
+
+bool check_walk_wants(const struct check_walk *job, struct span path, uint64_t bytes)
+{
+	return bytes <= job->limits.file_bytes &&
+	       ((job->misconfigurations && check_wants(path)) ||
+		(job->secrets && leak_wants(path)));
+}
+
 static int check_one(struct walker *w, int fd, struct span path)
 {
-	struct err why = {0};
+	const struct check_file_place place = {.path = path};
 	struct buf text;
-	enum check_kind kind;
 	int got;
 
 	buf_init(&text, w->job->limits.file_bytes);
@@ -52,21 +108,9 @@ static int check_one(struct walker *w, int fd, struct span path)
 	if (got < 0)
 		inventory_problem(w->job->inventory, path, 0, "cannot be read: %s",
 				  strerrorname_np(errno));
-	if (got <= 0) {
-		buf_release(&text);
-		return 0;
-	}
-	kind = check_kind_of(path, buf_span(&text));
-	got = check_file(w->checker, kind, path, buf_span(&text), w->job->findings, &why);
+	got = got <= 0 ? 0 : check_walk_text(w->job, &place, buf_span(&text), w->err);
 	buf_release(&text);
-	if (got == 0)
-		return 0;
-	/* A file that is broken is told and passed over; a rule that is, ends it. */
-	if (why.code == ERR_SYNTAX || why.code == ERR_LIMIT) {
-		inventory_problem(w->job->inventory, path, 0, "%s", why.message);
-		return 0;
-	}
-	return err_set(w->err, why.code, "%s", why.message);
+	return got;
 }
 
 static int walk_folder(struct walker *w, int fd, unsigned depth);
@@ -90,7 +134,7 @@ static int walk_entry(struct walker *w, int folder, const struct dirent *entry, 
 		return 0;
 	}
 	if (is_folder ? detect_skips_folder(name) || span_eq(name, SPAN("node_modules"))
-		      : !check_wants(name))
+		      : !check_walk_wants(w->job, name, 0))
 		return 0;
 	if (++w->files > w->job->limits.files)
 		return err_set(w->err, ERR_LIMIT, "more than %u files", w->job->limits.files);
@@ -145,7 +189,7 @@ static int walk_folder(struct walker *w, int fd, unsigned depth)
 	return result;
 }
 
-static int add_rules(struct checker *checker, const char *path, struct err *err)
+int check_walk_add_rules(struct checker *checker, const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct buf text;
@@ -176,24 +220,20 @@ static int walk_path(struct walker *w, struct err *err)
 			       strerrorname_np(errno));
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		return walk_folder(w, fd, 0);
-	result = check_wants(span_cstr(path)) ? check_one(w, fd, span_cstr(path)) : 0;
+	result = check_walk_wants(w->job, span_cstr(path), 0)
+			 ? check_one(w, fd, span_cstr(path))
+			 : 0;
 	(void)close(fd);
 	return result;
 }
 
 int check_walk(const struct check_walk *job, struct err *err)
 {
-	struct walker w = {.job = job, .checker = checker_new(err), .err = err};
-	int result = 0;
+	struct walker w = {.job = job, .err = err};
+	int result;
 
-	if (!w.checker)
-		return -1;
 	buf_init(&w.path, 65536);
-	if (job->rules_path)
-		result = add_rules(w.checker, job->rules_path, err);
-	if (result == 0)
-		result = walk_path(&w, err);
+	result = walk_path(&w, err);
 	buf_release(&w.path);
-	checker_free(w.checker);
 	return result;
 }

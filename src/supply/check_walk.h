@@ -16,16 +16,33 @@ struct check_walk_limits {
 
 struct check_walk {
 	const char *path;
-	const char *rules_path; /* rules of the user's; NULL: none */
+	struct checker *checker;
+	bool misconfigurations;
+	bool secrets;
 	struct check_walk_limits limits;
 	struct finding_list *findings; /* places are relative to `path` */
 	struct inventory *inventory; /* is told of files that cannot be read, as problems */
 };
 
 /*
- * Symbolic links are not followed. -1: ERR_NOT_FOUND, ERR_IO for `path` itself, ERR_INVALID or
- * ERR_SYNTAX for rules, ERR_LIMIT, ERR_MEMORY.
+ * Symbolic links are not followed. -1: ERR_NOT_FOUND, ERR_IO for `path` itself, ERR_INVALID for
+ * rules, ERR_LIMIT, ERR_MEMORY.
  */
 int check_walk(const struct check_walk *walk, struct err *err) MUST_CHECK;
+
+/* Adds the user's rules from a file. -1: ERR_IO, ERR_SYNTAX, ERR_INVALID. */
+int check_walk_add_rules(struct checker *checker, const char *path, struct err *err) MUST_CHECK;
+
+/* For those who find files themselves, such as readers of images. */
+struct check_file_place {
+	struct span path;
+	struct span subject; /* of findings that have none; may be empty */
+	enum check_kind kind; /* CHECK_NONE: told by path and text */
+};
+/* Is it worth reading? */
+bool check_walk_wants(const struct check_walk *walk, struct span path, uint64_t bytes);
+/* Checks one text; what cannot be read becomes a problem. -1 as above. */
+int check_walk_text(const struct check_walk *walk, const struct check_file_place *place,
+		    struct span text, struct err *err) MUST_CHECK;
 
 #endif

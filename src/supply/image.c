@@ -26,6 +26,7 @@ struct image {
 	struct span layers[LAYERS_MAX]; /* paths, from the bottom */
 	uint32_t layer_count;
 	const struct node *config;
+	struct span config_path;
 };
 
 static int map_file(int file, struct span *bytes, struct err *err)
@@ -189,10 +190,9 @@ static int read_oci(struct image *image, struct err *err)
 			      err) < 0)
 			return -1;
 	}
-	image->config = document(
-		image,
-		blob_path(image, node_text_at(node_get(index, SPAN("config")), SPAN("digest"))),
-		NULL);
+	image->config_path =
+		blob_path(image, node_text_at(node_get(index, SPAN("config")), SPAN("digest")));
+	image->config = document(image, image->config_path, NULL);
 	return 0;
 }
 
@@ -212,7 +212,8 @@ static int read_docker(struct image *image, struct err *err)
 			return -1;
 	}
 	name_image(image, node_text(node_first(node_get(first, SPAN("RepoTags")))));
-	image->config = document(image, node_text_at(first, SPAN("Config")), NULL);
+	image->config_path = node_text_at(first, SPAN("Config"));
+	image->config = document(image, image->config_path, NULL);
 	return 0;
 }
 
@@ -241,6 +242,17 @@ static int describe_layers(struct image *image, struct err *err)
 	return 0;
 }
 
+static void show_config(struct image *image)
+{
+	const struct inventory_visitor *v = image->scan->options->visitor;
+	struct span bytes;
+
+	if (!v || !image->config || blob_open(image, image->config_path, &bytes, NULL) < 0)
+		return;
+	v->config(v->context, image->config_path, bytes);
+	blob_close(image, bytes);
+}
+
 static int scan_layers(struct image *image, struct err *err)
 {
 	struct scan *s = image->scan;
@@ -248,6 +260,7 @@ static int scan_layers(struct image *image, struct err *err)
 
 	if (describe_layers(image, err) < 0)
 		return -1;
+	show_config(image);
 	s->is_root = true;
 	layers_init(&layers, s);
 	for (uint32_t i = image->layer_count; i > 0; i--) {
@@ -335,6 +348,13 @@ static int temporary(struct err *err)
 	return fd < 0 ? err_set_errno(err, errno, "cannot make a temporary file") : fd;
 }
 
+static int dup_spool(int spool, struct err *err)
+{
+	int fd = fcntl(spool, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? err_set_errno(err, errno, "cannot use the temporary file") : fd;
+}
+
 static int copy_unpacked(struct archive *a, int to, size_t max_bytes, struct err *err)
 {
 	char piece[65536];
@@ -358,7 +378,7 @@ static int copy_unpacked(struct archive *a, int to, size_t max_bytes, struct err
 }
 
 /* The unpacked form of a compressed archive, as a descriptor. */
-static int unpack(struct span bytes, size_t max_bytes, struct err *err)
+static int unpack(struct span bytes, const struct inventory_options *how, struct err *err)
 {
 	struct archive *a = archive_read_new();
 	struct archive_entry *entry;
@@ -371,8 +391,8 @@ static int unpack(struct span bytes, size_t max_bytes, struct err *err)
 	    archive_read_next_header(a, &entry) != ARCHIVE_OK) {
 		(void)err_set(err, ERR_SYNTAX, "cannot be unpacked");
 	} else {
-		to = temporary(err);
-		if (to >= 0 && copy_unpacked(a, to, max_bytes, err) < 0) {
+		to = how->spool > 0 ? dup_spool(how->spool, err) : temporary(err);
+		if (to >= 0 && copy_unpacked(a, to, how->limits.max_unpacked_bytes, err) < 0) {
 			(void)close(to);
 			to = -1;
 		}
@@ -410,7 +430,7 @@ int image_scan_archive(struct scan *s, int file, struct err *err)
 		goto out;
 	image->archive = packed;
 	if (packed.len < 512 || memcmp(packed.ptr + 257, "ustar", 5) != 0) {
-		unpacked = unpack(packed, s->options->limits.max_unpacked_bytes, err);
+		unpacked = unpack(packed, s->options, err);
 		if (unpacked < 0 || map_file(unpacked, &image->archive, err) < 0)
 			goto out;
 	}

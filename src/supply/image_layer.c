@@ -134,28 +134,51 @@ static void keep_older(struct layers *l, const struct detector *d, struct span p
 		l->older = older;
 }
 
+/* Does the inventory look into it? */
+static bool is_wanted(const struct detector *d, struct archive_entry *entry, unsigned hidden)
+{
+	if (!d || (hidden && (hidden != MARK_FILE || d->kind != DETECT_PACKAGES)))
+		return false;
+	return d->kind != DETECT_BINARY || ((archive_entry_perm(entry) & 0111) &&
+					    archive_entry_size(entry) >= BINARY_BYTES_MIN);
+}
+
+static bool is_visited(const struct scan *s, struct archive_entry *entry, struct span path)
+{
+	const struct inventory_visitor *v = s->options->visitor;
+	la_int64_t bytes = archive_entry_size(entry);
+
+	return v && v->wants(v->context, path, bytes < 0 ? UINT64_MAX : (uint64_t)bytes);
+}
+
 static void take_file(struct layers *l, struct archive *a, struct archive_entry *entry,
 		      struct span path, uint32_t index, struct buf *content)
 {
 	struct scan *s = l->scan;
 	const struct detector *d = detect_file(path, true);
-	unsigned hidden;
-	bool binary, too_large;
+	unsigned hidden = hidden_by(l, path);
+	bool visited = is_visited(s, entry, path), binary, too_large;
 
-	if (!d)
+	if (!is_wanted(d, entry, hidden))
+		d = NULL;
+	if (!d && !visited)
 		return;
-	hidden = hidden_by(l, path);
-	binary = d->kind == DETECT_BINARY;
-	if ((hidden && (hidden != MARK_FILE || d->kind != DETECT_PACKAGES)) ||
-	    (binary && (!(archive_entry_perm(entry) & 0111) ||
-			archive_entry_size(entry) < BINARY_BYTES_MIN)))
-		return;
-	if (!read_content(l, a, binary, content, &too_large)) {
+	binary = d && d->kind == DETECT_BINARY;
+	if (!read_content(l, a, binary && !visited, content, &too_large)) {
 		if (too_large)
 			inventory_problem(s->inv, path, 0, "larger than %zu bytes",
 					  s->options->limits.max_file_bytes);
 		return;
 	}
+	if (visited) {
+		const struct inventory_visit visit = {path, buf_span(content), index,
+						      hidden != 0};
+
+		s->options->visitor->file(s->options->visitor->context, &visit);
+	}
+	if (!d || (binary && !span_starts_with(buf_span(content), SPAN("\x7f"
+								       "ELF"))))
+		return;
 	if (hidden)
 		keep_older(l, d, path, buf_span(content), index);
 	else

@@ -34,9 +34,29 @@ enum inventory_source {
 	INVENTORY_FILE,
 };
 
+/* A file of an image's layer. */
+struct inventory_visit {
+	struct span path;
+	struct span text; /* during the call */
+	uint32_t layer;
+	bool hidden; /* a layer above has removed or replaced it */
+};
+
+/* Who else looks at what is in images; layers come from the top down. */
+struct inventory_visitor {
+	bool (*wants)(void *context, struct span path, uint64_t bytes);
+	void (*file)(void *context, const struct inventory_visit *visit);
+	/* The image's configuration, a JSON document. */
+	void (*config)(void *context, struct span path, struct span text);
+	void *context;
+};
+
 struct inventory_options {
 	struct inventory_limits limits;
 	enum inventory_source source;
+	const struct inventory_visitor *visitor; /* NULL: nobody */
+	/* An open, empty file into which a compressed archive is unpacked; 0: one is made. */
+	int spool;
 	/* Folders named node_modules in a checkout: its lock file tells what is in them. */
 	bool node_modules;
 };

@@ -15,7 +15,7 @@
 #include "supply/sbom.h"
 
 static const struct inventory_options options = {.limits = INVENTORY_LIMITS_DEFAULT};
-static const struct inventory_child_limits limits = INVENTORY_CHILD_LIMITS_DEFAULT;
+static const struct child_limits limits = CHILD_LIMITS_DEFAULT;
 
 static char folder[64];
 

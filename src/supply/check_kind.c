@@ -1,0 +1,98 @@
+/* What a file is, told by its name and the beginning of its text. */
+#include "base/compiler.h"
+#include "supply/check.h"
+
+static struct span base_name(struct span path)
+{
+	for (size_t i = path.len; i > 0; i--)
+		if (path.ptr[i - 1] == '/')
+			return span_slice(path, i, path.len);
+	return path;
+}
+
+static bool is_yaml(struct span name)
+{
+	return span_ends_with(name, SPAN(".yaml")) || span_ends_with(name, SPAN(".yml"));
+}
+
+static bool is_dockerfile(struct span name)
+{
+	static const struct span names[] = {SPAN_INIT("dockerfile"),
+					    SPAN_INIT("containerfile")};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct span start = span_slice(name, 0, names[i].len);
+		struct span end = name.len > names[i].len
+					  ? span_slice(name, name.len - names[i].len, name.len)
+					  : SPAN_NONE;
+
+		if (span_eq_nocase(start, names[i]) &&
+		    (name.len == names[i].len || name.ptr[names[i].len] == '.'))
+			return !span_ends_with(name, SPAN(".dockerignore"));
+		if (end.ptr && span_eq_nocase(end, names[i]) && end.ptr[-1] == '.')
+			return true;
+	}
+	return false;
+}
+
+static bool is_compose(struct span name)
+{
+	return is_yaml(name) && (span_starts_with(name, SPAN("docker-compose")) ||
+				 span_starts_with(name, SPAN("compose.")) ||
+				 span_starts_with(name, SPAN("compose-")));
+}
+
+bool check_wants(struct span path)
+{
+	struct span name = base_name(path);
+
+	return is_dockerfile(name) || is_yaml(name) ||
+	       (span_ends_with(name, SPAN(".json")) &&
+		!span_eq(name, SPAN("package-lock.json")) &&
+		!span_eq(name, SPAN("package.json")));
+}
+
+/* A line "openapi: 3" or "swagger: 2" that is not indented, or JSON's first keys. */
+static bool is_openapi(struct span text)
+{
+	static const struct span keys[] = {SPAN_INIT("openapi"), SPAN_INIT("swagger")};
+	struct span rest = span_slice(text, 0, 16384);
+
+	while (rest.ptr) {
+		struct span line = span_cut(&rest, '\n');
+
+		for (size_t i = 0; i < COUNT_OF(keys); i++) {
+			size_t at = span_find(line, keys[i]);
+			struct span before = span_slice(line, 0, at);
+			struct span after = span_slice(line, at + keys[i].len, line.len);
+
+			while (after.len && strchr("\"' \t", after.ptr[0]))
+				after = span_slice(after, 1, after.len);
+			if (at < line.len && after.len && after.ptr[0] == ':' &&
+			    (before.len == 0 || (before.ptr[before.len - 1] == '"' &&
+						 span_find_byte(before, ':') == before.len)))
+				return true;
+		}
+	}
+	return false;
+}
+
+enum check_kind check_kind_of(struct span path, struct span text)
+{
+	struct span name = base_name(path);
+
+	if (is_dockerfile(name))
+		return CHECK_DOCKERFILE;
+	if (is_compose(name))
+		return CHECK_COMPOSE;
+	if (is_yaml(name) && span_find(path, SPAN(".github/workflows/")) < path.len)
+		return CHECK_GITHUB;
+	if (is_yaml(name) && span_ends_with(name, SPAN(".gitlab-ci.yml")))
+		return CHECK_GITLAB;
+	if (check_wants(path) && is_openapi(text))
+		return CHECK_OPENAPI;
+	if (check_wants(path) && span_find(text, SPAN("apiVersion")) < text.len &&
+	    span_find(text, SPAN("kind")) < text.len)
+		return CHECK_KUBERNETES;
+	return CHECK_NONE;
+}
