@@ -22,6 +22,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 #include "config/config_base.h"
+#include "config/config_challenge.h"
 #include "config/config_guard.h"
 #include "config/config_mail.h"
 #include "parse/address.h"
@@ -632,6 +633,7 @@ struct config_route {
 	struct config_bulkhead *bulkhead; /* of the operation, within the service's */
 	bool websocket;
 	struct config_cors *cors;
+	enum config_challenge_when challenge;
 	enum config_waf_mode waf; /* after loading that which holds, never INHERIT */
 };
 
@@ -760,6 +762,7 @@ struct config {
 	CONFIG_LIST(struct config_sensitive) sensitive;
 	struct config_waf *waf;
 	struct config_ips *ips; /* NULL: nobody is banned */
+	struct config_challenge challenge;
 	struct config_overload *overload; /* NULL: not watched */
 	CONFIG_LIST(struct config_webhook) webhooks;
 	struct config_mail *mail; /* NULL: none is sent */

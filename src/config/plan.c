@@ -158,6 +158,10 @@ static void text_route(const struct config_route *route, struct buf *out)
 		buf_printf(out, "      operation: %.*s\n", SPAN_ARG(route->operation));
 	buf_append_cstr(out, "      who: ");
 	text_who(route, out);
+	if (route->challenge != CONFIG_CHALLENGE_OFF)
+		buf_append_cstr(out, route->challenge == CONFIG_CHALLENGE_ALWAYS
+					     ? "; browsers are checked first"
+					     : "; browsers are checked first in overload");
 	buf_append_cstr(out, "\n      limits: ");
 	text_limits(route, out);
 	buf_append_byte(out, '\n');

@@ -27,6 +27,7 @@ extern const struct schema_object schema_health;
 extern const struct schema_object schema_outlier;
 extern const struct schema_object schema_fallback;
 extern const struct schema_object schema_overload;
+extern const struct schema_object schema_challenge;
 extern const struct schema_object schema_ips;
 extern const struct schema_object schema_mail;
 extern const struct schema_object schema_route;
@@ -40,5 +41,6 @@ void schema_answer_finish(struct reader *reader, const struct tree_node *node, v
 
 extern const struct schema_name schema_waf_mode_names[];
 extern const struct schema_name schema_waf_override_names[];
+extern const struct schema_name schema_challenge_when_names[];
 
 #endif

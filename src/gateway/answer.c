@@ -32,9 +32,8 @@ static struct span problem_body(struct exchange *e, unsigned status, const char 
 	return copy;
 }
 
-static enum phase_result send_answer(struct exchange *e, unsigned status,
-				     const struct http_field *fields, size_t count,
-				     struct span body)
+enum phase_result answer_with(struct exchange *e, unsigned status,
+			      const struct http_field *fields, size_t count, struct span body)
 {
 	struct http_response response = {.status = status,
 					 .fields = fields,
@@ -68,7 +67,7 @@ enum phase_result answer_problem_with(struct exchange *e, unsigned status, const
 
 	if (!e->reason)
 		e->reason = type;
-	return send_answer(e, status, fields, COUNT_OF(fields),
+	return answer_with(e, status, fields, COUNT_OF(fields),
 			   problem_body(e, status, type, detail, name, json));
 }
 
@@ -88,6 +87,6 @@ enum phase_result answer_fixed(struct exchange *e, const struct config_answer *a
 		fields[count++] = (struct http_field){
 			answer->headers.at[i].name, answer->headers.at[i].value,
 			http_field_lookup(answer->headers.at[i].name)};
-	return send_answer(e, answer->status, fields, count,
+	return answer_with(e, answer->status, fields, count,
 			   answer->file.len ? buf_span(file) : answer->body);
 }

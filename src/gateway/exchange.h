@@ -105,6 +105,9 @@ void gateway_connection_closed(struct http_server *server, struct http_peer *pee
 struct address exchange_peer_address(const struct sockaddr_storage *from);
 const char *phase_name(enum phase_id id);
 
+/* Answers with these fields and body. Returns what the phase returns. */
+enum phase_result answer_with(struct exchange *e, unsigned status,
+			      const struct http_field *fields, size_t count, struct span body);
 /*
  * Answers with application/problem+json (RFC 9457). `type` is a stable word that becomes
  * urn:sallyport:problem:<type>; `detail` may be NULL. Returns what the phase returns.

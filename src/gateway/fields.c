@@ -25,3 +25,16 @@ bool fields_named_by_connection(struct span connection)
 	       !span_eq_nocase(connection, SPAN("close")) &&
 	       !span_eq_nocase(connection, SPAN("upgrade"));
 }
+
+bool fields_value_contains(const struct http1_head *head, struct span name, struct span text)
+{
+	struct span value = fields_find(head, name);
+
+	return value.ptr && span_find(value, text) < value.len;
+}
+
+bool fields_want_page(const struct http1_head *head)
+{
+	return (head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD) &&
+	       fields_value_contains(head, SPAN("accept"), SPAN("text/html"));
+}

@@ -23,6 +23,10 @@ static inline bool fields_has_edits(const struct config_header_edit *edit)
 	return edit->remove.count || edit->set.count;
 }
 bool fields_edited(const struct config_header_edit *edit, struct span name);
+/* Whether a field's value has the text in it. */
+bool fields_value_contains(const struct http1_head *head, struct span name, struct span text);
+/* A browser that wants to show a page, which can be sent elsewhere first. */
+bool fields_want_page(const struct http1_head *head);
 /*
  * Whether a Connection value may name further fields, which then end here (RFC 9110 section 7.6.1);
  * ptr NULL: there is no such field.

@@ -31,17 +31,27 @@ static void put(struct list_out *out, struct span name, struct span value)
 	out->fields[out->count++] = (struct http_field){name, value, HTTP_FIELD_OTHER};
 }
 
-/* Our cookies open sessions: no service needs to see them. Without memory none sees any. */
+/* Without memory no cookie is left. */
+static void drop_cookies(struct exchange *e, struct http_field *field, struct span prefix)
+{
+	char *rest;
+
+	if (span_find(field->value, prefix) == field->value.len)
+		return;
+	rest = arena_alloc(&e->x->arena, 2 * field->value.len);
+	field->value = rest ? cookie_without(field->value, prefix, rest) : SPAN_NONE;
+}
+
+/* Our cookies open sessions and show who has passed: no service needs to see them. */
 static void drop_own_cookies(struct exchange *e, struct list_out *out)
 {
 	struct http_field *field = &out->fields[out->count - 1];
-	struct span own = SPAN("__Host-sallyport");
-	char *rest;
+	bool challenge = e->route->config->challenge != CONFIG_CHALLENGE_OFF;
 
-	if (span_find(field->value, own) == field->value.len)
-		return;
-	rest = arena_alloc(&e->x->arena, 2 * field->value.len);
-	field->value = rest ? cookie_without(field->value, own, rest) : SPAN_NONE;
+	if (challenge || e->snapshot->config->identity.issuer.len)
+		drop_cookies(e, field, SPAN("__Host-sallyport"));
+	if (challenge)
+		drop_cookies(e, field, SPAN("sallyport-pass"));
 	if (!field->value.len)
 		out->count--;
 }
@@ -70,7 +80,7 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 		    (edits && fields_edited(edit, field->name)))
 			continue;
 		out->fields[out->count++] = *field;
-		if (field->id == HTTP_FIELD_COOKIE && e->snapshot->config->identity.issuer.len)
+		if (field->id == HTTP_FIELD_COOKIE)
 			drop_own_cookies(e, out);
 	}
 	for (size_t i = 0; i < edit->set.count; i++)

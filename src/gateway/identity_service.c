@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/audit.h"
+#include "gateway/fields.h"
 #include "identity/idp.h"
 #include "io/offload.h"
 #include "parse/cookie.h"
@@ -214,17 +215,6 @@ static enum phase_result serve(struct exchange *e, void *context)
 
 /* ---- auth: session ---- */
 
-static bool has_field_value(const struct exchange *e, struct span name, struct span value)
-{
-	const struct http1_head *head = &e->x->request;
-
-	for (size_t i = 0; i < head->field_count; i++)
-		if (span_eq_nocase(head->fields[i].name, name))
-			return span_find(head->fields[i].value, value) <
-			       head->fields[i].value.len;
-	return false;
-}
-
 /*
  * A request that changes something must come from a page of ours: browsers say where from in
  * Sec-Fetch-Site or Origin, and no page can make them lie. SameSite of the cookie is the other wall.
@@ -236,18 +226,9 @@ static bool comes_from_elsewhere(const struct exchange *e)
 
 	if (http_method_is_safe(head->method))
 		return false;
-	if (has_field_value(e, SPAN("sec-fetch-site"), SPAN("same-origin")))
+	if (fields_value_contains(head, SPAN("sec-fetch-site"), SPAN("same-origin")))
 		return false;
 	return !origin.ptr || !span_eq(origin, e->snapshot->config->identity.issuer);
-}
-
-/* Only a browser that wants to show a page is sent to the login. */
-static bool shows_pages(const struct exchange *e)
-{
-	const struct http1_head *head = &e->x->request;
-
-	return (head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD) &&
-	       has_field_value(e, SPAN("accept"), SPAN("text/html"));
 }
 
 static enum phase_result send_to_login(struct exchange *e)
@@ -277,7 +258,7 @@ static enum phase_result send_to_login(struct exchange *e)
 
 static enum phase_result refuse_session(struct exchange *e)
 {
-	if (shows_pages(e))
+	if (fields_want_page(&e->x->request))
 		return send_to_login(e);
 	e->reason = "no_session";
 	exchange_add_field(e, SPAN("www-authenticate"), SPAN("Session realm=\"login\""));

@@ -136,7 +136,8 @@ static enum config_ips_kind kind_of(const struct exchange *e)
 		return CONFIG_IPS_CONTRACT;
 	if (is_failed_login_at_service(e, status))
 		return CONFIG_IPS_LOGIN;
-	if ((status == 403 || status == 404 || status == 405) && !has_reason(e, "banned"))
+	if ((status == 403 || status == 404 || status == 405) && !has_reason(e, "banned") &&
+	    !has_reason(e, "challenge"))
 		return CONFIG_IPS_SCAN;
 	return NO_KIND;
 }

@@ -277,6 +277,9 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 				   all, count,
 				   offsetof(struct metrics, banned_requests) +
 					   i * sizeof(counter)));
+	print_total(all, count, out, "sallyport_challenges_total",
+		    "Challenges that clients were given.",
+		    offsetof(struct metrics, challenges));
 	print_total(all, count, out, "sallyport_upstream_attempts_total", "Calls to services.",
 		    offsetof(struct metrics, upstream_attempts));
 	print_total(all, count, out, "sallyport_upstream_retries_total",

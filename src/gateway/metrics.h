@@ -49,6 +49,7 @@ struct metrics {
 	counter handshake_failures;
 	counter banned_connections; /* closed when they were accepted */
 	counter banned_requests[2]; /* only observed; refused */
+	counter challenges; /* posed */
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
 	counter waf_inspected, waf_blocked, waf_observed, waf_failed;
 	counter upstream_attempts;

@@ -1,4 +1,5 @@
 /* route: the whitelist. What no route names is 404, or 405 where the path is known. */
+#include "gateway/challenge.h"
 #include "gateway/exchange.h"
 #include "gateway/fields.h"
 #include "gateway/validate.h"
@@ -141,6 +142,7 @@ enum phase_result phase_route(struct exchange *e)
 	const struct config_route *route;
 	enum uri_result normal;
 	enum router_result result;
+	enum phase_result answered;
 	uint32_t allowed;
 	unsigned port;
 	char *scratch;
@@ -163,5 +165,10 @@ enum phase_result phase_route(struct exchange *e)
 	if (result != ROUTER_FOUND)
 		return refuse_unknown(e, result, allowed);
 	apply_route(e, route);
+	if (UNLIKELY(route->challenge != CONFIG_CHALLENGE_OFF)) {
+		answered = challenge_enter(e);
+		if (answered != PHASE_NEXT)
+			return answered;
+	}
 	return validate_route(e);
 }

@@ -15,6 +15,7 @@
 #include "gateway/approval_service.h"
 #include "gateway/audit.h"
 #include "gateway/ban_service.h"
+#include "gateway/challenge.h"
 #include "gateway/channel.h"
 #include "gateway/contract_plan.h"
 #include "gateway/health_check.h"
@@ -494,6 +495,9 @@ static int start_shared(struct server *server, struct err *err)
 	shared->limiter = limiter_new(LIMITER_KEYS, err);
 	if (!shared->limiter)
 		return -1;
+	shared->challenge = challenge_maker_new(err);
+	if (!shared->challenge)
+		return -1;
 	if (server->config->log.audit_path.len) {
 		shared->audit_log = audit_open(server->config->log.audit_path.ptr, err);
 		if (!shared->audit_log)
@@ -635,6 +639,7 @@ static void finish(struct server *server)
 	if (server->shared->waf_collections)
 		waf_collections_free(server->shared->waf_collections);
 	limiter_free(server->shared->limiter);
+	challenge_maker_free(server->shared->challenge);
 	mem_free(server->shared);
 	loop_free(server->loop);
 	sem_destroy(&server->started);

@@ -74,6 +74,7 @@ void view_unref(struct view *view);
 
 struct approval_service;
 struct ban_service;
+struct challenge_maker;
 struct contract_check;
 struct line_writer;
 struct waf_collections;
@@ -91,6 +92,7 @@ struct gateway_shared {
 	struct approval_service *approvals; /* NULL: no operation needs them */
 	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
+	struct challenge_maker *challenge;
 	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
 	struct ban_service *bans;
