@@ -152,5 +152,7 @@ const struct schema *schema_program(struct schema_set *set, struct schema_place 
 				    enum schema_direction direction, struct err *err);
 /* Bounds what schemas apply to one value, and sets what follows from that; after all jobs. */
 int schema_measure(struct schema_set *set, struct schema *root, struct err *err);
+/* schema_pick.c: looks for what tells the branches of a measured schema apart. */
+int schema_pick_find(struct schema_set *set, struct schema *schema, struct err *err);
 
 #endif

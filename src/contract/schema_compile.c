@@ -391,22 +391,6 @@ static bool says_nothing(const struct schema *schema)
 	       !schema->branch_count;
 }
 
-/* See schema_scan.h. */
-static void set_plain(struct schema *schema)
-{
-	const struct schema_object *object = schema->object;
-	const struct schema_array *array = schema->array;
-	bool plain = !schema->branch_count && !schema->values[0] && !schema->values[1];
-
-	schema->plain_scalar = plain && !schema->strict_integers;
-	schema->plain_members =
-		!schema->unevaluated &&
-		(!object || (!object->pattern_count && !object->property_names)) &&
-		(!array || (!array->contains && !array->unique &&
-			    !(array->items && array->items->never)));
-	schema->plain_container = plain && schema->plain_members && !schema->never;
-}
-
 int schema_compile_job(struct schema_set *set, const struct schema_job *job, struct err *err)
 {
 	const struct json *json = job->place->json;
@@ -432,7 +416,6 @@ int schema_compile_job(struct schema_set *set, const struct schema_job *job, str
 	    compile_branches(&c, schema) < 0)
 		return -1;
 	schema->always = says_nothing(schema);
-	set_plain(schema);
 	return 0;
 }
 
@@ -486,6 +469,23 @@ static void set_reach(struct schema *schema)
 	schema->reach = (unsigned char)reach;
 }
 
+/* See schema_scan.h. When the schemas that it refers to are written, too. */
+static void set_plain(struct schema *schema)
+{
+	const struct schema_object *object = schema->object;
+	const struct schema_array *array = schema->array;
+	bool plain = !schema->never && !schema->branch_count && !schema->values[0] &&
+		     !schema->values[1];
+
+	schema->plain_scalar = plain && !schema->strict_integers;
+	schema->plain_members =
+		!schema->unevaluated &&
+		(!object || (!object->pattern_count && !object->property_names)) &&
+		(!array || (!array->contains && !array->unique &&
+			    !(array->items && array->items->never)));
+	schema->plain_container = plain && schema->plain_members;
+}
+
 static int too_much(struct schema_set *set, const struct schema *schema, struct err *err,
 		    const char *what)
 {
@@ -525,6 +525,7 @@ static int measure(struct schema_set *set, struct schema *schema, unsigned depth
 	schema->width = (uint32_t)width;
 	schema->height = (unsigned char)height;
 	set_reach(schema);
+	set_plain(schema);
 	return 0;
 }
 

@@ -121,6 +121,10 @@ enum schema_result schema_run_feed(struct schema_run *run, struct span piece)
 	if (!run->tokens_used)
 		begin_text(run);
 	json_tokens_feed(&run->tokens, piece);
+	if (run->fast.any_failed) {
+		memset(run->fast.failed, 0, sizeof(run->fast.failed));
+		run->fast.any_failed = false;
+	}
 	read_tokens(run);
 	return run->result;
 }

@@ -145,6 +145,17 @@ static bool is_plain(struct span name)
 	return json_plain_length(name, &high) == name.len;
 }
 
+static void set_lexeme(struct schema_member *member, struct span name)
+{
+	member->plain_name = is_plain(name);
+	if (!member->plain_name || name.len + 3 > sizeof(member->lexeme))
+		return;
+	member->lexeme[0] = '"';
+	memcpy(member->lexeme + 1, name.ptr, name.len);
+	memcpy(member->lexeme + 1 + name.len, "\":", 2);
+	member->lexeme_len = (unsigned char)(name.len + 3);
+}
+
 static int compile_members(struct schema_compile *c, struct schema_object *object)
 {
 	const struct json *properties = c->keywords[KW_PROPERTIES];
@@ -163,7 +174,7 @@ static int compile_members(struct schema_compile *c, struct schema_object *objec
 		members[index].hidden = is_hidden(c, &member->value);
 	}
 	for (uint32_t i = 0; i < c->names.count; i++)
-		members[i].plain_name = is_plain(c->names.entries[i]);
+		set_lexeme(&members[i], c->names.entries[i]);
 	object->members = members;
 	return 0;
 }

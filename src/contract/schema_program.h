@@ -32,11 +32,28 @@ struct schema_branch {
 	uint32_t name; /* index in the object's names */
 };
 
+/* Longer names are looked up. */
+#define SCHEMA_LEXEME_MAX 24
+
 /* What is said of a name in names.entries of the same index. */
 struct schema_member {
 	const struct schema *schema; /* NULL: nothing in `properties` */
 	bool hidden; /* may not go this direction */
 	bool plain_name; /* stands in JSON as it is, without escapes */
+	/* Then, and where it fits: the name with quotes and colon. */
+	unsigned char lexeme_len;
+	char lexeme[SCHEMA_LEXEME_MAX];
+};
+
+/*
+ * A property that tells the branches of a oneOf or anyOf apart, where it is there: each allows
+ * other strings for it. For objects; branches that are for other types only are not in it.
+ */
+struct schema_pick {
+	enum schema_apply apply; /* SCHEMA_APPLY_ONE or _ANY: of these branches */
+	struct span name;
+	struct schema_names values;
+	const struct schema *const *schemas; /* of the branch for each value */
 };
 
 struct schema_pattern {
@@ -145,6 +162,7 @@ struct schema {
 	const struct schema_number *number;
 	const struct schema_values *values[2]; /* enum, const */
 	const struct schema_branch *branches;
+	const struct schema_pick *pick; /* NULL: none */
 	uint32_t branch_count;
 	bool has_any;
 	bool has_one;

@@ -33,6 +33,7 @@ struct schema_run *schema_run_new(const struct schema_run_limits *limits, struct
 		buf_init(&run->text, TEXT_MAX_BYTES);
 		buf_init(&run->scratch,
 			 run->limits.max_string_bytes + run->limits.max_number_bytes);
+		buf_init(&run->fast.text, run->limits.max_string_bytes);
 		run->matcher = ecma_matcher_new(run->limits.regex_match_limit,
 						run->limits.regex_depth_limit);
 	}
@@ -53,6 +54,7 @@ void schema_run_free(struct schema_run *run)
 	buf_release(&run->keys);
 	buf_release(&run->text);
 	buf_release(&run->scratch);
+	buf_release(&run->fast.text);
 	mem_free(run->evals);
 	mem_free(run->levels);
 	mem_free(run->children);
@@ -71,6 +73,7 @@ void schema_run_free(struct schema_run *run)
 size_t schema_run_bytes(const struct schema_run *run)
 {
 	return sizeof(*run) + run->keys.cap + run->text.cap + run->scratch.cap +
+	       run->fast.text.cap +
 	       run->eval_cap * sizeof(*run->evals) + run->level_cap * sizeof(*run->levels) +
 	       run->child_cap * sizeof(*run->children) + run->link_cap * sizeof(*run->links) +
 	       run->word_cap * sizeof(*run->words) + run->record_cap * sizeof(*run->records) +
@@ -90,6 +93,7 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 	run->result = SCHEMA_MORE;
 	run->failed = run->truncated = run->root_read = run->tokens_used = run->died = false;
 	run->limit = NULL;
+	run->fast.penalty = run->fast.skip = 0;
 	run->json_error = JSON_OK;
 	run->error_offset = 0;
 	run->steps = run->limits.max_steps;

@@ -161,6 +161,23 @@ struct scalar {
 	uint64_t hash;
 };
 
+/* Where run_fast() did not know, in this piece: a table of which later entries displace earlier. */
+#define FAST_FAILED 32
+/* Keys that no schema names, and items that must differ, of all that run_fast() has open. */
+#define FAST_SEEN 64
+
+/* What run_fast() keeps. */
+struct fast_memory {
+	const char *failed[FAST_FAILED];
+	bool any_failed;
+	unsigned penalty; /* grows while it is of no use ... */
+	unsigned skip; /* ... so many values are left to the general functions */
+	struct span seen[FAST_SEEN];
+	unsigned seen_count;
+	struct buf text; /* a string with escapes, decoded */
+	struct json_tokens tokens; /* to decode it */
+};
+
 struct schema_run {
 	struct schema_run_limits limits;
 	struct schema_run_options options;
@@ -216,6 +233,7 @@ struct schema_run {
 	struct ecma_matcher *matcher;
 	bool tokens_used;
 	struct json_tokens tokens;
+	struct fast_memory fast;
 };
 
 /* All that end the check return false, so that `return run_limit(...)` reads well. */
@@ -240,6 +258,7 @@ bool run_pointer(struct schema_run *run, uint32_t depth, uint32_t *start, uint32
 /* schema_scalar.c: true when the value meets the schema; reports unless quiet. */
 bool run_check_scalar(struct schema_run *run, const struct schema *schema, struct scalar *s,
 		      bool quiet);
+bool schema_length_fits(const struct schema_string *string, struct span text);
 void scalar_number(struct scalar *s, struct span text);
 uint64_t scalar_hash(struct scalar *s);
 void run_report_type(struct schema_run *run, uint32_t depth, const struct schema *schema);

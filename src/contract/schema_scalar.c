@@ -84,7 +84,7 @@ static uint64_t code_points(struct span s)
 	return count;
 }
 
-static bool length_fits(const struct schema_string *string, struct span text)
+bool schema_length_fits(const struct schema_string *string, struct span text)
 {
 	uint64_t count;
 
@@ -114,7 +114,7 @@ static bool check_string(struct schema_run *run, const struct schema *schema, st
 	const struct schema_string *string = schema->string;
 	bool met = true;
 
-	if (!length_fits(string, text)) {
+	if (!schema_length_fits(string, text)) {
 		if (quiet)
 			return false;
 		met = report_length(run, schema, text);

@@ -1,5 +1,6 @@
 #include "contract/schema_scan.h"
 
+#include "contract/schema_fast.h"
 #include "parse/utf8.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -288,34 +289,83 @@ INLINE bool open_plain(struct schema_run *run, const struct schema *schema, uint
 	return true;
 }
 
-INLINE bool value_open(struct scan *c, const struct due *due, bool object)
+/* All of the container at once, if the schema is met for certain. */
+INLINE bool value_at_once(struct scan *c, const struct schema *schema)
 {
-	struct schema_run *run = c->run;
+	const char *end = run_fast(c->run, schema ? schema : schema_anything(), c->p, c->end,
+				   c->t->depth);
 
-	if (UNLIKELY(c->t->depth >= run->limits.max_depth))
+	if (!end)
 		return false;
-	run->token_end = offset_of(c, ++c->p);
-	mark_open(c, object);
-	if (LIKELY(due->plain)) {
-		if (due->schema && due->schema->plain_container &&
-		    (due->schema->types & (object ? SCHEMA_OBJECT : SCHEMA_ARRAY)) &&
-		    open_plain(run, due->schema, due->asker, object))
-			return true;
-		/* As run_key() or run_expect() would have left it. */
-		run->child_count = 0;
-		if (due->schema)
-			run_add_part(run, due->schema, due->asker);
-		if (!run_ended(run))
-			run_open(run, object);
-		return true;
-	}
-	run_begin(run, object);
+	c->p = end;
+	value_read(c);
 	return true;
 }
 
 INLINE bool is_dead(const struct eval *e)
 {
 	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
+}
+
+/* The schema that is all that the value at hand must meet, and whose success nobody waits for. */
+static const struct schema *only_schema(struct schema_run *run)
+{
+	const struct child *child = run->children;
+
+	if (run->level_count && (top_level(run)->hashes || top_level(run)->unique))
+		return NULL;
+	if (run->child_count == 0)
+		return schema_anything();
+	if (run->child_count > 1 || (child->role != ROLE_PART && child->role != ROLE_ROOT) ||
+	    (child->asker != EVAL_NONE && is_dead(&run->evals[child->asker])))
+		return NULL;
+	return child->schema;
+}
+
+/* A container that is not due to a solo: what it must meet is known only now. */
+static void open_general(struct scan *c, bool object)
+{
+	struct schema_run *run = c->run;
+	const struct schema *schema;
+
+	if (!run_expect(run))
+		return;
+	schema = only_schema(run);
+	if (schema && value_at_once(c, schema)) {
+		run->token_end = offset_of(c, c->p);
+		run_member_done(run, 0);
+		return;
+	}
+	run->token_end = offset_of(c, ++c->p);
+	mark_open(c, object);
+	run_open(run, object);
+}
+
+INLINE bool value_open(struct scan *c, const struct due *due, bool object)
+{
+	struct schema_run *run = c->run;
+
+	if (UNLIKELY(c->t->depth >= run->limits.max_depth))
+		return false;
+	if (UNLIKELY(!due->plain)) {
+		open_general(c, object);
+		return true;
+	}
+	if (LIKELY(value_at_once(c, due->schema)))
+		return true;
+	run->token_end = offset_of(c, ++c->p);
+	mark_open(c, object);
+	if (due->schema && due->schema->plain_container &&
+	    (due->schema->types & (object ? SCHEMA_OBJECT : SCHEMA_ARRAY)) &&
+	    open_plain(run, due->schema, due->asker, object))
+		return true;
+	/* As run_key() or run_expect() would have left it. */
+	run->child_count = 0;
+	if (due->schema)
+		run_add_part(run, due->schema, due->asker);
+	if (!run_ended(run))
+		run_open(run, object);
+	return true;
 }
 
 INLINE bool is_complete(const struct schema_object *object, const uint64_t *seen)

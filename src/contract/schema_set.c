@@ -243,6 +243,9 @@ static int compile_all(struct schema_set *set, struct err *err)
 	for (size_t i = 0; i < set->fresh_count; i++)
 		if (schema_measure(set, set->fresh[i], err) < 0)
 			return -1;
+	for (size_t i = 0; i < set->fresh_count; i++)
+		if (schema_pick_find(set, set->fresh[i], err) < 0)
+			return -1;
 	set->fresh_count = 0;
 	return 0;
 }
@@ -276,6 +279,7 @@ const struct schema *schema_anything(void)
 	static const struct schema anything = {.types = SCHEMA_ANY_TYPE,
 					       .reach = SCHEMA_ANY_TYPE,
 					       .always = true,
+					       .plain_scalar = true,
 					       .width = 1,
 					       .location = SPAN_INIT("about:anything#")};
 

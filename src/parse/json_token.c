@@ -3,11 +3,8 @@
 #include <assert.h>
 
 #include "base/hash.h"
+#include "parse/json_plain.h"
 #include "parse/utf8.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 enum lexeme {
 	LEXEME_NONE,
@@ -202,52 +199,9 @@ static enum json_token close(struct json_tokens *t, bool object)
 
 /* -- strings -- */
 
-#ifdef __SSE2__
-/* A bit for each of 16 bytes that ends a plain run; *high gets a bit for each above 0x7f. */
-static inline unsigned special_bytes(const char *p, unsigned *high)
-{
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-	__m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
-	__m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
-
-	*high = (unsigned)_mm_movemask_epi8(v);
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash)));
-}
-#endif
-
-static inline const char *skip_plain(const char *p, const char *end, bool *has_high)
-{
-#ifdef __SSE2__
-	unsigned all_high = 0;
-
-	for (; end - p >= 16; p += 16) {
-		unsigned high;
-		unsigned special = special_bytes(p, &high);
-
-		if (special) {
-			unsigned before = (special & -special) - 1;
-
-			*has_high |= (all_high | (high & before)) != 0;
-			return p + __builtin_ctz(special);
-		}
-		all_high |= high;
-	}
-	*has_high |= all_high != 0;
-#endif
-	for (; p < end; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c == '"' || c == '\\' || c < 0x20)
-			break;
-		*has_high |= c >= 0x80;
-	}
-	return p;
-}
-
 size_t json_plain_length(struct span s, bool *high)
 {
-	return (size_t)(skip_plain(s.ptr, s.ptr + s.len, high) - s.ptr);
+	return (size_t)(json_skip_plain(s.ptr, s.ptr + s.len, high) - s.ptr);
 }
 
 /* False with t->error set. */
@@ -381,7 +335,7 @@ static enum json_token string_on(struct json_tokens *t)
 		}
 		if (t->high_surrogate && *t->at != '\\')
 			return fail_in_string(t);
-		t->at = skip_plain(start, t->end, &t->has_high);
+		t->at = json_skip_plain(start, t->end, &t->has_high);
 		if (!keep(t, start, (size_t)(t->at - start)))
 			return JSON_TOKEN_ERROR;
 		if (t->at == t->end)
@@ -406,7 +360,7 @@ static enum json_token string_begin(struct json_tokens *t, bool is_key)
 	t->is_key = is_key;
 	t->has_high = false;
 	t->high_surrogate = 0;
-	t->at = skip_plain(start, t->end, &t->has_high);
+	t->at = json_skip_plain(start, t->end, &t->has_high);
 	if (LIKELY(t->at < t->end && *t->at == '"'))
 		return string_read(t, span_of(start, (size_t)(t->at++ - start)));
 	/* Cut by the piece's end, an escape, or an error: string_on() sees to it. */
