@@ -36,6 +36,68 @@ static void long_grants(struct config_strings *grants)
 			grants->at[i] = SPAN("refresh_token");
 		else if (span_eq(grants->at[i], SPAN("device")))
 			grants->at[i] = SPAN("urn:ietf:params:oauth:grant-type:device_code");
+		else if (span_eq(grants->at[i], SPAN("exchange")))
+			grants->at[i] = SPAN("urn:ietf:params:oauth:grant-type:token-exchange");
+	}
+}
+
+static int read_key_file(struct admin_work *w, struct idp_client *client, struct err *err)
+{
+	const char *path = options_text(w->given, "jwks");
+	struct buf text;
+	int result;
+
+	if (!path)
+		return 0;
+	buf_init(&text, (size_t)64 * 1024);
+	result = config_source_system.read_file(config_source_system.context, path, text.max,
+						&text, err);
+	if (result == 0)
+		client->jwks = arena_dup(&w->arena, buf_span(&text));
+	buf_release(&text);
+	if (result == 0 && !client->jwks.ptr)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	return result;
+}
+
+/* How it authenticates, and what its tokens are like. */
+static int read_more(struct admin_work *w, struct idp_client *client, struct err *err)
+{
+	bool given;
+
+	client->auth_method = admin_text(w, "auth");
+	client->jwks_uri = admin_text(w, "jwks-url");
+	client->tls_subject = admin_text(w, "tls-subject");
+	client->tls_dns = admin_text(w, "tls-dns");
+	client->tls_uri = admin_text(w, "tls-uri");
+	client->logout_uri = admin_text(w, "logout-url");
+	client->bound_tokens = options_flag(w->given, "bind-certificate");
+	client->dpop = options_flag(w->given, "dpop");
+	client->require_par = options_flag(w->given, "require-par");
+	client->opaque = options_flag(w->given, "opaque");
+	if (admin_list(w, "exchange", &client->exchange, &given, err) < 0)
+		return -1;
+	return read_key_file(w, client, err);
+}
+
+static void warn_of_grants(const struct admin_work *w, const struct idp_client *client)
+{
+	for (size_t i = 0; i < client->grants.count; i++) {
+		struct span grant = client->grants.at[i];
+		const char *section = span_eq(grant, SPAN("password"))	 ? "2.4"
+				      : span_eq(grant, SPAN("implicit")) ? "2.1.2"
+									 : NULL;
+
+		if (section)
+			fprintf(stderr,
+				"warning: RFC 9700 section %s advises against the grant %.*s; "
+				"it works while identity.oauth.%.*s_grant is on%s\n",
+				section, SPAN_ARG(grant), SPAN_ARG(grant),
+				(span_eq(grant, SPAN("password"))
+					 ? w->cfg->identity.oauth.password_grant
+					 : w->cfg->identity.oauth.implicit_grant)
+					? ""
+					: ", which it is not");
 	}
 }
 
@@ -54,12 +116,15 @@ static int create(struct admin_work *w, struct err *err)
 		return -1;
 	long_grants(&client.grants);
 	client.consent = options_flag(w->given, "consent");
-	if (!options_flag(w->given, "public") &&
+	if (read_more(w, &client, err) < 0)
+		return -1;
+	if (!options_flag(w->given, "public") && !client.auth_method.len &&
 	    client_new_secret(&client, &w->arena, &secret) < 0)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	if (admin_result(client_put(w->idp, &client, err), "client", err) < 0)
 		return -1;
 	idp_audit(w->idp, "client.created", "client", client.id, NULL, SPAN_NONE);
+	warn_of_grants(w, &client);
 	print_secret(w, &client, secret);
 	return 0;
 }
@@ -157,11 +222,15 @@ static enum exit_status run_list(const struct options *given)
 		.name = (option), .kind = OPTION_TEXT, .argument = "LIST", .help = (text)      \
 	}
 
+static const char *const auth_methods[] = {"private_key_jwt", "tls_client_auth",
+					   "self_signed_tls_client_auth", NULL};
+
 static const struct option_spec create_options[] = {
 	ADMIN_CONFIG_OPTION,
 	{.name = "name", .kind = OPTION_TEXT, .argument = "NAME", .help = "Name for people."},
 	LIST_OPTION("grants",
-		    "What it may ask for: code, refresh, client_credentials, device."),
+		    "What it may ask for: code, refresh, client_credentials, device, exchange; "
+		    "password and implicit, which RFC 9700 advises against."),
 	LIST_OPTION("scopes", "Scopes that it may ask for."),
 	LIST_OPTION("redirects", "Redirect URIs, compared byte by byte."),
 	LIST_OPTION("logout-redirects", "Where users may be sent after they have logged out."),
@@ -169,12 +238,51 @@ static const struct option_spec create_options[] = {
 	LIST_OPTION("roles", "Roles of the tokens that it gets for itself."),
 	{.name = "public", .help = "It cannot keep a secret, and gets none."},
 	{.name = "consent", .help = "Users are asked before it gets anything."},
+	{.name = "auth",
+	 .kind = OPTION_CHOICE,
+	 .argument = "METHOD",
+	 .help = "How it shows itself, when not by a secret: private_key_jwt, tls_client_auth "
+		 "or "
+		 "self_signed_tls_client_auth.",
+	 .choices = auth_methods},
+	{.name = "jwks",
+	 .kind = OPTION_FILE,
+	 .argument = "FILE",
+	 .help = "Its public keys, a JSON Web Key set."},
+	{.name = "jwks-url",
+	 .kind = OPTION_TEXT,
+	 .argument = "URL",
+	 .help = "Where its public keys are."},
+	{.name = "tls-subject",
+	 .kind = OPTION_TEXT,
+	 .argument = "NAME",
+	 .help = "Subject of its certificate (RFC 4514)."},
+	{.name = "tls-dns",
+	 .kind = OPTION_TEXT,
+	 .argument = "NAME",
+	 .help = "DNS name in its certificate."},
+	{.name = "tls-uri",
+	 .kind = OPTION_TEXT,
+	 .argument = "URI",
+	 .help = "URI in its certificate."},
+	{.name = "bind-certificate", .help = "Its tokens are bound to its certificate."},
+	{.name = "dpop", .help = "Its tokens are bound to a key that it proves to have."},
+	{.name = "require-par", .help = "It must push its authorization requests."},
+	{.name = "opaque", .help = "Its access tokens are opaque, not JWTs."},
+	LIST_OPTION("exchange", "Clients whose tokens it may exchange for its own; * for all."),
+	{.name = "logout-url",
+	 .kind = OPTION_TEXT,
+	 .argument = "URL",
+	 .help = "Where it is told that a user has logged out."},
 	{.name = NULL}};
 
 static const struct command_example create_examples[] = {
 	{"sallyport client create shop --grants code,refresh --scopes openid,orders.read "
 	 "--redirects https://shop.example/callback",
 	 "Make a client, and print its secret."},
+	{"sallyport client create job --grants client_credentials --auth private_key_jwt "
+	 "--jwks job.jwks.json --opaque",
+	 "Make one that has a key of its own, and gets opaque tokens."},
 	{NULL, NULL}};
 
 const struct command cmd_client_create = {

@@ -12,6 +12,8 @@ static const char routes_text[] =
 	"   operation: identity.metadata, auth: none}\n"
 	"- {path: /.well-known/oauth-authorization-server, methods: [GET], service: identity,\n"
 	"   operation: identity.metadata, auth: none}\n"
+	"- {path: /.well-known/oauth-protected-resource, methods: [GET], service: identity,\n"
+	"   operation: identity.metadata, auth: none}\n"
 	"- {path: /identity/**, methods: [GET, POST], service: identity, operation: identity,\n"
 	"   auth: none, body: 64k}\n";
 

@@ -213,8 +213,8 @@ static void check_identity(struct reader *reader, const struct config *cfg)
 	check_role_names(reader, identity);
 	check_role_cycles(reader, identity);
 	for (size_t i = 0; i < cfg->listen.count; i++)
-		asked = asked || (cfg->listen.at[i].tls && cfg->listen.at[i].tls->client_auth !=
-								   CONFIG_CLIENT_AUTH_NONE);
+		asked = asked ||
+			(cfg->listen.at[i].tls && cfg->listen.at[i].tls->client_ca.len);
 	if (identity->client_certificates.count > 0 && !asked)
 		report(reader, CONFIG_WARNING, "identity", SPAN("client_certificates"), 0,
 		       identity->client_certificates.at[0].where,

@@ -25,6 +25,7 @@
 #include "config/config_challenge.h"
 #include "config/config_guard.h"
 #include "config/config_mail.h"
+#include "config/config_oauth.h"
 #include "parse/address.h"
 
 /* ---- listen ---------------------------------------------------------------------------------- */
@@ -32,7 +33,8 @@
 enum config_client_auth {
 	CONFIG_CLIENT_AUTH_NONE,
 	CONFIG_CLIENT_AUTH_OPTIONAL,
-	CONFIG_CLIENT_AUTH_REQUIRED
+	CONFIG_CLIENT_AUTH_REQUIRED,
+	CONFIG_CLIENT_AUTH_ANY /* asked for; nobody need have signed it */
 };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_proxy_protocol {
@@ -53,7 +55,7 @@ struct config_listen_tls {
 	struct config_where where;
 	CONFIG_LIST(struct config_certificate)
 	certificates; /* at least one; first is the default */
-	struct span client_ca; /* file: PEM bundle; set when client_auth is not none */
+	struct span client_ca; /* file: PEM bundle; set with optional and required */
 	enum config_client_auth client_auth;
 	enum config_tls_version min_version;
 	struct span ciphers; /* TLS 1.2, OpenSSL syntax; empty: our own modern list */
@@ -281,6 +283,7 @@ struct config_identity {
 	struct config_session session;
 	struct config_tokens tokens;
 	struct config_signing signing;
+	struct config_oauth oauth;
 	struct config_theme theme;
 	CONFIG_LIST(struct config_provider) providers;
 	struct config_api_keys *api_keys;

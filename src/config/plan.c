@@ -73,8 +73,9 @@ static void text_listen(const struct config_listen *listen, struct buf *out)
 		buf_append_cstr(out, listen->http2 ? ", HTTP/1.1 and HTTP/2" : ", HTTP/1.1");
 		if (tls->client_auth != CONFIG_CLIENT_AUTH_NONE)
 			buf_printf(out, ", client certificates %s",
-				   tls->client_auth == CONFIG_CLIENT_AUTH_REQUIRED
-					   ? "required"
+				   tls->client_auth == CONFIG_CLIENT_AUTH_REQUIRED ? "required"
+				   : tls->client_auth == CONFIG_CLIENT_AUTH_ANY
+					   ? "optional, of any authority"
 					   : "optional");
 	}
 	buf_append_byte(out, '\n');

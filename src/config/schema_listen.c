@@ -46,6 +46,7 @@ static const struct schema_name client_auth_names[] = {
 	{"none", CONFIG_CLIENT_AUTH_NONE},
 	{"optional", CONFIG_CLIENT_AUTH_OPTIONAL},
 	{"required", CONFIG_CLIENT_AUTH_REQUIRED},
+	{"any", CONFIG_CLIENT_AUTH_ANY},
 	{NULL, 0},
 };
 
@@ -61,7 +62,9 @@ static const struct schema_key tls_keys[] = {
 	{KEY("client_ca", FILE, tls_reading, tls.client_ca),
 	 .text = "PEM file: authorities of client certificates."},
 	{KEY("client_auth", ENUM, tls_reading, tls.client_auth), .initial = "none",
-	 .names = client_auth_names, .text = "Whether clients show a certificate."},
+	 .names = client_auth_names,
+	 .text = "Whether clients show a certificate; any: also one of no known authority, for "
+		 "tokens that are bound to it and clients that registered it."},
 	{KEY("min_version", ENUM, tls_reading, tls.min_version), .initial = "1.2",
 	 .names = schema_tls_versions, .text = "Lowest version of TLS."},
 	{KEY("ciphers", TEXT, tls_reading, tls.ciphers), .format = &format_any,
@@ -81,7 +84,8 @@ static void tls_finish(struct reader *reader, const struct tree_node *node, void
 	struct tls_reading *tls = object;
 	struct config_certificate *only;
 
-	if (tls->tls.client_auth != CONFIG_CLIENT_AUTH_NONE && !tree_get(node, "client_ca"))
+	if (tls->tls.client_auth != CONFIG_CLIENT_AUTH_NONE &&
+	    tls->tls.client_auth != CONFIG_CLIENT_AUTH_ANY && !tree_get(node, "client_ca"))
 		reader_error(reader, node->where, "client_auth needs 'client_ca'");
 	if (tree_get(node, "certificates")) {
 		if (schema_given(node, one) > 0 || tree_get(node, "ocsp"))

@@ -18,6 +18,7 @@ extern const struct schema_name schema_retry_names[];
 
 extern const struct schema_object schema_listen;
 extern const struct schema_object schema_identity;
+extern const struct schema_object schema_oauth;
 extern const struct schema_object schema_provider;
 extern const struct schema_object schema_service;
 extern const struct schema_object schema_answer;

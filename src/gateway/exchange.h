@@ -108,6 +108,12 @@ const char *phase_name(enum phase_id id);
 /* Answers with these fields and body. Returns what the phase returns. */
 enum phase_result answer_with(struct exchange *e, unsigned status,
 			      const struct http_field *fields, size_t count, struct span body);
+/* The certificate of the client's connection, worked out once; NULL unless *peer says that there
+   is one (TLS_PEER_VERIFIED, TLS_PEER_UNVERIFIED). */
+const struct tls_identity *exchange_certificate(struct exchange *e, enum tls_peer *peer);
+/* scheme://authority/path as the client knows the request; ptr NULL without memory. */
+struct span exchange_url(struct exchange *e) MUST_CHECK;
+
 /*
  * Answers with application/problem+json (RFC 9457). `type` is a stable word that becomes
  * urn:sallyport:problem:<type>; `detail` may be NULL. Returns what the phase returns.

@@ -6,6 +6,7 @@
 #include "gateway/fields.h"
 #include "identity/idp.h"
 #include "io/offload.h"
+#include "parse/base64.h"
 #include "parse/cookie.h"
 #include "parse/form.h"
 
@@ -16,6 +17,7 @@
 #define BODY_BYTES_MAX ((size_t)64 * 1024)
 #define COOKIE_BYTES_MAX ((size_t)16 * 1024)
 #define MAINTAIN_MS 500
+#define TELL_TIMEOUT_MS ((int64_t)20 * 60 * 1000)
 
 struct identity_service {
 	struct internal_service internal;
@@ -23,6 +25,7 @@ struct identity_service {
 	struct offload *pool;
 	struct audit_log *audit_log;
 	struct fiber *fiber; /* of maintenance */
+	struct fiber *teller; /* tells clients of logouts, for which it waits longer */
 	struct snapshot *snapshot; /* whose authenticator gets new keys; main thread */
 	bool away; /* the store is, and that was logged */
 };
@@ -152,6 +155,56 @@ static struct span address_text(const struct exchange *e, struct arena *arena, b
 	return copy(span_of(text, address_format(&address, text)), arena, failed);
 }
 
+static struct config_strings copy_names(const struct span *names, size_t count,
+					struct arena *arena, bool *failed)
+{
+	struct config_strings list = {arena_array(arena, struct span, count + 1), 0};
+
+	*failed = *failed || !list.at;
+	for (size_t i = 0; list.at && i < count; i++)
+		list.at[list.count++] = copy(names[i], arena, failed);
+	return list;
+}
+
+/* NULL: the client has shown none that can be used. */
+static const struct idp_certificate *copy_certificate(struct exchange *e, struct arena *arena,
+						      bool *failed)
+{
+	enum tls_peer peer;
+	const struct tls_identity *from = exchange_certificate(e, &peer);
+	struct idp_certificate *to;
+	char *text;
+
+	*failed = *failed || peer == TLS_PEER_NO_MEMORY;
+	if (!from)
+		return NULL;
+	to = arena_new(arena, struct idp_certificate);
+	text = arena_alloc(arena, base64url_encoded_size(sizeof(from->thumbprint)) + 1);
+	if (!to || !text) {
+		*failed = true;
+		return NULL;
+	}
+	*to = (struct idp_certificate){
+		.verified = peer == TLS_PEER_VERIFIED,
+		.subject = copy(from->subject, arena, failed),
+		.dns_names = copy_names(from->dns_names, from->dns_name_count, arena, failed),
+		.uris = copy_names(from->uris, from->uri_count, arena, failed),
+		.thumbprint = span_of(
+			text, base64url_encode(text, span_of(from->thumbprint,
+							     sizeof(from->thumbprint))))};
+	return to;
+}
+
+static bool is_repeated(const struct exchange *e, struct span name)
+{
+	const struct http1_head *head = &e->x->request;
+	size_t count = 0;
+
+	for (size_t i = 0; i < head->field_count; i++)
+		count += span_eq_nocase(head->fields[i].name, name);
+	return count > 1;
+}
+
 static int fill(struct identity_job *j, struct exchange *e, struct span body)
 {
 	struct arena *arena = &j->arena;
@@ -172,6 +225,9 @@ static int fill(struct identity_job *j, struct exchange *e, struct span body)
 		.fetch_site = copy_field(e, SPAN("sec-fetch-site"), arena, &failed),
 		.user_agent = copy_field(e, SPAN("user-agent"), arena, &failed),
 		.address = address_text(e, arena, &failed),
+		.dpop = copy_field(e, SPAN("dpop"), arena, &failed),
+		.dpop_repeated = is_repeated(e, SPAN("dpop")),
+		.certificate = copy_certificate(e, arena, &failed),
 	};
 	return failed || !j->x.cookie.ptr ? -1 : 0;
 }
@@ -333,7 +389,8 @@ bool identity_service_revoked(const struct exchange *e, const struct identity *i
 {
 	const struct identity_service *service = service_of(e);
 
-	return service && identity->kind == IDENTITY_JWT &&
+	return service &&
+	       (identity->kind == IDENTITY_JWT || identity->kind == IDENTITY_OPAQUE) &&
 	       span_eq(identity->issuer, e->snapshot->config->identity.issuer) &&
 	       idp_is_revoked(service->idp, identity);
 }
@@ -417,6 +474,7 @@ int identity_service_use(struct identity_service *service, struct snapshot *snap
 {
 	if (give_keys(service, snapshot, err) < 0)
 		return -1;
+	authenticator_use_idp(snapshot->authenticator, service->idp);
 	snapshot_unref(service->snapshot);
 	service->snapshot = snapshot_ref(snapshot);
 	return 0;
@@ -451,6 +509,29 @@ static void maintain_once(struct identity_service *service)
 	job_free(&j->job);
 }
 
+static void run_tell(struct offload_job *job)
+{
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	j->result = idp_tell_clients(j->idp, j->config, &j->err) < 0 ? STORE_FAILED : STORE_OK;
+}
+
+static void tell_main(void *arg)
+{
+	struct identity_service *service = arg;
+	struct err err;
+
+	while (fiber_sleep_ms(MAINTAIN_MS) != FIBER_CANCELLED) {
+		struct identity_job *j = job_new(service, service->snapshot->config, run_tell);
+
+		/* However long clients take, another round begins after this one. */
+		if (j && offload_call(service->pool, &j->job, loop_deadline_ms(TELL_TIMEOUT_MS),
+				      &err) == 0)
+			job_free(&j->job);
+	}
+	service->teller = NULL;
+}
+
 static void maintain_main(void *arg)
 {
 	struct identity_service *service = arg;
@@ -463,11 +544,15 @@ static void maintain_main(void *arg)
 int identity_service_start(struct identity_service *service, struct err *err)
 {
 	service->fiber = fiber_start(maintain_main, service, err);
-	return service->fiber ? 0 : -1;
+	if (service->fiber)
+		service->teller = fiber_start(tell_main, service, err);
+	return service->teller ? 0 : -1;
 }
 
 void identity_service_stop(struct identity_service *service)
 {
 	if (service && service->fiber)
 		fiber_cancel(service->fiber);
+	if (service && service->teller)
+		fiber_cancel(service->teller);
 }

@@ -68,23 +68,57 @@ static enum phase_result refuse(struct exchange *e, const struct auth_outcome *o
 			      auth_reason_text(outcome->reason));
 }
 
+const struct tls_identity *exchange_certificate(struct exchange *e, enum tls_peer *peer)
+{
+	const struct connection_data *data;
+
+	*peer = TLS_PEER_NONE;
+	if (!asks_for_certificates(e))
+		return NULL;
+	data = connection_data(e);
+	*peer = data ? data->peer : TLS_PEER_NO_MEMORY;
+	return *peer == TLS_PEER_VERIFIED || *peer == TLS_PEER_UNVERIFIED ? &data->certificate
+									  : NULL;
+}
+
 /* Fills the input's certificate; 0 or the status to refuse with. */
 static unsigned add_certificate(struct exchange *e, struct auth_input *input)
 {
-	struct connection_data *data;
+	const struct connection_data *data;
+	enum tls_peer peer;
 
-	if (!asks_for_certificates(e))
-		return 0;
-	data = connection_data(e);
-	if (!data || data->peer == TLS_PEER_NO_MEMORY)
-		return 503;
-	if (data->peer == TLS_PEER_UNUSABLE)
-		return 400;
-	if (data->peer == TLS_PEER_VERIFIED)
-		input->certificate = &data->certificate;
-	if (data->generation == e->snapshot->generation)
+	input->certificate = exchange_certificate(e, &peer);
+	switch (peer) {
+	case TLS_PEER_NO_MEMORY: return 503;
+	case TLS_PEER_UNUSABLE: return 400;
+	case TLS_PEER_NONE: return 0;
+	case TLS_PEER_UNVERIFIED: input->certificate_is_unverified = true; break;
+	case TLS_PEER_VERIFIED: break;
+	}
+	data = e->x->peer->data;
+	if (data && data->generation == e->snapshot->generation)
 		input->certificate_identity = data->identity;
 	return 0;
+}
+
+struct span exchange_url(struct exchange *e)
+{
+	struct span host = http1_field(&e->x->request, HTTP_FIELD_HOST);
+
+	return arena_printf(&e->x->arena, "%s://%.*s%.*s", e->secure ? "https" : "http",
+			    SPAN_ARG(host), SPAN_ARG(e->path));
+}
+
+/* What a proof must be for; only those who send one need it. False without memory. */
+static bool add_request(struct exchange *e, struct auth_input *input)
+{
+	struct span authorization = http1_field(&e->x->request, HTTP_FIELD_AUTHORIZATION);
+
+	if (!span_eq_nocase(span_slice(authorization, 0, 4), SPAN("DPoP")))
+		return true;
+	input->method = e->x->request.method_name;
+	input->url = exchange_url(e);
+	return input->url.ptr != NULL;
 }
 
 static void remember_certificate(struct exchange *e, const struct auth_outcome *outcome)
@@ -110,10 +144,12 @@ enum phase_result phase_authenticate(struct exchange *e)
 		return PHASE_NEXT;
 	if (e->route->config->auth == CONFIG_AUTH_SESSION)
 		return identity_service_session(e);
-	status = add_certificate(e, &input);
+	status = add_request(e, &input) ? add_certificate(e, &input) : 503;
 	if (status) {
 		e->reason = "certificate";
-		return answer_problem(e, status, "unusable-certificate", NULL);
+		return answer_problem(e, status,
+				      status == 503 ? "out-of-memory" : "unusable-certificate",
+				      NULL);
 	}
 	auth_request(e->worker->auth, e->snapshot->authenticator, &input,
 		     loop_deadline_ms(10000), &outcome);

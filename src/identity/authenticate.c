@@ -1,5 +1,7 @@
 /* The phase authenticate: which credentials a request brings, and what they are worth. */
 #include "base/mem.h"
+#include "identity/dpop.h"
+#include "identity/opaque.h"
 #include "identity/worker.h"
 
 /* How long a refusal is remembered. */
@@ -7,6 +9,7 @@
 /* No token is longer; what is has no business in a header. */
 #define TOKEN_BYTES_MAX ((size_t)16 * 1024)
 #define API_KEY_BYTES_MAX ((size_t)4 * 1024)
+#define PROOF_SCRATCH_BYTES ((size_t)256 * 1024)
 
 static void refuse(struct auth_outcome *outcome, enum auth_status status,
 		   enum auth_reason reason)
@@ -51,11 +54,21 @@ static bool is_bound_elsewhere(const struct identity_private *p,
 			    memcmp(p->thumbprint, certificate->thumbprint, SHA256_BYTES) != 0);
 }
 
-/* Takes over the identity's reference. */
+/* What a request shows beside its token. */
+struct shown {
+	const struct tls_identity *certificate; /* NULL: none */
+	bool dpop; /* the scheme is DPoP: a proof will be asked for */
+};
+
+/*
+ * Takes over the identity's reference. A token that is bound to a key comes with the scheme DPoP,
+ * and no other does (RFC 9449 section 7.2).
+ */
 static void accept_token(struct auth_outcome *outcome, struct identity *identity, bool cached,
-			 const struct tls_identity *certificate)
+			 const struct shown *shown)
 {
-	if (!is_bound_elsewhere(identity->priv, certificate)) {
+	if (!is_bound_elsewhere(identity->priv, shown->certificate) &&
+	    shown->dpop == (identity->priv->jkt.len > 0)) {
 		succeed(outcome, identity, cached);
 		return;
 	}
@@ -97,8 +110,32 @@ static void remember(struct auth_worker *worker, const struct authenticator *a,
 	token_cache_put(&worker->tokens, &entry, now);
 }
 
+/* A token that we have sealed ourselves: it opens without asking anybody. */
+static struct verdict open_opaque(struct auth_worker *worker, const struct authenticator *a,
+				  struct span token)
+{
+	const struct provider *own = authenticator_own_provider(a);
+	struct identity_private *p = identity_begin();
+	const struct json *claims = NULL;
+	struct span text;
+	struct err err;
+
+	if (!p || !own) {
+		identity_discard(p);
+		return p ? verdict_refused(AUTH_REASON_UNKNOWN_ISSUER, false)
+			 : verdict_unavailable(AUTH_REASON_NO_MEMORY);
+	}
+	text = opaque_open(a->vault, token, &p->arena);
+	if (text.ptr)
+		claims = json_parse(&p->arena, text, NULL, &err);
+	if (claims)
+		return token_identity(worker, a, own, IDENTITY_OPAQUE, claims, p);
+	identity_discard(p);
+	return verdict_refused(AUTH_REASON_BAD_SIGNATURE, true);
+}
+
 static void verify(struct auth_worker *worker, struct authenticator *a, struct span token,
-		   const uint8_t digest[SHA256_BYTES], const struct tls_identity *certificate,
+		   const uint8_t digest[SHA256_BYTES], const struct shown *shown,
 		   int64_t deadline_ms, struct auth_outcome *outcome)
 {
 	/* Read before anything is verified: keys that change meanwhile make the entry stale. */
@@ -110,7 +147,9 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_MALFORMED);
 		return;
 	}
-	if (has_two_dots(token)) {
+	if (a->vault && opaque_is(token)) {
+		verdict = open_opaque(worker, a, token);
+	} else if (has_two_dots(token)) {
 		verdict = jwt_verify(worker, a, token, digest, deadline_ms);
 	} else if (a->introspecting) {
 		verdict = introspect(worker, a, a->introspecting, token, digest, deadline_ms);
@@ -120,14 +159,14 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 	if (verdict.keep)
 		remember(worker, a, digest, generation, &verdict);
 	if (verdict.status == AUTH_OK)
-		accept_token(outcome, &verdict.identity->public, false, certificate);
+		accept_token(outcome, &verdict.identity->public, false, shown);
 	else
 		refuse(outcome, verdict.status, verdict.reason);
 }
 
-void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct span token,
-		 const struct tls_identity *certificate, int64_t deadline_ms,
-		 struct auth_outcome *outcome)
+static void check_token(struct auth_worker *worker, struct authenticator *a, struct span token,
+			const struct shown *shown, int64_t deadline_ms,
+			struct auth_outcome *outcome)
 {
 	uint8_t digest[SHA256_BYTES];
 	struct token_entry *entry;
@@ -144,16 +183,100 @@ void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct spa
 	entry = token_cache_find(&worker->tokens, digest, authenticator_generation(a),
 				 auth_worker_now(worker));
 	if (!entry) {
-		verify(worker, a, token, digest, certificate, deadline_ms, outcome);
+		verify(worker, a, token, digest, shown, deadline_ms, outcome);
 		return;
 	}
 	worker->stats.hits++;
 	if (entry->identity) {
-		accept_token(outcome, identity_ref(entry->identity), true, certificate);
+		accept_token(outcome, identity_ref(entry->identity), true, shown);
 	} else {
 		refuse(outcome, entry->status, entry->reason);
 		outcome->cached = true;
 	}
+}
+
+void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct span token,
+		 const struct tls_identity *certificate, int64_t deadline_ms,
+		 struct auth_outcome *outcome)
+{
+	const struct shown shown = {.certificate = certificate};
+
+	check_token(worker, a, token, &shown, deadline_ms, outcome);
+}
+
+/* --- proofs of possession --- */
+
+static const struct http_field *find_proof(const struct http1_head *head)
+{
+	const struct http_field *found = NULL;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		if (!span_eq_nocase(head->fields[i].name, SPAN("dpop")))
+			continue;
+		if (found)
+			return NULL; /* RFC 9449 section 4.3: not more than one */
+		found = &head->fields[i];
+	}
+	return found;
+}
+
+static enum auth_reason check_proof(struct auth_worker *worker, const struct authenticator *a,
+				    const struct auth_input *input, struct span token,
+				    const struct identity_private *p)
+{
+	const struct http_field *field = find_proof(input->head);
+	const struct dpop_request request = {
+		.proof = field ? field->value : SPAN(""),
+		.method = input->method,
+		.url = input->url,
+		.token = token,
+		.now_unix_s = worker->now_unix_s(),
+		.window_s = (int64_t)(a->config->identity.oauth.dpop.window_ms / 1000),
+	};
+	enum auth_reason reason = AUTH_REASON_BAD_PROOF;
+	struct dpop_proof proof;
+	struct arena scratch;
+
+	if (!field || !input->url.len)
+		return reason;
+	arena_init(&scratch, PROOF_SCRATCH_BYTES, 4096);
+	switch (dpop_check(worker->jws, &request, &scratch, &proof)) {
+	case DPOP_OK:
+		if (!span_eq(p->jkt, span_of(proof.jkt, sizeof(proof.jkt))))
+			reason = AUTH_REASON_NOT_BOUND;
+		else if (dpop_is_new(&proof, request.now_unix_s, request.window_s))
+			reason = AUTH_REASON_NONE;
+		break;
+	case DPOP_NO_MEMORY: reason = AUTH_REASON_NO_MEMORY; break;
+	case DPOP_MALFORMED:
+	case DPOP_BAD_ALGORITHM:
+	case DPOP_BAD_SIGNATURE:
+	case DPOP_BAD_CLAIMS:
+	case DPOP_OTHER_REQUEST:
+	case DPOP_STALE:
+	case DPOP_OTHER_TOKEN: break;
+	}
+	arena_release(&scratch);
+	return reason;
+}
+
+static void use_dpop(struct auth_worker *worker, struct authenticator *a,
+		     const struct auth_input *input, struct span token, int64_t deadline_ms,
+		     struct auth_outcome *outcome)
+{
+	const struct shown shown = {.certificate = input->certificate, .dpop = true};
+	enum auth_reason reason = AUTH_REASON_NONE;
+
+	check_token(worker, a, token, &shown, deadline_ms, outcome);
+	if (outcome->status == AUTH_OK)
+		reason = check_proof(worker, a, input, token, outcome->identity->priv);
+	if (reason != AUTH_REASON_NONE) {
+		identity_unref(outcome->identity);
+		refuse(outcome,
+		       reason == AUTH_REASON_NO_MEMORY ? AUTH_UNAVAILABLE : AUTH_INVALID_TOKEN,
+		       reason);
+	}
+	outcome->dpop = true;
 }
 
 /* --- API keys --- */
@@ -326,13 +449,13 @@ static enum found find_api_key(const struct authenticator *a, const struct http1
 }
 
 /* RFC 9110 section 11.4: the scheme compares without case; one space or more follows. */
-static bool is_bearer(struct span value, struct span *token)
+static bool has_scheme(struct span value, struct span scheme, struct span *token)
 {
-	if (!span_eq_nocase(span_slice(value, 0, 6), SPAN("Bearer")))
+	if (!span_eq_nocase(span_slice(value, 0, scheme.len), scheme))
 		return false;
-	if (value.len > 6 && value.ptr[6] != ' ')
+	if (value.len > scheme.len && value.ptr[scheme.len] != ' ')
 		return false;
-	*token = span_slice(value, 6, value.len);
+	*token = span_slice(value, scheme.len, value.len);
 	while (token->len && *token->ptr == ' ')
 		*token = span_slice(*token, 1, token->len);
 	return true;
@@ -358,17 +481,23 @@ void auth_request(struct auth_worker *worker, struct authenticator *a,
 	struct span key = SPAN_NONE;
 	enum found authorizations = find_authorization(input->head, &authorization);
 	enum found keys = find_api_key(a, input->head, &key);
-	bool bearer = authorizations != FOUND_NONE && is_bearer(authorization, &token);
+	bool bearer = authorizations != FOUND_NONE &&
+		      has_scheme(authorization, SPAN("Bearer"), &token);
+	bool dpop = authorizations != FOUND_NONE && !bearer &&
+		    has_scheme(authorization, SPAN("DPoP"), &token);
 
 	if (authorizations == FOUND_MANY || keys == FOUND_MANY)
 		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_REPEATED);
-	else if (bearer && keys != FOUND_NONE)
+	else if ((bearer || dpop) && keys != FOUND_NONE)
 		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_MIXED);
 	else if (bearer)
 		auth_bearer(worker, a, token, input->certificate, deadline_ms, outcome);
+	else if (dpop)
+		use_dpop(worker, a, input, token, deadline_ms, outcome);
 	else if (keys != FOUND_NONE)
 		auth_api_key(worker, a, key, outcome);
-	else if (input->certificate && a->config->identity.client_certificates.count)
+	else if (input->certificate && !input->certificate_is_unverified &&
+		 a->config->identity.client_certificates.count)
 		use_certificate(worker, a, input, outcome);
 	else
 		*outcome = (struct auth_outcome){

@@ -40,6 +40,7 @@ struct authenticator {
 	struct provider *providers; /* config->identity.providers.count */
 	struct provider *introspecting; /* the one to ask about opaque tokens, or NULL */
 	struct map by_issuer; /* struct provider */
+	const struct vault *vault; /* of the built-in server; NULL: there is none */
 	struct identity_private **api_keys; /* config->identity.api_keys->keys.count */
 	struct map by_api_key; /* SHA-256 to struct identity_private */
 	struct arena arena;
@@ -49,6 +50,9 @@ struct authenticator {
 	atomic_uint_least64_t refetches;
 	atomic_uint_least64_t rotations;
 };
+
+/* The built-in server as a provider; NULL: there is none (login.c). */
+const struct provider *authenticator_own_provider(const struct authenticator *authenticator);
 
 static inline size_t authenticator_provider_count(const struct authenticator *authenticator)
 {

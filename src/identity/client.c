@@ -1,15 +1,21 @@
 /* OAuth clients, as RFC 7591 names their properties. */
 #include "base/clock.h"
 #include "identity/idp_internal.h"
+#include "parse/jwk.h"
 #include "parse/uri.h"
 
 #define RECORD_BYTES ((size_t)64 * 1024)
+#define JWKS_BYTES_MAX ((size_t)32 * 1024)
+#define EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
 
 static const char *const known_grants[] = {
 	"authorization_code",
 	"refresh_token",
 	"client_credentials",
 	"urn:ietf:params:oauth:grant-type:device_code",
+	"urn:ietf:params:oauth:grant-type:token-exchange",
+	"password",
+	"implicit",
 };
 
 static bool is_known_grant(struct span grant)
@@ -65,6 +71,68 @@ static bool is_redirect(struct span uri)
 	       span_eq(parts.host, SPAN("::1")) || span_eq(parts.host, SPAN("localhost"));
 }
 
+/* Where the server itself sends something: https, or http of this machine only. */
+static bool is_endpoint(struct span uri)
+{
+	struct uri_parts parts;
+
+	return is_redirect(uri) && uri_parse_absolute(uri, &parts);
+}
+
+bool client_is_confidential(const struct idp_client *client)
+{
+	return client->secret.len > 0 || client->auth_method.len > 0;
+}
+
+static int check_keys(const struct idp_client *client, struct err *err)
+{
+	const struct jwk_options options = {.algorithms = JWS_PUBLIC_ALL,
+					    .refuse_private = true};
+	struct jwk_set *set;
+
+	if (client->jwks.len && client->jwks_uri.len)
+		return err_set(err, ERR_INVALID, "give either keys or their URL");
+	if (client->jwks_uri.len && !is_endpoint(client->jwks_uri))
+		return err_set(err, ERR_INVALID, "the URL of the keys cannot be used");
+	if (!client->jwks.len)
+		return 0;
+	if (client->jwks.len > JWKS_BYTES_MAX)
+		return err_set(err, ERR_INVALID, "there are too many keys");
+	set = jwk_set_parse(client->jwks, &options, err);
+	if (!set)
+		return err_wrap(err, "the client's keys");
+	jwk_set_free(set);
+	return 0;
+}
+
+static int check_method(const struct idp_client *client, struct err *err)
+{
+	struct span method = client->auth_method;
+	size_t names = (client->tls_subject.len > 0) + (client->tls_dns.len > 0) +
+		       (client->tls_uri.len > 0);
+
+	if (!method.len)
+		return 0;
+	if (client->secret.len)
+		return err_set(err, ERR_INVALID, "a client with keys has no secret");
+	if (span_eq(method, SPAN("private_key_jwt")))
+		return client->jwks.len || client->jwks_uri.len
+			       ? 0
+			       : err_set(err, ERR_INVALID, "private_key_jwt needs keys");
+	if (span_eq(method, SPAN("tls_client_auth")))
+		return names == 1
+			       ? 0
+			       : err_set(err, ERR_INVALID,
+					 "tls_client_auth needs one name of the certificate");
+	if (span_eq(method, SPAN("self_signed_tls_client_auth")))
+		return client->jwks.len ? 0
+					: err_set(err, ERR_INVALID,
+						  "self_signed_tls_client_auth needs keys with "
+						  "their certificates");
+	return err_set(err, ERR_INVALID, "there is no way to authenticate %.*s",
+		       SPAN_ARG(method));
+}
+
 static int check(const struct idp_client *client, struct err *err)
 {
 	if (!client->id.len || client->id.len > 128 || !is_scope(client->id) ||
@@ -86,10 +154,50 @@ static int check(const struct idp_client *client, struct err *err)
 		if (!is_scope(client->scopes.at[i]))
 			return err_set(err, ERR_INVALID, "%.*s is no scope",
 				       SPAN_ARG(client->scopes.at[i]));
-	if (texts_have(&client->grants, SPAN("client_credentials")) && !client->secret.len)
+	if ((texts_have(&client->grants, SPAN("client_credentials")) ||
+	     texts_have(&client->grants, SPAN(EXCHANGE))) &&
+	    !client_is_confidential(client))
 		return err_set(err, ERR_INVALID,
 			       "a client without a secret has no credentials to show");
-	return 0;
+	if (client->logout_uri.len && !is_endpoint(client->logout_uri))
+		return err_set(err, ERR_INVALID, "the URL for logouts cannot be used");
+	if (check_keys(client, err) < 0)
+		return -1;
+	return check_method(client, err);
+}
+
+/* What most clients do not have is left out. */
+static void put_text(struct json_writer *w, const char *name, struct span text)
+{
+	if (text.len)
+		json_member_string(w, span_cstr(name), text);
+}
+
+static void put_flag(struct json_writer *w, const char *name, bool flag)
+{
+	if (flag)
+		json_member_bool(w, span_cstr(name), true);
+}
+
+static void write_more(struct json_writer *w, const struct idp_client *client)
+{
+	put_text(w, "token_endpoint_auth_method", client->auth_method);
+	if (client->jwks.len) {
+		json_key(w, SPAN("jwks"));
+		json_put_raw(w, client->jwks);
+	}
+	put_text(w, "jwks_uri", client->jwks_uri);
+	put_text(w, "tls_client_auth_subject_dn", client->tls_subject);
+	put_text(w, "tls_client_auth_san_dns", client->tls_dns);
+	put_text(w, "tls_client_auth_san_uri", client->tls_uri);
+	put_flag(w, "tls_client_certificate_bound_access_tokens", client->bound_tokens);
+	put_flag(w, "dpop_bound_access_tokens", client->dpop);
+	put_flag(w, "require_pushed_authorization_requests", client->require_par);
+	put_flag(w, "opaque_access_tokens", client->opaque);
+	put_flag(w, "registered", client->registered);
+	if (client->exchange.count)
+		json_put_texts(w, "exchange", &client->exchange);
+	put_text(w, "backchannel_logout_uri", client->logout_uri);
 }
 
 void client_write(struct json_writer *w, const struct idp_client *client, bool secrets)
@@ -105,11 +213,47 @@ void client_write(struct json_writer *w, const struct idp_client *client, bool s
 	json_put_texts(w, "roles", &client->roles);
 	json_member_bool(w, SPAN("consent"), client->consent);
 	json_member_bool(w, SPAN("disabled"), client->disabled);
-	json_member_bool(w, SPAN("confidential"), client->secret.len > 0);
+	json_member_bool(w, SPAN("confidential"), client_is_confidential(client));
+	write_more(w, client);
 	json_member_int(w, SPAN("created"), client->created_unix_s);
 	if (secrets)
 		json_member_string(w, SPAN("secret_sha256"), client->secret);
 	json_end_object(w);
+}
+
+/* The keys, as the text that they were given as. */
+static struct span read_keys(const struct json *object, struct arena *arena)
+{
+	const struct json *keys = json_get(object, SPAN("jwks"));
+	struct json_writer w;
+	struct span text;
+	struct buf to;
+
+	if (!keys)
+		return SPAN("");
+	buf_init(&to, RECORD_BYTES);
+	json_writer_init(&w, &to);
+	json_put_tree(&w, keys);
+	text = buf_failed(&to) ? SPAN_NONE : arena_dup(arena, buf_span(&to));
+	buf_release(&to);
+	return text;
+}
+
+static int read_more(const struct json *object, struct arena *arena, struct idp_client *client)
+{
+	client->auth_method = json_text(object, "token_endpoint_auth_method");
+	client->jwks = read_keys(object, arena);
+	client->jwks_uri = json_text(object, "jwks_uri");
+	client->tls_subject = json_text(object, "tls_client_auth_subject_dn");
+	client->tls_dns = json_text(object, "tls_client_auth_san_dns");
+	client->tls_uri = json_text(object, "tls_client_auth_san_uri");
+	client->bound_tokens = json_flag(object, "tls_client_certificate_bound_access_tokens");
+	client->dpop = json_flag(object, "dpop_bound_access_tokens");
+	client->require_par = json_flag(object, "require_pushed_authorization_requests");
+	client->opaque = json_flag(object, "opaque_access_tokens");
+	client->registered = json_flag(object, "registered");
+	client->logout_uri = json_text(object, "backchannel_logout_uri");
+	return client->jwks.ptr ? json_texts(object, "exchange", arena, &client->exchange) : -1;
 }
 
 static enum store_result read_client(const struct store_record *record, struct arena *arena,
@@ -134,7 +278,8 @@ static enum store_result read_client(const struct store_record *record, struct a
 	    json_texts(object, "grant_types", arena, &client->grants) < 0 ||
 	    json_texts(object, "scopes", arena, &client->scopes) < 0 ||
 	    json_texts(object, "resources", arena, &client->resources) < 0 ||
-	    json_texts(object, "roles", arena, &client->roles) < 0)
+	    json_texts(object, "roles", arena, &client->roles) < 0 ||
+	    read_more(object, arena, client) < 0)
 		return idp_no_memory(err);
 	return STORE_OK;
 }
@@ -151,11 +296,14 @@ enum store_result client_get(struct idp *idp, struct span id, struct arena *aren
 
 enum store_result client_put(struct idp *idp, const struct idp_client *client, struct err *err)
 {
+	const struct store_index index = {SPAN("registered"), SPAN("self")};
 	struct store_change change = {.kind = SPAN("client"),
 				      .key = client->id,
 				      .expect = client->version ? STORE_EXPECT_VERSION
 								: STORE_EXPECT_ABSENT,
-				      .version = client->version};
+				      .version = client->version,
+				      .indexes = &index,
+				      .index_count = client->registered ? 1 : 0};
 	enum store_result result;
 	struct json_writer w;
 	struct idp_client dated = *client;

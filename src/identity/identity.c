@@ -202,6 +202,8 @@ int identity_finish(struct identity_private *p, const struct identity_draft *dra
 	identity->role_count = p->roles.count;
 	identity->serial = identity_next_serial();
 	p->claims = draft->claims;
+	if (keep(p, &p->jkt, draft->jkt) < 0)
+		return -1;
 	if (draft->thumbprint) {
 		p->bound = true;
 		memcpy(p->thumbprint, draft->thumbprint, SHA256_BYTES);

@@ -194,6 +194,7 @@ enum auth_reason {
 	AUTH_REASON_BAD_AUDIENCE,
 	AUTH_REASON_NOT_ACTIVE, /* introspection says so */
 	AUTH_REASON_NOT_BOUND, /* bound to another certificate or key (RFC 8705, RFC 9449) */
+	AUTH_REASON_BAD_PROOF, /* a DPoP proof is missing, malformed or for something else */
 	AUTH_REASON_UNKNOWN_API_KEY,
 	AUTH_REASON_UNKNOWN_CERTIFICATE, /* verified, but mapped to nobody */
 	AUTH_REASON_UNUSABLE_CERTIFICATE, /* TLS_PEER_UNUSABLE: never set here, for callers */
@@ -216,6 +217,7 @@ struct auth_outcome {
 	/* AUTH_OK: one reference, the caller's. AUTH_NONE: anonymous. Otherwise NULL. */
 	struct identity *identity;
 	bool cached; /* nothing had to be verified */
+	bool dpop; /* the request used the scheme DPoP (RFC 9449) */
 };
 
 /* What a request brings. */
@@ -226,6 +228,11 @@ struct auth_input {
 	 * and for tokens that are bound to a certificate (RFC 8705).
 	 */
 	const struct tls_identity *certificate;
+	/* Nobody vouches for its names: only bound tokens can use it. */
+	bool certificate_is_unverified;
+	/* The request as its sender knows it, for proofs (RFC 9449): method, and URL without query. */
+	struct span method;
+	struct span url;
 	/*
 	 * What an earlier call gave for this certificate with the same authenticator, kept with
 	 * the connection to save the look-up; or NULL. Borrowed.
@@ -236,7 +243,7 @@ struct auth_input {
 /*
  * Looks at Authorization, the API key field and the certificate, in this order; the first one that
  * is there decides: a bad token is refused even if the certificate would do. Schemes other than
- * Bearer are no credentials to us. A bearer token together with an API key is refused. May park
+ * Bearer and DPoP are no credentials to us. A bearer token together with an API key is refused. May park
  * when the token is not in the cache: for unknown keys and opaque tokens, never beyond deadline_ms
  * (loop_now_ms time). The authenticator must be referenced by the caller while it runs.
  */

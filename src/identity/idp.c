@@ -1,6 +1,7 @@
 #include "identity/idp.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "identity/idp_internal.h"
 #include "identity/password.h"
@@ -95,6 +96,19 @@ static int prepare(struct idp *idp, const struct config *cfg, bool serve, struct
 	return result;
 }
 
+static void warn_of_grants(const struct config_oauth *config)
+{
+	if (config->password_grant)
+		log_message(LOG_WARN, "identity.password_grant",
+			    "the password grant is on: clients see passwords, and RFC 9700 "
+			    "section 2.4 says that it must not be used");
+	if (config->implicit_grant)
+		log_message(
+			LOG_WARN, "identity.implicit_grant",
+			"the implicit grant is on: access tokens stand in URLs, and RFC 9700 "
+			"section 2.1.2 says that it should not be used");
+}
+
 struct idp *idp_open(const struct idp_options *options, bool serve, struct err *err)
 {
 	struct idp *idp = mem_zalloc(1, sizeof(*idp));
@@ -110,6 +124,8 @@ struct idp *idp_open(const struct idp_options *options, bool serve, struct err *
 	}
 	idp->audit = options->audit;
 	idp->audit_context = options->audit_context;
+	if (serve)
+		warn_of_grants(&options->config->identity.oauth);
 	if (open_stores(idp, options->config, err) == 0 &&
 	    prepare(idp, options->config, serve, err) == 0)
 		return idp;
@@ -117,10 +133,36 @@ struct idp *idp_open(const struct idp_options *options, bool serve, struct err *
 	return NULL;
 }
 
+struct tls_context *idp_client_tls(struct idp *idp, const struct config *cfg, struct err *err)
+{
+	struct span ca = cfg->identity.oauth.ca;
+	const struct tls_client_options options = {.ca = {.path = ca.len ? ca.ptr : NULL}};
+	struct tls_context *made, *tls;
+
+	pthread_rwlock_rdlock(&idp->lock);
+	tls = idp->client_tls;
+	pthread_rwlock_unlock(&idp->lock);
+	if (tls)
+		return tls;
+	made = tls_client_context_new(&options, err);
+	if (!made)
+		return NULL;
+	pthread_rwlock_wrlock(&idp->lock);
+	if (!idp->client_tls) {
+		idp->client_tls = made;
+		made = NULL;
+	}
+	tls = idp->client_tls;
+	pthread_rwlock_unlock(&idp->lock);
+	tls_context_unref(made);
+	return tls;
+}
+
 void idp_close(struct idp *idp)
 {
 	if (!idp)
 		return;
+	tls_context_unref(idp->client_tls);
 	signing_release(idp);
 	revoke_release(idp);
 	vault_close(idp->vault);

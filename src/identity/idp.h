@@ -48,6 +48,11 @@ struct span idp_first_password(const struct idp *idp);
  */
 int idp_maintain(struct idp *idp, const struct config *cfg, bool *keys_changed,
 		 struct err *err) MUST_CHECK;
+/*
+ * Tells clients of sessions that are over. Every second or so; blocks for as long as a client may
+ * take to answer. -1: the store is away.
+ */
+int idp_tell_clients(struct idp *idp, const struct config *cfg, struct err *err) MUST_CHECK;
 /* The public keys as a JSON Web Key set. */
 int idp_jwks(struct idp *idp, struct buf *to) MUST_CHECK;
 
@@ -57,6 +62,12 @@ int idp_jwks(struct idp *idp, struct buf *to) MUST_CHECK;
 bool idp_is_revoked(struct idp *idp, const struct identity *identity);
 
 #define IDP_SESSION_COOKIE "__Host-sallyport"
+
+/*
+ * Lets the authenticator open the server's opaque tokens, for as long as the server is there. Before
+ * workers use the authenticator.
+ */
+void authenticator_use_idp(struct authenticator *authenticator, const struct idp *idp);
 
 /* A login, as the pipeline sees it. */
 struct idp_login {
@@ -82,6 +93,15 @@ struct identity *idp_login_identity(const struct idp_login *login,
 
 #define IDP_FIELDS_MAX 16
 
+/* The certificate of the client's connection. */
+struct idp_certificate {
+	bool verified; /* else nobody vouches for its names */
+	struct span subject; /* RFC 4514 */
+	struct config_strings dns_names;
+	struct config_strings uris;
+	struct span thumbprint; /* SHA-256 as base64url */
+};
+
 /* A request to the server and its answer; everything lives in the arena. */
 struct idp_exchange {
 	struct idp *idp;
@@ -99,6 +119,12 @@ struct idp_exchange {
 	struct span fetch_site;
 	struct span user_agent;
 	struct span address; /* of the client, as text; an IPv6 network of 64 bits */
+	struct span dpop; /* RFC 9449; empty: none */
+	bool dpop_repeated; /* and that is not allowed */
+	const struct idp_certificate *certificate; /* NULL: none */
+	/* What the tokens of the answer are bound to: keys as base64url; empty: to none. */
+	struct span token_jkt;
+	struct span token_x5t;
 	/* The answer. */
 	unsigned status;
 	struct http_field fields[IDP_FIELDS_MAX];

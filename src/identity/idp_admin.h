@@ -120,12 +120,31 @@ struct idp_client {
 	struct config_strings scopes; /* that it may ask for */
 	struct config_strings resources; /* besides the issuer: values of `aud` (RFC 8707) */
 	struct config_strings roles; /* of its own tokens (client_credentials) */
+	/*
+	 * How it authenticates (RFC 7591 section 2): empty for its secret, or as a public client;
+	 * "private_key_jwt", "tls_client_auth" or "self_signed_tls_client_auth".
+	 */
+	struct span auth_method;
+	struct span jwks; /* its public keys, a JSON Web Key set; empty: none, or */
+	struct span jwks_uri; /* where they are */
+	struct span tls_subject; /* RFC 8705 section 2.1.2: one of these */
+	struct span tls_dns;
+	struct span tls_uri;
+	bool bound_tokens; /* its tokens are bound to its certificate (RFC 8705 section 3) */
+	bool dpop; /* its tokens are bound to a key (RFC 9449) */
+	bool require_par; /* RFC 9126 */
+	bool opaque; /* its access tokens are no JWTs */
+	bool registered; /* it has registered itself (RFC 7591) */
+	struct config_strings exchange; /* clients whose tokens it may exchange; "*": all */
+	struct span logout_uri; /* told of logouts (OpenID Connect Back-Channel Logout) */
 	bool consent; /* its users are asked */
 	bool disabled;
 	int64_t created_unix_s;
 	uint64_t version;
 };
 
+/* It has something to show: a secret, a key or a certificate. */
+bool client_is_confidential(const struct idp_client *client);
 enum store_result client_get(struct idp *idp, struct span id, struct arena *arena,
 			     struct idp_client *client, struct err *err);
 /* ERR_INVALID: a redirect URI, a grant or a scope that there cannot be. */

@@ -24,9 +24,13 @@ struct idp {
 	struct signing_ring *ring; /* reference-counted */
 	struct map revoked; /* id -> struct revoked */
 	atomic_uint_least64_t revoked_count;
+	struct tls_context *client_tls; /* for calls of ours; made when it is first needed */
 	int64_t swept_unix_s; /* idp_maintain only, as the next */
 	int64_t keys_loaded_unix_s;
 };
+
+/* For calls of ours to clients: borrowed, until the server ends; NULL with *err. */
+struct tls_context *idp_client_tls(struct idp *idp, const struct config *cfg, struct err *err);
 
 #define SCRATCH_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -70,6 +74,8 @@ enum store_result session_start(struct idp *idp, const struct config_session *co
 enum store_result session_find(struct idp *idp, const struct config_session *config,
 			       struct span cookie, struct arena *arena,
 			       struct idp_session *session, struct err *err);
+/* Writes down which clients are to be told (oauth_logout.c). */
+enum store_result oauth_session_ended(struct idp *idp, struct span session, struct err *err);
 /* ---- one-time passwords (totp.c) ---- */
 
 /* Base32, for people and programs; ptr NULL without memory. */

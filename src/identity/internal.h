@@ -26,6 +26,8 @@ struct identity_private {
 	/* The token may only be used together with this certificate (RFC 8705 section 3). */
 	bool bound;
 	uint8_t thumbprint[SHA256_BYTES];
+	/* And only with a proof by the key with this thumbprint (RFC 9449); empty: without. */
+	struct span jkt;
 };
 
 /* Spans that are borrowed until identity_finish has returned, except claims, which are kept. */
@@ -40,6 +42,7 @@ struct identity_draft {
 	struct config_strings permissions;
 	const struct json *claims; /* in the identity's arena */
 	const uint8_t *thumbprint; /* NULL: not bound */
+	struct span jkt; /* empty: not bound */
 	const uint8_t *api_key; /* its SHA-256; NULL: none */
 	int64_t expires_unix_s;
 };

@@ -1,8 +1,8 @@
 /* What joins the identity server and the pipeline: logins as identities, keys for verification. */
 #include "identity/authenticator.h"
-#include "identity/idp.h"
+#include "identity/idp_internal.h"
 
-static struct provider *own_provider(const struct authenticator *a)
+static struct provider *find_own(const struct authenticator *a)
 {
 	for (size_t i = 0; i < authenticator_provider_count(a); i++)
 		if (a->providers[i].config->built_in)
@@ -10,9 +10,19 @@ static struct provider *own_provider(const struct authenticator *a)
 	return NULL;
 }
 
+const struct provider *authenticator_own_provider(const struct authenticator *a)
+{
+	return find_own(a);
+}
+
+void authenticator_use_idp(struct authenticator *a, const struct idp *idp)
+{
+	a->vault = idp->vault;
+}
+
 int authenticator_use_jwks(struct authenticator *a, struct span jwks, struct err *err)
 {
-	struct provider *provider = own_provider(a);
+	struct provider *provider = find_own(a);
 	struct key_set *keys;
 
 	if (!provider)
@@ -27,7 +37,7 @@ int authenticator_use_jwks(struct authenticator *a, struct span jwks, struct err
 struct identity *idp_login_identity(const struct idp_login *login,
 				    const struct authenticator *a)
 {
-	const struct provider *provider = own_provider(a);
+	const struct provider *provider = find_own(a);
 	struct identity_private *p = identity_begin();
 	const struct identity_draft draft = {
 		.kind = IDENTITY_SESSION,

@@ -4,10 +4,16 @@
 
 #include "identity/web.h"
 
+struct jwk_set;
+
 #define GRANT_CODE "authorization_code"
 #define GRANT_REFRESH "refresh_token"
 #define GRANT_CLIENT "client_credentials"
 #define GRANT_DEVICE "urn:ietf:params:oauth:grant-type:device_code"
+#define GRANT_PASSWORD "password"
+#define GRANT_IMPLICIT "implicit"
+#define GRANT_EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
+#define TOKEN_TYPE_ACCESS "urn:ietf:params:oauth:token-type:access_token"
 
 /*
  * What a client was allowed, by whom: everything that is issued from it names it, and ends with it.
@@ -20,10 +26,20 @@ struct oauth_grant {
 	struct span scope;
 	struct span resource; /* space-separated; empty: the issuer */
 	struct span nonce;
+	/*
+	 * What a public client's refresh tokens are bound to: its key, or its certificate, as
+	 * base64url; empty: to none.
+	 */
+	struct span jkt;
+	struct span x5t;
 	struct config_strings methods;
 	int64_t authenticated_unix_s;
 	int64_t created_unix_s;
 	uint64_t version;
+	/* Of one token, and not kept. */
+	struct span subject; /* `sub`, where it is neither the user nor the client */
+	struct span act; /* who acts for the user (RFC 8693 section 4.1), JSON; empty: nobody */
+	int64_t until_unix_s; /* the token ends then at the latest; 0: as usual */
 };
 
 /* Parameters that are there twice are an error (RFC 6749 section 3.1), but for `resource`. */
@@ -37,14 +53,33 @@ bool oauth_scopes(const struct idp_exchange *x, struct span asked,
 bool oauth_has_scope(struct span scopes, struct span scope);
 
 /*
- * Client authentication (RFC 6749 section 2.3): client_secret_basic, client_secret_post, or a
- * public client's id. False: the request was answered.
+ * Client authentication (RFC 6749 section 2.3, client_auth.c): client_secret_basic and _post,
+ * private_key_jwt (RFC 7523), certificates (RFC 8705), or a public client's id. False: the request
+ * was answered.
  */
 bool oauth_client(struct idp_exchange *x, const struct form *form, bool need_secret,
 		  struct idp_client *client);
+/* The client's public keys, from itself or its URL; NULL with *err. The caller frees them. */
+struct jwk_set *oauth_client_keys(struct idp_exchange *x, const struct idp_client *client,
+				  bool fresh, struct err *err);
+/*
+ * What tokens for the client will be bound to: sets x->token_jkt and x->token_x5t (oauth_bind.c).
+ * False: the proof is missing or bad, and the request was answered.
+ */
+bool oauth_bind(struct idp_exchange *x, const struct idp_client *client);
+/*
+ * The claims of the access token that the request shows, whose proofs of possession have been
+ * checked; NULL: the request was answered.
+ */
+const struct json *oauth_shown_token(struct idp_exchange *x);
 
+/* A public client's refresh tokens are bound to what this request has shown (RFC 9449 section 5). */
+void oauth_grant_bind(const struct idp_exchange *x, const struct idp_client *client,
+		      struct oauth_grant *grant);
 enum store_result oauth_grant_put(struct idp_exchange *x, struct oauth_grant *grant,
 				  struct err *err);
+/* When a grant ends at the latest. */
+int64_t oauth_grant_end_ms(const struct idp_exchange *x, const struct oauth_grant *grant);
 enum store_result oauth_grant_get(struct idp_exchange *x, struct span id,
 				  struct oauth_grant *grant, struct err *err);
 /* With all that came from it; for tokens that are out too. */
@@ -60,12 +95,51 @@ int oauth_grant_read(const struct json *object, struct oauth_grant *grant, struc
 void oauth_issue(struct idp_exchange *x, const struct idp_client *client,
 		 const struct oauth_grant *grant, struct span scope);
 
+/* The parts of it, for answers that are made elsewhere. The buffers are initialised. */
+struct oauth_tokens {
+	struct buf access;
+	struct buf id;
+	struct span refresh;
+};
+enum oauth_want { OAUTH_WANT_ACCESS = 1, OAUTH_WANT_ID = 2, OAUTH_WANT_REFRESH = 4 };
+/* STORE_ABSENT: the user cannot log in any more. */
+enum store_result oauth_make_tokens(struct idp_exchange *x, const struct idp_client *client,
+				    const struct oauth_grant *grant, struct span scope,
+				    unsigned want, struct oauth_tokens *out, struct err *err);
+/* Seconds that an access token of the grant lives. */
+int64_t oauth_access_life_s(const struct idp_exchange *x, const struct oauth_grant *grant);
+
 /* The claims of an access token of ours that is good now; NULL: it is not. */
 const struct json *oauth_access_claims(struct idp_exchange *x, struct span token);
 
 /* PKCE with S256 (RFC 7636 section 4.6). */
 bool oauth_verifier_fits(struct span verifier, struct span challenge);
 
+/* The password and the implicit grant are off unless the configuration wants them. */
+bool oauth_is_on(const struct idp_exchange *x, struct span grant);
+
+/*
+ * Pushed authorization requests (RFC 9126, oauth_par.c): `form` becomes what was pushed under its
+ * request_uri. STORE_OK; STORE_ABSENT: there is none for this client, or it is over.
+ */
+struct oauth_pushed {
+	struct span key; /* empty: nothing was pushed */
+	int64_t started_unix_s; /* when the browser came with it first */
+};
+bool oauth_is_pushed(const struct form *form);
+enum store_result oauth_pushed_get(struct idp_exchange *x, struct form *form,
+				   struct oauth_pushed *pushed, struct err *err);
+/* It has been used: STORE_CONFLICT when it was before. */
+enum store_result oauth_pushed_end(struct idp_exchange *x, const struct oauth_pushed *pushed,
+				   struct err *err);
+/* What a request says that cannot be; NULL: it may go on. *why may be set (oauth_authorize.c). */
+const char *oauth_check_pushed(struct idp_exchange *x, const struct idp_client *client,
+			       const struct form *form, const char **why);
+
+void oauth_password(struct idp_exchange *x, const struct form *form,
+		    const struct idp_client *client);
+void oauth_exchange(struct idp_exchange *x, const struct form *form,
+		    const struct idp_client *client);
 void oauth_refresh(struct idp_exchange *x, const struct form *form,
 		   const struct idp_client *client);
 void oauth_device_token(struct idp_exchange *x, const struct form *form,

@@ -9,9 +9,14 @@
 #define CODE_KEPT_MS ((int64_t)3600 * 1000)
 #define CHALLENGE_CHARS 43
 
+enum response { RESPONSE_CODE = 1, RESPONSE_TOKEN = 2, RESPONSE_ID = 4 };
+
 struct authorize {
 	struct idp_exchange *x;
-	struct form form;
+	struct form sent; /* as the browser sent it */
+	struct form form; /* what is asked: the same, or what was pushed */
+	struct oauth_pushed pushed;
+	unsigned response; /* enum response; 0: not known yet */
 	struct idp_client client;
 	struct span redirect;
 	struct span state;
@@ -35,23 +40,24 @@ static bool asks_prompt(const struct authorize *a, const char *word)
 
 /* ---- answers to the client ---- */
 
-static void send_back(struct authorize *a, const char *name, struct span value,
-		      const char *description)
+/* Tokens go behind '#', where they are sent to no server; codes and their errors behind '?'. */
+static void send_back(struct authorize *a, struct buf *parameters)
 {
+	bool fragment = a->response & (RESPONSE_TOKEN | RESPONSE_ID);
+	bool has_query = span_find_byte(a->redirect, '?') < a->redirect.len;
 	struct span to;
 	struct buf url;
 
-	buf_init(&url, 16384);
-	buf_append(&url, a->redirect);
-	if (span_find_byte(a->redirect, '?') == a->redirect.len)
-		buf_append_byte(&url, '?');
-	form_append(&url, span_cstr(name), value);
-	if (description)
-		form_append(&url, SPAN("error_description"), span_cstr(description));
 	if (a->state.ptr)
-		form_append(&url, SPAN("state"), a->state);
-	form_append(&url, SPAN("iss"), a->x->config->identity.issuer);
-	to = buf_failed(&url) ? SPAN_NONE : arena_dup(a->x->arena, buf_span(&url));
+		form_append(parameters, SPAN("state"), a->state);
+	form_append(parameters, SPAN("iss"), a->x->config->identity.issuer);
+	buf_init(&url, 65536);
+	buf_append(&url, a->redirect);
+	buf_append_byte(&url, fragment ? '#' : has_query ? '&' : '?');
+	buf_append(&url, buf_span(parameters));
+	to = buf_failed(&url) || buf_failed(parameters)
+		     ? SPAN_NONE
+		     : arena_dup(a->x->arena, buf_span(&url));
 	buf_release(&url);
 	if (to.ptr)
 		web_redirect(a->x, to);
@@ -61,8 +67,15 @@ static void send_back(struct authorize *a, const char *name, struct span value,
 
 static void refuse(struct authorize *a, const char *error, const char *description)
 {
+	struct buf parameters;
+
 	a->x->reason = error;
-	send_back(a, "error", span_cstr(error), description);
+	buf_init(&parameters, 16384);
+	form_append(&parameters, SPAN("error"), span_cstr(error));
+	if (description)
+		form_append(&parameters, SPAN("error_description"), span_cstr(description));
+	send_back(a, &parameters);
+	buf_release(&parameters);
 }
 
 /* ---- checks ---- */
@@ -93,29 +106,89 @@ static bool find_client(struct authorize *a)
 	return false;
 }
 
+/* RFC 6749 section 3.1.1: words in any order. 0: there is no such type, or it is not built. */
+static unsigned read_response_type(struct span type)
+{
+	unsigned response = 0;
+	struct span rest = type;
+
+	while (rest.ptr) {
+		struct span word = span_cut(&rest, ' ');
+		unsigned bit = span_eq(word, SPAN("code"))	 ? RESPONSE_CODE
+			       : span_eq(word, SPAN("token"))	 ? RESPONSE_TOKEN
+			       : span_eq(word, SPAN("id_token")) ? RESPONSE_ID
+								 : 0;
+
+		if (!bit || (response & bit))
+			return 0;
+		response |= bit;
+	}
+	/* Hybrid types are not built. */
+	return (response & RESPONSE_CODE) && response != RESPONSE_CODE ? 0 : response;
+}
+
+static const char *check_code(struct authorize *a, const char **why)
+{
+	if (!texts_have(&a->client.grants, SPAN(GRANT_CODE)))
+		return "unauthorized_client";
+	a->challenge = param(a, "code_challenge");
+	if (span_eq(param(a, "code_challenge_method"), SPAN("S256")) &&
+	    a->challenge.len == CHALLENGE_CHARS)
+		return NULL;
+	*why = "PKCE with S256 is required.";
+	return "invalid_request";
+}
+
+/* OpenID Connect Core section 3.2.2.1. */
+static const char *check_implicit(struct authorize *a, const char **why)
+{
+	if (!oauth_is_on(a->x, SPAN(GRANT_IMPLICIT)))
+		return "unsupported_response_type";
+	if (!texts_have(&a->client.grants, SPAN(GRANT_IMPLICIT)))
+		return "unauthorized_client";
+	if (!(a->response & RESPONSE_ID))
+		return NULL;
+	*why = "An ID token needs the scope openid and a nonce.";
+	return oauth_has_scope(param(a, "scope"), SPAN("openid")) && param(a, "nonce").len
+		       ? NULL
+		       : "invalid_request";
+}
+
+static const char *check_type(struct authorize *a, const char **why)
+{
+	struct span mode = param(a, "response_mode");
+	const char *error;
+
+	if (!param(a, "response_type").ptr)
+		return "invalid_request";
+	a->response = read_response_type(param(a, "response_type"));
+	if (!a->response ||
+	    (mode.ptr &&
+	     !span_eq(mode, a->response == RESPONSE_CODE ? SPAN("query") : SPAN("fragment"))))
+		return "unsupported_response_type";
+	error = a->response == RESPONSE_CODE ? check_code(a, why) : check_implicit(a, why);
+	if (!error)
+		*why = NULL;
+	return error;
+}
+
 /* NULL when the request may go on; else the error, and why. */
 static const char *check(struct authorize *a, const char **why)
 {
-	struct span mode = param(a, "response_mode");
+	const char *error;
 
 	*why = NULL;
 	if (param(a, "request").ptr)
 		return "request_not_supported";
 	if (param(a, "request_uri").ptr)
 		return "request_uri_not_supported";
-	if (!param(a, "response_type").ptr)
+	error = check_type(a, why);
+	if (error)
+		return error;
+	if (param(a, "claims").ptr) {
+		*why = "The parameter claims is not supported.";
 		return "invalid_request";
-	if (!span_eq(param(a, "response_type"), SPAN("code")) ||
-	    (mode.ptr && !span_eq(mode, SPAN("query"))))
-		return "unsupported_response_type";
-	if (!texts_have(&a->client.grants, SPAN(GRANT_CODE)))
-		return "unauthorized_client";
-	a->challenge = param(a, "code_challenge");
-	*why = "PKCE with S256 is required.";
-	if (!span_eq(param(a, "code_challenge_method"), SPAN("S256")) ||
-	    a->challenge.len != CHALLENGE_CHARS)
-		return "invalid_request";
-	*why = NULL;
+	}
 	if (!oauth_scopes(a->x, param(a, "scope"), &a->client, &a->scope))
 		return "invalid_scope";
 	if (!oauth_resources(a->x, &a->form, &a->client, &a->resource))
@@ -126,7 +199,24 @@ static const char *check(struct authorize *a, const char **why)
 	return NULL;
 }
 
+const char *oauth_check_pushed(struct idp_exchange *x, const struct idp_client *client,
+			       const struct form *form, const char **why)
+{
+	struct authorize a = {.x = x, .form = *form, .client = *client};
+
+	*why = NULL;
+	if (texts_have(&client->redirects, param(&a, "redirect_uri")))
+		return check(&a, why);
+	*why = "The redirect URI is not registered.";
+	return "invalid_request";
+}
+
 /* ---- logging in ---- */
+
+static bool asks_new_login(const struct authorize *a)
+{
+	return asks_prompt(a, "login") || asks_prompt(a, "select_account");
+}
 
 /*
  * Back here afterwards, with the same parameters; a wish for a new login becomes the time from
@@ -140,13 +230,14 @@ static void send_to_login(struct authorize *a)
 
 	buf_init(&url, 8192);
 	buf_append_cstr(&url, "/identity/authorize?");
-	for (size_t i = 0; i < a->form.count; i++)
-		if (!span_eq(a->form.pairs[i].name, SPAN("prompt")) &&
-		    !span_eq(a->form.pairs[i].name, SPAN("login_after")))
-			form_append(&url, a->form.pairs[i].name, a->form.pairs[i].value);
-	if (asks_prompt(a, "consent"))
+	for (size_t i = 0; i < a->sent.count; i++)
+		if (!span_eq(a->sent.pairs[i].name, SPAN("prompt")) &&
+		    !span_eq(a->sent.pairs[i].name, SPAN("login_after")))
+			form_append(&url, a->sent.pairs[i].name, a->sent.pairs[i].value);
+	/* What was pushed stays as it is. */
+	if (asks_prompt(a, "consent") && !a->pushed.key.len)
 		form_append(&url, SPAN("prompt"), SPAN("consent"));
-	if (asks_prompt(a, "login"))
+	if (asks_new_login(a) && !a->pushed.key.len)
 		form_append(&url, SPAN("login_after"),
 			    arena_printf(x->arena, "%lld", (long long)clock_unix_s()));
 	back = buf_failed(&url) ? SPAN_NONE : arena_dup(x->arena, buf_span(&url));
@@ -162,17 +253,34 @@ static void send_to_login(struct authorize *a)
 		web_unavailable(x, NULL);
 }
 
+/* OpenID Connect Core section 3.1.2.1: another user's ID token asks for that other user. */
+static bool is_hinted_user(const struct authorize *a)
+{
+	struct span hint = param(a, "id_token_hint"), payload;
+	const struct json *claims;
+	struct err err;
+
+	if (!hint.len)
+		return true;
+	payload = signing_verify(a->x->idp, SPAN("JWT"), hint, a->x->arena);
+	claims = payload.ptr ? json_parse(a->x->arena, payload, NULL, &err) : NULL;
+	return claims && span_eq(json_text(claims, "sub"), a->user.id);
+}
+
 /* OpenID Connect Core section 3.1.2.1: prompt, max_age; RFC 9470: acr_values. */
 static bool is_login_good(const struct authorize *a)
 {
 	int64_t now = clock_unix_s(), at = a->session.authenticated_unix_s;
 	uint64_t max_age, after;
 
-	if (asks_prompt(a, "login") || asks_prompt(a, "select_account"))
+	/* Of a pushed request it is known when the browser came with it. */
+	if (asks_new_login(a) && (!a->pushed.key.len || at < a->pushed.started_unix_s))
 		return false;
 	if (span_to_u64(param(a, "max_age"), &max_age) && now - at > (int64_t)max_age)
 		return false;
-	if (span_to_u64(param(a, "login_after"), &after) && at < (int64_t)after)
+	if (span_to_u64(form_get(&a->sent, SPAN("login_after")), &after) && at < (int64_t)after)
+		return false;
+	if (!is_hinted_user(a))
 		return false;
 	return !span_eq(param(a, "acr_values"), SPAN("mfa")) ||
 	       texts_have(&a->session.methods, SPAN("otp"));
@@ -262,8 +370,8 @@ static void ask_consent(struct authorize *a)
 	}
 	page_raw(&page, "</ul>\n");
 	page_form(&page, "/identity/authorize", SPAN(""));
-	for (size_t i = 0; i < a->form.count; i++) {
-		struct span name = a->form.pairs[i].name;
+	for (size_t i = 0; i < a->sent.count; i++) {
+		struct span name = a->sent.pairs[i].name;
 
 		if (span_eq(name, SPAN("form_token")) || span_eq(name, SPAN("decision")) ||
 		    span_eq(name, SPAN("prompt")))
@@ -271,7 +379,7 @@ static void ask_consent(struct authorize *a)
 		page_raw(&page, "<input type=\"hidden\" name=\"");
 		page_text(&page, name);
 		page_raw(&page, "\" value=\"");
-		page_text(&page, a->form.pairs[i].value);
+		page_text(&page, a->sent.pairs[i].value);
 		page_raw(&page, "\">");
 	}
 	page_raw(&page, "<p><button type=\"submit\" name=\"decision\" value=\"allow\">Allow"
@@ -295,7 +403,7 @@ static enum store_result keep_consent(struct authorize *a, struct err *err)
 /* True when the request may go on. */
 static bool pass_consent(struct authorize *a)
 {
-	struct span decision = param(a, "decision");
+	struct span decision = form_get(&a->sent, SPAN("decision"));
 	struct err err;
 	bool has;
 
@@ -319,16 +427,17 @@ static bool pass_consent(struct authorize *a)
 	return false;
 }
 
-/* ---- the code ---- */
+/* ---- what is given ---- */
 
-static enum store_result put_code(struct authorize *a, struct span code, struct err *err)
+static struct oauth_grant new_grant(const struct authorize *a)
 {
-	const struct config_tokens *tokens = &a->x->config->identity.tokens;
-	const struct oauth_grant grant = {
+	bool offline = a->response == RESPONSE_CODE &&
+		       oauth_has_scope(a->scope, SPAN("offline_access"));
+
+	return (struct oauth_grant){
 		.client = a->client.id,
 		.user = a->user.id,
-		.session = oauth_has_scope(a->scope, SPAN("offline_access")) ? SPAN("")
-									     : a->session.id,
+		.session = offline ? SPAN("") : a->session.id,
 		.scope = a->scope,
 		.resource = a->resource,
 		.nonce = param(a, "nonce"),
@@ -336,6 +445,12 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 		.authenticated_unix_s = a->session.authenticated_unix_s,
 		.created_unix_s = clock_unix_s(),
 	};
+}
+
+static enum store_result put_code(struct authorize *a, struct span code, struct err *err)
+{
+	const struct config_tokens *tokens = &a->x->config->identity.tokens;
+	const struct oauth_grant grant = new_grant(a);
 	struct store_change change = {.kind = SPAN("code"),
 				      .expect = STORE_EXPECT_ABSENT,
 				      .expires_unix_ms = clock_unix_ms() + CODE_KEPT_MS};
@@ -351,6 +466,8 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 	(void)oauth_grant_write(&w, &grant);
 	json_member_string(&w, SPAN("redirect"), a->redirect);
 	json_member_string(&w, SPAN("challenge"), a->challenge);
+	if (param(a, "dpop_jkt").len)
+		json_member_string(&w, SPAN("dpop_jkt"), param(a, "dpop_jkt"));
 	json_member_int(&w, SPAN("until_ms"), clock_unix_ms() + (int64_t)tokens->code_ms);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
@@ -364,17 +481,145 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 static void give_code(struct authorize *a)
 {
 	struct span code = idp_new_secret(a->x->arena);
+	struct buf parameters;
 	struct err err;
 
 	if (!code.ptr) {
 		web_unavailable(a->x, NULL);
-	} else if (put_code(a, code, &err) != STORE_OK) {
+		return;
+	}
+	if (put_code(a, code, &err) != STORE_OK) {
+		web_unavailable(a->x, &err);
+		return;
+	}
+	idp_audit(a->x->idp, "authorize.granted", "user", a->user.id, "client", a->client.id);
+	buf_init(&parameters, 16384);
+	form_append(&parameters, SPAN("code"), code);
+	send_back(a, &parameters);
+	buf_release(&parameters);
+}
+
+static void put_tokens(struct authorize *a, const struct oauth_grant *grant,
+		       const struct oauth_tokens *out, struct buf *to)
+{
+	if (a->response & RESPONSE_TOKEN) {
+		form_append(to, SPAN("access_token"), buf_span(&out->access));
+		form_append(to, SPAN("token_type"), SPAN("Bearer"));
+		form_append(to, SPAN("expires_in"),
+			    arena_printf(a->x->arena, "%lld",
+					 (long long)oauth_access_life_s(a->x, grant)));
+		form_append(to, SPAN("scope"), a->scope);
+	}
+	if (a->response & RESPONSE_ID)
+		form_append(to, SPAN("id_token"), buf_span(&out->id));
+}
+
+/*
+ * The implicit grant (RFC 6749 section 4.2, OpenID Connect Core section 3.2), off unless asked for:
+ * RFC 9700 section 2.1.2 says why.
+ */
+static void give_tokens(struct authorize *a)
+{
+	struct oauth_tokens out = {.refresh = SPAN_NONE};
+	struct oauth_grant grant = new_grant(a);
+	unsigned want = (a->response & RESPONSE_TOKEN ? OAUTH_WANT_ACCESS : 0u) |
+			(a->response & RESPONSE_ID ? OAUTH_WANT_ID : 0u);
+	struct buf parameters;
+	struct err err;
+
+	buf_init(&out.access, 32768);
+	buf_init(&out.id, 16384);
+	buf_init(&parameters, 65536);
+	grant.id = idp_new_id(a->x->arena, 'g');
+	if (!grant.id.ptr) {
+		web_unavailable(a->x, NULL);
+	} else if (oauth_grant_put(a->x, &grant, &err) != STORE_OK ||
+		   oauth_make_tokens(a->x, &a->client, &grant, a->scope, want, &out, &err) !=
+			   STORE_OK) {
 		web_unavailable(a->x, &err);
 	} else {
-		idp_audit(a->x->idp, "authorize.granted", "user", a->user.id, "client",
+		idp_audit(a->x->idp, "authorize.implicit_granted", "user", a->user.id, "client",
 			  a->client.id);
-		send_back(a, "code", code, NULL);
+		put_tokens(a, &grant, &out, &parameters);
+		send_back(a, &parameters);
 	}
+	buf_release(&out.access);
+	buf_release(&out.id);
+	buf_release(&parameters);
+}
+
+static void give(struct authorize *a)
+{
+	enum store_result result = STORE_OK;
+	struct err err;
+
+	/* What was pushed is used once. */
+	if (a->pushed.key.len)
+		result = oauth_pushed_end(a->x, &a->pushed, &err);
+	if (result == STORE_FAILED)
+		web_unavailable(a->x, &err);
+	else if (result != STORE_OK)
+		refuse(a, "invalid_request_uri", "It was used before.");
+	else if (a->response == RESPONSE_CODE)
+		give_code(a);
+	else
+		give_tokens(a);
+}
+
+/* ---- the request ---- */
+
+/* False: it was answered. */
+static bool use_pushed(struct authorize *a)
+{
+	struct idp_exchange *x = a->x;
+	enum store_result result;
+	struct err err;
+
+	a->form = a->sent;
+	if (!oauth_is_pushed(&a->sent))
+		return true;
+	result = oauth_pushed_get(x, &a->form, &a->pushed, &err);
+	if (result == STORE_FAILED) {
+		web_unavailable(x, &err);
+	} else if (result != STORE_OK) {
+		page_message(x, 400, "This link cannot be used",
+			     "The request of the application that sent you here is over. Go "
+			     "back there and try again.");
+		x->reason = "invalid_request_uri";
+	}
+	return result == STORE_OK;
+}
+
+/* The error that stops it; NULL: none does. */
+static const char *check_all(struct authorize *a, const char **why)
+{
+	const char *error = check(a, why);
+
+	if (!error && !a->pushed.key.len &&
+	    (a->client.require_par || a->x->config->identity.oauth.require_par)) {
+		*why = "The request must be pushed (RFC 9126).";
+		return "invalid_request";
+	}
+	return error;
+}
+
+/* Where a browser that comes back to /identity/authorize with this query may be sent on to. */
+struct span oauth_redirect_of(struct idp_exchange *x, struct span query)
+{
+	struct authorize a = {.x = x};
+	struct err err;
+
+	if (form_parse(x->arena, query, &a.sent) != FORM_OK)
+		return SPAN("");
+	a.form = a.sent;
+	if (oauth_is_pushed(&a.sent) &&
+	    oauth_pushed_get(x, &a.form, &a.pushed, &err) != STORE_OK)
+		return SPAN("");
+	a.redirect = param(&a, "redirect_uri");
+	if (client_get(x->idp, param(&a, "client_id"), x->arena, &a.client, &err) != STORE_OK ||
+	    !texts_have(&a.client.redirects, a.redirect))
+		return SPAN("");
+	return redirect_origin(a.redirect);
 }
 
 void oauth_authorize(struct idp_exchange *x)
@@ -383,17 +628,19 @@ void oauth_authorize(struct idp_exchange *x)
 	struct authorize a = {.x = x};
 	const char *error, *why;
 
-	if (!(post ? web_form(x, &a.form) : web_query(x, &a.form)))
+	if (!(post ? web_form(x, &a.sent) : web_query(x, &a.sent)))
 		return;
-	a.posted = post && param(&a, "decision").ptr;
-	if (a.posted && !web_own_form(x, &a.form))
+	a.posted = post && form_get(&a.sent, SPAN("decision")).ptr;
+	if (a.posted && !web_own_form(x, &a.sent))
+		return;
+	if (!use_pushed(&a))
 		return;
 	a.state = param(&a, "state");
 	if (!find_client(&a))
 		return;
-	error = check(&a, &why);
+	error = check_all(&a, &why);
 	if (error)
 		refuse(&a, error, why);
 	else if (find_login(&a) && pass_consent(&a))
-		give_code(&a);
+		give(&a);
 }

@@ -148,6 +148,7 @@ static enum store_result find_device(struct idp_exchange *x, struct span digest,
 	if (result != STORE_OK)
 		return result;
 	d->object = idp_parse(d->record.value, x->arena, err);
+	d->grant = (struct oauth_grant){.id = SPAN("")};
 	if (!d->object || oauth_grant_read(d->object, &d->grant, x->arena, err) < 0)
 		return STORE_FAILED;
 	return STORE_OK;
@@ -310,6 +311,7 @@ static void redeem(struct idp_exchange *x, const struct idp_client *client, stru
 	struct err err;
 
 	d->grant.id = idp_new_id(x->arena, 'g');
+	oauth_grant_bind(x, client, &d->grant);
 	result = d->grant.id.ptr ? store_commit(x->idp->shared, &change, 1, &err)
 				 : idp_no_memory(&err);
 	if (result == STORE_OK)

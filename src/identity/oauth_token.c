@@ -46,9 +46,14 @@ static enum store_result use_code(struct idp_exchange *x, const struct store_rec
 	return result;
 }
 
-static bool code_fits(const struct idp_client *client, const struct json *object,
-		      const struct form *form)
+static bool code_fits(const struct idp_exchange *x, const struct idp_client *client,
+		      const struct json *object, const struct form *form)
 {
+	struct span jkt = json_text(object, "dpop_jkt");
+
+	/* RFC 9449 section 10: asked for with one key, redeemed with the same. */
+	if (jkt.len && !span_eq(jkt, x->token_jkt))
+		return false;
 	return span_eq(json_text(object, "client"), client->id) &&
 	       json_number(object, "until_ms") > clock_unix_ms() &&
 	       span_eq(json_text(object, "redirect"), form_get(form, SPAN("redirect_uri"))) &&
@@ -84,10 +89,14 @@ static void token_code(struct idp_exchange *x, const struct form *form,
 		refuse_replay(x, object);
 		return;
 	}
-	fits = code_fits(client, object, form);
+	fits = code_fits(x, client, object, form);
+	if (fits && oauth_grant_read(object, &grant, x->arena, &err) < 0) {
+		web_unavailable(x, &err);
+		return;
+	}
+	oauth_grant_bind(x, client, &grant);
 	/* The grant is there before the code is used up: who comes second can end it. */
-	if (fits && (oauth_grant_read(object, &grant, x->arena, &err) < 0 ||
-		     oauth_grant_put(x, &grant, &err) != STORE_OK)) {
+	if (fits && oauth_grant_put(x, &grant, &err) != STORE_OK) {
 		web_unavailable(x, &err);
 		return;
 	}
@@ -200,6 +209,12 @@ void oauth_refresh(struct idp_exchange *x, const struct form *form,
 		end_family(x, client, grant.id);
 		return;
 	}
+	/* Before it is used up: who has stolen it ends nothing. */
+	if (result == STORE_OK && ((grant.jkt.len && !span_eq(grant.jkt, x->token_jkt)) ||
+				   (grant.x5t.len && !span_eq(grant.x5t, x->token_x5t)))) {
+		web_error(x, 400, "invalid_grant", "The token is bound to another key.");
+		return;
+	}
 	if (result == STORE_OK)
 		result = session_lives(x, &grant, &err);
 	if (result == STORE_OK && !narrower(asked, grant.scope)) {
@@ -239,10 +254,9 @@ void oauth_token(struct idp_exchange *x)
 		const char *name;
 		void (*serve)(struct idp_exchange *x, const struct form *form,
 			      const struct idp_client *client);
-	} grants[] = {{GRANT_CODE, token_code},
-		      {GRANT_REFRESH, oauth_refresh},
-		      {GRANT_CLIENT, token_client},
-		      {GRANT_DEVICE, oauth_device_token}};
+	} grants[] = {{GRANT_CODE, token_code},		{GRANT_REFRESH, oauth_refresh},
+		      {GRANT_CLIENT, token_client},	{GRANT_DEVICE, oauth_device_token},
+		      {GRANT_PASSWORD, oauth_password}, {GRANT_EXCHANGE, oauth_exchange}};
 	struct idp_client client;
 	struct form form;
 	struct span type;
@@ -253,10 +267,12 @@ void oauth_token(struct idp_exchange *x)
 	for (size_t i = 0; i < COUNT_OF(grants); i++) {
 		if (!span_eq(type, span_cstr(grants[i].name)))
 			continue;
-		if (texts_have(&client.grants, type))
-			grants[i].serve(x, &form, &client);
-		else
+		if (!oauth_is_on(x, type))
+			web_error(x, 400, "unsupported_grant_type", NULL);
+		else if (!texts_have(&client.grants, type))
 			web_error(x, 400, "unauthorized_client", NULL);
+		else if (oauth_bind(x, &client))
+			grants[i].serve(x, &form, &client);
 		return;
 	}
 	web_error(x, 400, type.ptr ? "unsupported_grant_type" : "invalid_request", NULL);
@@ -313,7 +329,10 @@ void oauth_introspect(struct idp_exchange *x)
 	json_writer_init(&w, &body);
 	json_begin_object(&w);
 	json_member_bool(&w, SPAN("active"), true);
-	json_member_string(&w, SPAN("token_type"), SPAN("Bearer"));
+	json_member_string(&w, SPAN("token_type"),
+			   json_get(json_get(claims, SPAN("cnf")), SPAN("jkt"))
+				   ? SPAN("DPoP")
+				   : SPAN("Bearer"));
 	for (size_t i = 0; i < claims->object.count; i++) {
 		json_key(&w, claims->object.members[i].key);
 		json_put_tree(&w, &claims->object.members[i].value);
@@ -405,16 +424,9 @@ void oauth_userinfo(struct idp_exchange *x)
 	struct buf body;
 	struct err err;
 
-	if (!span_eq_nocase(span_slice(x->authorization, 0, 7), SPAN("Bearer "))) {
-		refuse_bearer(x, 401, NULL);
+	claims = oauth_shown_token(x);
+	if (!claims)
 		return;
-	}
-	claims = oauth_access_claims(
-		x, span_trim(span_slice(x->authorization, 7, x->authorization.len)));
-	if (!claims) {
-		refuse_bearer(x, 401, "invalid_token");
-		return;
-	}
 	if (!oauth_has_scope(json_text(claims, "scope"), SPAN("openid"))) {
 		refuse_bearer(x, 403, "insufficient_scope");
 		return;

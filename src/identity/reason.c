@@ -1,6 +1,9 @@
 /* Reasons in words, and WWW-Authenticate (RFC 6750 section 3). */
 #include "identity/authenticator.h"
 
+/* RFC 9449 section 7.1. */
+#define DPOP_ALGORITHMS "ES256 ES384 ES512 EdDSA RS256 RS384 RS512 PS256 PS384 PS512"
+
 struct reason_words {
 	const char *word;
 	const char *text;
@@ -33,6 +36,9 @@ static const struct reason_words reasons[AUTH_REASON_COUNT] = {
 	[AUTH_REASON_NOT_ACTIVE] = {"not_active", "The access token is not active"},
 	[AUTH_REASON_NOT_BOUND] =
 		{"not_bound", "The access token is bound to a key that is not this client's"},
+	[AUTH_REASON_BAD_PROOF] = {"bad_proof",
+				   "The DPoP proof is missing, malformed, used or for another "
+				   "request"},
 	[AUTH_REASON_UNKNOWN_API_KEY] = {"unknown_api_key", "The API key is not valid"},
 	[AUTH_REASON_UNKNOWN_CERTIFICATE] = {"unknown_certificate",
 					     "The client certificate stands for nobody known"},
@@ -82,19 +88,21 @@ static struct span scheme_of(const struct authenticator *authenticator)
 struct span auth_challenge(const struct authenticator *authenticator,
 			   const struct auth_outcome *outcome, struct arena *arena)
 {
-	struct span scheme = scheme_of(authenticator);
+	struct span scheme = outcome->dpop ? SPAN("DPoP") : scheme_of(authenticator);
 	struct span realm = authenticator->config->identity.realm;
+	const char *error = outcome->status == AUTH_INVALID_REQUEST    ? "invalid_request"
+			    : outcome->reason == AUTH_REASON_BAD_PROOF ? "invalid_dpop_proof"
+								       : "invalid_token";
 
 	switch (outcome->status) {
 	case AUTH_INVALID_REQUEST:
 	case AUTH_INVALID_TOKEN:
 		return arena_printf(arena,
 				    "%.*s realm=\"%.*s\", error=\"%s\", "
-				    "error_description=\"%s\"",
-				    SPAN_ARG(scheme), SPAN_ARG(realm),
-				    outcome->status == AUTH_INVALID_REQUEST ? "invalid_request"
-									    : "invalid_token",
-				    auth_reason_text(outcome->reason));
+				    "error_description=\"%s\"%s",
+				    SPAN_ARG(scheme), SPAN_ARG(realm), error,
+				    auth_reason_text(outcome->reason),
+				    outcome->dpop ? ", algs=\"" DPOP_ALGORITHMS "\"" : "");
 	case AUTH_OK:
 	case AUTH_NONE:
 	case AUTH_UNAVAILABLE:

@@ -194,7 +194,8 @@ enum store_result session_end(struct idp *idp, struct span id, struct err *err)
 		result = store_commit(idp->shared, &change, 1, err);
 	if (result != STORE_OK)
 		return result;
-	return idp_revoke(idp, id, clock_unix_ms() + REVOKED_MS, err);
+	result = idp_revoke(idp, id, clock_unix_ms() + REVOKED_MS, err);
+	return result == STORE_OK ? oauth_session_ended(idp, id, err) : result;
 }
 
 enum store_result session_end_all(struct idp *idp, struct span user, struct span but,

@@ -1,4 +1,5 @@
 /* What a token says of its holder: the same for a JWT and for an answer about an opaque token. */
+#include "identity/dpop.h"
 #include "identity/worker.h"
 #include "parse/base64.h"
 
@@ -77,28 +78,35 @@ static enum auth_reason check_claims(const struct provider *provider, enum ident
 }
 
 /*
- * RFC 7800: a token that is bound to a key is only good together with a proof of it. The proof
- * that we know is the client certificate (RFC 8705); a token bound in any other way is refused, as
- * RFC 9449 section 7.2 asks for.
+ * RFC 7800: a token that is bound to a key is only good together with a proof of it. The proofs
+ * that we know are the client certificate (RFC 8705) and DPoP (RFC 9449); a token bound in any
+ * other way is refused.
  */
 static enum auth_reason read_confirmation(const struct json *cnf, uint8_t thumbprint[64],
-					  bool *bound)
+					  bool *bound, struct span *jkt)
 {
+	size_t known = 0, len = 0;
 	struct span text;
-	size_t len = 0;
 
 	*bound = false;
+	*jkt = SPAN("");
 	if (!cnf)
 		return AUTH_REASON_NONE;
-	if (cnf->type != JSON_OBJECT || cnf->object.count != 1)
+	if (cnf->type != JSON_OBJECT)
 		return AUTH_REASON_NOT_BOUND;
-	if (!json_string(json_get(cnf, SPAN("x5t#S256")), &text))
-		return AUTH_REASON_NOT_BOUND;
-	if (text.len != base64url_encoded_size(SHA256_BYTES) ||
-	    !base64url_decode(thumbprint, &len, text) || len != SHA256_BYTES)
-		return AUTH_REASON_BAD_CLAIMS;
-	*bound = true;
-	return AUTH_REASON_NONE;
+	if (json_string(json_get(cnf, SPAN("x5t#S256")), &text)) {
+		if (text.len != base64url_encoded_size(SHA256_BYTES) ||
+		    !base64url_decode(thumbprint, &len, text) || len != SHA256_BYTES)
+			return AUTH_REASON_BAD_CLAIMS;
+		*bound = true;
+		known++;
+	}
+	if (json_string(json_get(cnf, SPAN("jkt")), jkt)) {
+		if (jkt->len != DPOP_JKT_CHARS)
+			return AUTH_REASON_NOT_BOUND;
+		known++;
+	}
+	return known && known == cnf->object.count ? AUTH_REASON_NONE : AUTH_REASON_NOT_BOUND;
 }
 
 /* A name that is missing is empty; one that is no string is an error. */
@@ -152,7 +160,8 @@ static struct verdict make(const struct authenticator *a, const struct provider 
 	enum auth_reason reason;
 	bool bound;
 
-	reason = read_confirmation(json_get(claims, SPAN("cnf")), thumbprint, &bound);
+	reason = read_confirmation(json_get(claims, SPAN("cnf")), thumbprint, &bound,
+				   &draft->jkt);
 	if (reason != AUTH_REASON_NONE)
 		return verdict_refused(reason, true);
 	if (bound)

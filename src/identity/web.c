@@ -375,8 +375,11 @@ static const struct {
 } parts[] = {
 	{SPAN_INIT("/.well-known/openid-configuration"), GET_ONLY, oauth_metadata},
 	{SPAN_INIT("/.well-known/oauth-authorization-server"), GET_ONLY, oauth_metadata},
+	{SPAN_INIT("/.well-known/oauth-protected-resource"), GET_ONLY, oauth_resource_metadata},
 	{SPAN_INIT("/identity/keys"), GET_ONLY, oauth_keys},
 	{SPAN_INIT("/identity/authorize"), BOTH, oauth_authorize},
+	{SPAN_INIT("/identity/par"), POST_ONLY, oauth_par},
+	{SPAN_INIT("/identity/register"), POST_ONLY, oauth_register},
 	{SPAN_INIT("/identity/token"), POST_ONLY, oauth_token},
 	{SPAN_INIT("/identity/introspect"), POST_ONLY, oauth_introspect},
 	{SPAN_INIT("/identity/revoke"), POST_ONLY, oauth_revoke},

@@ -79,6 +79,13 @@ void page_style(struct idp_exchange *x);
 enum store_result web_session(struct idp_exchange *x, struct idp_session *session,
 			      struct idp_user *user, struct err *err);
 
+/*
+ * Name and password (and one-time code, which a user with a second factor needs) without a page,
+ * counted as at the login. STORE_ABSENT: one answer for everything that is wrong.
+ */
+enum store_result login_direct(struct idp_exchange *x, struct span name, struct span password,
+			       struct span code, struct idp_user *user, bool *second,
+			       struct err *err);
 void login_page(struct idp_exchange *x);
 void login_code_page(struct idp_exchange *x);
 void login_password_page(struct idp_exchange *x);
@@ -89,7 +96,12 @@ void logout_page(struct idp_exchange *x);
 
 void oauth_metadata(struct idp_exchange *x);
 void oauth_keys(struct idp_exchange *x);
+/* The origin to which a request to /identity/authorize with this query leads; empty: nowhere. */
+struct span oauth_redirect_of(struct idp_exchange *x, struct span query);
 void oauth_authorize(struct idp_exchange *x);
+void oauth_par(struct idp_exchange *x);
+void oauth_register(struct idp_exchange *x);
+void oauth_resource_metadata(struct idp_exchange *x);
 void oauth_token(struct idp_exchange *x);
 void oauth_introspect(struct idp_exchange *x);
 void oauth_revoke(struct idp_exchange *x);

@@ -28,25 +28,11 @@ struct pending {
 /* A form whose last redirect leads to a client needs that client's origin in form-action. */
 static struct span client_origin(struct idp_exchange *x, struct span back)
 {
-	struct span query = back, redirect;
-	struct idp_client client;
-	struct form form;
-	struct err err;
-	size_t scheme, path;
+	struct span query = back;
 
-	if (!span_eq(span_cut(&query, '?'), SPAN("/identity/authorize")) ||
-	    form_parse(x->arena, query, &form) != FORM_OK)
+	if (!span_eq(span_cut(&query, '?'), SPAN("/identity/authorize")))
 		return SPAN("");
-	redirect = form_get(&form, SPAN("redirect_uri"));
-	if (client_get(x->idp, form_get(&form, SPAN("client_id")), x->arena, &client, &err) !=
-		    STORE_OK ||
-	    !texts_have(&client.redirects, redirect))
-		return SPAN("");
-	scheme = span_find(redirect, SPAN("://"));
-	if (scheme == redirect.len)
-		return span_slice(redirect, 0, span_find_byte(redirect, ':') + 1);
-	path = span_find_byte(span_slice(redirect, scheme + 3, redirect.len), '/');
-	return span_slice(redirect, 0, scheme + 3 + path);
+	return oauth_redirect_of(x, query);
 }
 
 static void show_login(struct idp_exchange *x, struct span back, const char *alert,
@@ -362,26 +348,35 @@ static enum store_result try_password(struct idp_exchange *x, struct attempt *a,
 	return STORE_OK;
 }
 
-static void count_failure(struct idp_exchange *x, struct attempt *a, struct span back)
+static enum store_result note_failure(struct idp_exchange *x, struct attempt *a,
+				      struct err *err)
 {
 	const struct config_lockout *lockout = &x->config->identity.lockout;
 	/* Who is locked does not wait longer for trying, but it takes as long to be told. */
 	struct span who =
 		a->blocked ? arena_printf(x->arena, "%.*s (locked)", SPAN_ARG(a->who)) : a->who;
 	int64_t wait_ms;
-	struct err err;
 
-	if (!who.ptr ||
-	    throttle_fail(x->idp, lockout, THROTTLE_ACCOUNT, who, &wait_ms, &err) != STORE_OK ||
-	    throttle_fail(x->idp, lockout, THROTTLE_ADDRESS, x->address, &wait_ms, &err) !=
-		    STORE_OK) {
-		web_unavailable(x, who.ptr ? &err : NULL);
-		return;
-	}
+	if (!who.ptr)
+		return idp_no_memory(err);
+	if (throttle_fail(x->idp, lockout, THROTTLE_ACCOUNT, who, &wait_ms, err) != STORE_OK ||
+	    throttle_fail(x->idp, lockout, THROTTLE_ADDRESS, x->address, &wait_ms, err) !=
+		    STORE_OK)
+		return STORE_FAILED;
 	idp_audit(x->idp, a->blocked ? "login.locked" : "login.failed", "address", x->address,
 		  a->known ? "user" : NULL, a->user.id);
 	x->reason = "login_failed";
-	show_login(x, back, WRONG, 403);
+	return STORE_OK;
+}
+
+static void count_failure(struct idp_exchange *x, struct attempt *a, struct span back)
+{
+	struct err err;
+
+	if (note_failure(x, a, &err) == STORE_OK)
+		show_login(x, back, WRONG, 403);
+	else
+		web_unavailable(x, &err);
 }
 
 static enum store_result upgrade_hash(struct idp_exchange *x, struct idp_user *user,
@@ -576,4 +571,55 @@ void login_password_page(struct idp_exchange *x)
 		submit_password(x, &p);
 	else
 		show_new_password(x, p.back, NULL, 200);
+}
+
+/* ---- without a browser: the password grant ---- */
+
+/* STORE_ABSENT: the code is wrong or missing, and that was counted. */
+static enum store_result try_code(struct idp_exchange *x, struct idp_user *user,
+				  struct span code, struct err *err)
+{
+	int64_t wait_ms;
+	bool right;
+
+	if (!code.len)
+		return STORE_ABSENT;
+	if (throttle_check(x->idp, THROTTLE_FACTOR, user->id, &wait_ms, err) != STORE_OK ||
+	    use_code(x, user, wait_ms ? SPAN("") : code, &right, err) != STORE_OK)
+		return STORE_FAILED;
+	if (right)
+		return throttle_clear(x->idp, THROTTLE_FACTOR, user->id, err);
+	if (!wait_ms && throttle_fail(x->idp, &x->config->identity.lockout, THROTTLE_FACTOR,
+				      user->id, &wait_ms, err) != STORE_OK)
+		return STORE_FAILED;
+	idp_audit(x->idp, "login.code_failed", "user", user->id, "address", x->address);
+	return STORE_ABSENT;
+}
+
+enum store_result login_direct(struct idp_exchange *x, struct span name, struct span password,
+			       struct span code, struct idp_user *user, bool *second,
+			       struct err *err)
+{
+	struct attempt a = {.name = user_name_normal(name, x->arena)};
+	enum store_result result;
+
+	*second = false;
+	if (!a.name.ptr)
+		a.name = SPAN("(no name)");
+	if (try_password(x, &a, password.ptr ? password : SPAN(""), err) != STORE_OK)
+		return STORE_FAILED;
+	if (!a.right)
+		return note_failure(x, &a, err) == STORE_OK ? STORE_ABSENT : STORE_FAILED;
+	if (throttle_clear(x->idp, THROTTLE_ACCOUNT, a.who, err) != STORE_OK ||
+	    upgrade_hash(x, &a.user, password, err) != STORE_OK)
+		return STORE_FAILED;
+	*user = a.user;
+	/* A password that is to be changed is changed in a browser. */
+	if (user->must_change)
+		return STORE_ABSENT;
+	if (!user->totp.len)
+		return STORE_OK;
+	result = try_code(x, user, span_trim(code), err);
+	*second = result == STORE_OK;
+	return result;
 }

@@ -288,23 +288,34 @@ static int on_status(SSL *ssl, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* What is wrong with the chain stays in SSL_get_verify_result. */
+static int on_any_certificate(int good, X509_STORE_CTX *context)
+{
+	(void)good;
+	(void)context;
+	return 1;
+}
+
 static int set_client_auth(SSL_CTX *ssl, struct tls_context *context,
 			   const struct tls_server_options *options, struct err *err)
 {
 	int mode = SSL_VERIFY_NONE;
 
+	bool any = options->client_auth == TLS_CLIENT_AUTH_ANY;
+	bool given = tls_pem_given(&options->client_ca);
+
 	if (options->client_auth != TLS_CLIENT_AUTH_NONE) {
-		if (!tls_pem_given(&options->client_ca))
+		if (!given && !any)
 			return err_set(err, ERR_INVALID,
 				       "client authentication needs a bundle of CAs");
-		if (tls_trust_load(ssl, &options->client_ca, true, context->trust_digest, err) <
-		    0)
+		if (given && tls_trust_load(ssl, &options->client_ca, true,
+					    context->trust_digest, err) < 0)
 			return -1;
 		mode = SSL_VERIFY_PEER;
 	}
 	if (options->client_auth == TLS_CLIENT_AUTH_REQUIRED)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	SSL_CTX_set_verify(ssl, mode, NULL);
+	SSL_CTX_set_verify(ssl, mode, any ? on_any_certificate : NULL);
 	return 0;
 }
 

@@ -24,6 +24,8 @@ enum tls_client_auth {
 	TLS_CLIENT_AUTH_NONE,
 	TLS_CLIENT_AUTH_OPTIONAL, /* asked for; a certificate that is sent must verify */
 	TLS_CLIENT_AUTH_REQUIRED,
+	/* Asked for; one that does not verify is taken too: TLS_PEER_UNVERIFIED. */
+	TLS_CLIENT_AUTH_ANY,
 };
 
 /*
@@ -61,7 +63,7 @@ struct tls_server_options {
 	const struct span *alpn;
 	size_t alpn_count;
 	enum tls_client_auth client_auth;
-	/* Trust anchors for client certificates; CRLs in it are checked. */
+	/* Trust anchors for client certificates; CRLs in it are checked. TLS_CLIENT_AUTH_ANY needs none. */
 	struct tls_pem client_ca;
 	/* Keys for session tickets, kept by the context; NULL switches resumption off. */
 	struct tls_tickets *tickets;
@@ -153,12 +155,15 @@ struct tls_identity {
 
 enum tls_peer {
 	TLS_PEER_VERIFIED,
-	TLS_PEER_NONE, /* the peer sent no certificate, or it was not verified */
+	TLS_PEER_NONE, /* the peer sent no certificate */
+	/* Only with TLS_CLIENT_AUTH_ANY: the peer has the key, and nobody vouches for the names. */
+	TLS_PEER_UNVERIFIED,
 	TLS_PEER_UNUSABLE, /* verified, but its names cannot be represented, or too many of them */
 	TLS_PEER_NO_MEMORY,
 };
 /*
- * The verified certificate of the peer, with all text in the arena. A name with NUL or a control
+ * The certificate of the peer, with all text in the arena: that the peer has its key is certain,
+ * its names are to be believed with TLS_PEER_VERIFIED only. A name with NUL or a control
  * character, or more than TLS_NAMES_MAX names of a kind, makes it TLS_PEER_UNUSABLE: callers
  * refuse it.
  */

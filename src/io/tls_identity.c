@@ -132,11 +132,12 @@ enum tls_peer tls_peer_identity(const SSL *ssl, struct tls_identity *identity,
 	X509 *certificate = SSL_get0_peer_certificate(ssl);
 	enum tls_peer result;
 
-	if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK ||
-	    !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER))
+	if (!certificate || !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER))
 		return TLS_PEER_NONE;
 	ERR_clear_error();
 	result = fill(identity, certificate, arena);
+	if (result == TLS_PEER_VERIFIED && SSL_get_verify_result(ssl) != X509_V_OK)
+		result = TLS_PEER_UNVERIFIED;
 	ERR_clear_error();
 	return result;
 }

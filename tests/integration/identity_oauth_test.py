@@ -218,7 +218,7 @@ def requests_are_refused_as_rfc_6749_says(world):
     refused(done, 400, "invalid_request")
     assert world.browser.send("GET", "/identity/token").status == 405
     flow = world.flow()
-    for changes, error in (({"response_type": "token"}, "unsupported_response_type"),
+    for changes, error in (({"response_type": "code token"}, "unsupported_response_type"),
                            ({"response_type": None}, "invalid_request"),
                            ({"scope": "openid admin"}, "invalid_scope"),
                            ({"resource": "https://elsewhere.test"}, "invalid_target"),
