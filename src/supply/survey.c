@@ -156,6 +156,16 @@ static bool visit_wants(void *context, struct span path, uint64_t bytes)
 	return check_walk_wants(&walk, path, bytes);
 }
 
+/* The first failure is what the survey fails with; what comes after it is not looked at. */
+static void take_text(struct job *j, struct check_walk *walk, struct check_file_place *place,
+		      struct span text)
+{
+	struct err err;
+
+	if (j->failed.code == ERR_NONE && check_walk_text(walk, place, text, &err) < 0)
+		j->failed = err;
+}
+
 static void visit_file(void *context, const struct inventory_visit *v)
 {
 	struct job *j = context;
@@ -172,8 +182,7 @@ static void visit_file(void *context, const struct inventory_visit *v)
 	/* What is hidden runs nowhere, but whoever has the image can read it. */
 	if (v->hidden)
 		walk.misconfigurations = false;
-	if (j->failed.code == ERR_NONE)
-		(void)check_walk_text(&walk, &place, v->text, &j->failed);
+	take_text(j, &walk, &place, v->text);
 }
 
 static void visit_config(void *context, struct span path, struct span text)
@@ -182,8 +191,7 @@ static void visit_config(void *context, struct span path, struct span text)
 	struct check_walk walk = walk_of(j);
 	struct check_file_place place = {.path = path, .kind = CHECK_IMAGE};
 
-	if (j->failed.code == ERR_NONE)
-		(void)check_walk_text(&walk, &place, text, &j->failed);
+	take_text(j, &walk, &place, text);
 }
 
 static int prepare(void *context, struct err *err)
