@@ -1,0 +1,319 @@
+/* The second half of the phase `forward`: a service's response on its way to the client. */
+#include "gateway/fallback.h"
+#include "gateway/fields.h"
+#include "gateway/forward_internal.h"
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * For sending to the client: it must take this much at the least rate, so that one that does not
+ * read cannot keep a connection to the service for as long as `idle` allows each time.
+ */
+static int64_t client_deadline_ms(const struct forward *f, size_t len)
+{
+	const struct config_limits *limits = &f->e->snapshot->config->limits;
+	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
+	uint64_t rate = limits->response_rate_bytes;
+	uint64_t needed_ms = 1000; /* without a division where less would do */
+
+	if (!rate)
+		return deadline_ms;
+	if (len > rate)
+		needed_ms = len * 1000 / rate;
+	return earlier(deadline_ms,
+		       loop_deadline_ms((int64_t)(limits->body_grace_ms + needed_ms)));
+}
+
+static int64_t response_length(const struct http1_head *response)
+{
+	struct span field;
+	uint64_t length;
+
+	if (response->framing == HTTP1_LENGTH)
+		return (int64_t)response->content_length;
+	if (response->framing != HTTP1_NO_BODY)
+		return -1;
+	/* To HEAD, and 304: the length that a GET would have had. */
+	field = http1_field(response, HTTP_FIELD_CONTENT_LENGTH);
+	if (field.ptr && span_to_u64(field, &length) && length <= INT64_MAX)
+		return (int64_t)length;
+	return -1;
+}
+
+/*
+ * Fields that the service's Connection names stay with the service. Moves the others up: the head's
+ * fields cannot be looked up by id any more.
+ */
+static size_t drop_named_fields(const struct http1_head *response)
+{
+	struct span connection = http1_field(response, HTTP_FIELD_CONNECTION);
+	size_t kept = 0;
+
+	if (!fields_named_by_connection(connection))
+		return response->field_count;
+	for (size_t i = 0; i < response->field_count; i++)
+		if (!http_list_has(connection, response->fields[i].name))
+			response->fields[kept++] = response->fields[i];
+	return kept;
+}
+
+static enum phase_result give_up_response(struct forward *f, enum io_result result)
+{
+	struct exchange *e = f->e;
+
+	if (result == IO_CANCELLED && f->pump.client_failed)
+		e->reason = "client_body";
+	else if (e->x->client_gone || result == IO_CANCELLED)
+		e->reason = "client_gone";
+	else
+		e->reason = result == IO_TIMEOUT ? "body_timeout" : "truncated";
+	http_abort(e->x);
+	return e->x->client_gone ? PHASE_GONE : PHASE_ANSWERED;
+}
+
+/* The end of a response that proves to be broken only there must not be sent. */
+static bool response_may_pass(struct forward *f, enum io_result result, struct span piece)
+{
+	bool good = true;
+
+	if (result == IO_OK)
+		good = response_check_feed(&f->check, piece);
+	if (result == IO_EOF || (result == IO_OK && f->call->body_ended))
+		good = response_check_end(&f->check) && good;
+	return good;
+}
+
+static enum phase_result give_up_broken(struct forward *f)
+{
+	f->e->reason = "contract_response";
+	http_abort(f->e->x);
+	return PHASE_ANSWERED;
+}
+
+static enum phase_result relay_body(struct forward *f)
+{
+	struct http_exchange *x = f->e->x;
+	struct http_call *call = f->call;
+	enum io_result result;
+	struct span piece;
+	int flags;
+
+	while (!x->ended) {
+		result = http_call_read_body(call, &piece,
+					     forward_step_deadline_ms(f, f->timeout->idle_ms));
+		if (!response_may_pass(f, result, piece))
+			return give_up_broken(f);
+		if (result == IO_EOF && call->trailer_count)
+			result = http_send_trailers(x, call->trailers, call->trailer_count,
+						    client_deadline_ms(f, 0));
+		else if (result == IO_EOF)
+			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
+						client_deadline_ms(f, 0));
+		else if (result == IO_OK) {
+			if (UNLIKELY(f->capture != NULL))
+				fallback_capture_piece(f->capture, piece);
+			flags = call->body_ended   ? HTTP_SEND_END
+				: call->more_ready ? HTTP_SEND_MORE
+						   : HTTP_SEND_NOW;
+			result = http_send_body(x, piece, flags,
+						client_deadline_ms(f, piece.len));
+			if (result != IO_OK)
+				x->client_gone = true;
+		}
+		if (result != IO_OK)
+			return give_up_response(f, result);
+	}
+	return PHASE_ANSWERED;
+}
+
+/* After 101 bytes flow both ways until both sides have ended, or nothing has moved for long. */
+static enum phase_result relay_tunnel(struct forward *f)
+{
+	struct http_exchange *x = f->e->x;
+	enum io_result result = IO_OK;
+	struct span piece;
+
+	f->pump = (struct pump){
+		.e = f->e, .call = f->call, .idle_ms = (int64_t)f->timeout->idle_ms};
+	if (pump_start(&f->pump) < 0)
+		return give_up_response(f, IO_FAILED);
+	while (result == IO_OK) {
+		result = http_call_read_body(f->call, &piece,
+					     forward_step_deadline_ms(f, f->timeout->idle_ms));
+		if (result == IO_OK)
+			result = http_send_body(
+				x, piece, HTTP_SEND_NOW,
+				forward_step_deadline_ms(f, f->timeout->idle_ms));
+	}
+	if (result == IO_EOF)
+		http_send_body(x, SPAN_NONE, HTTP_SEND_END, loop_deadline_ms(1000));
+	pump_stop(&f->pump, result != IO_EOF);
+	x->ended = true;
+	return PHASE_ANSWERED;
+}
+
+/* Fields that were moved cannot be told apart any more: such an answer is not kept. */
+static enum phase_result relay_and_keep(struct forward *f, bool fields_whole)
+{
+	const struct http1_head *from = &f->call->response;
+	enum phase_result result;
+
+	f->capture = fields_whole ? fallback_capture(f->e, from) : NULL;
+	result = relay_body(f);
+	if (f->capture)
+		f->capture->complete = !f->e->reason && f->e->x->ended;
+	fallback_capture_end(f->e, f->capture, from);
+	f->capture = NULL;
+	return result;
+}
+
+/* ---- a response that must keep the contract ---- */
+
+static enum phase_result refuse_response(struct forward *f, struct buf *held, const char *why)
+{
+	struct exchange *e = f->e;
+
+	buf_release(held);
+	response_check_release(&f->check, e);
+	forward_end_call(f);
+	e->reason = why;
+	return answer_problem(e, 502, "upstream-broke-contract", NULL);
+}
+
+/* IO_OK: all of it is held; IO_AGAIN: no more of it may be; IO_FAILED: it is broken. */
+static enum io_result hold_response(struct forward *f, struct buf *held)
+{
+	while (!f->call->body_ended) {
+		struct span piece;
+		enum io_result result = http_call_read_body(
+			f->call, &piece, forward_step_deadline_ms(f, f->timeout->idle_ms));
+
+		if (result == IO_EOF)
+			break;
+		if (result != IO_OK)
+			return result;
+		if (!response_check_feed(&f->check, piece))
+			return IO_FAILED;
+		if (buf_append(held, piece) < 0)
+			return IO_CLOSED;
+		if (held->len > f->e->snapshot->config->limits.body_buffer_bytes ||
+		    !spool_count(f->e, f->e->spool.owned.cap + held->cap))
+			return IO_AGAIN;
+	}
+	return response_check_end(&f->check) ? IO_OK : IO_FAILED;
+}
+
+static enum phase_result send_held(struct forward *f, struct http_response *response,
+				   struct buf *held)
+{
+	struct exchange *e = f->e;
+	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
+	struct buf stripped;
+	enum io_result result;
+
+	buf_init(&stripped, held->len + 1);
+	if (f->check.check && contract_check_cuts_body(f->check.check)) {
+		if (contract_check_write_body(f->check.check, buf_span(held), &stripped) < 0) {
+			buf_release(&stripped);
+			return refuse_response(f, held, "out_of_memory");
+		}
+		buf_release(held);
+		*held = stripped;
+	}
+	if (held->len)
+		response->content_length = (int64_t)held->len;
+	result = respond_head(e, response, held->len ? HTTP_SEND_MORE : HTTP_SEND_END,
+			      deadline_ms);
+	if (result == IO_OK && held->len)
+		result = http_send_body(e->x, buf_span(held), HTTP_SEND_END, deadline_ms);
+	buf_release(held);
+	if (result == IO_OK)
+		return PHASE_ANSWERED;
+	e->x->client_gone = true;
+	return give_up_response(f, result);
+}
+
+/* Too long to be held: the beginning goes out, and the rest is checked while it passes. */
+static enum phase_result send_on(struct forward *f, const struct http_response *response,
+				 struct buf *held)
+{
+	struct exchange *e = f->e;
+	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
+	enum io_result result = respond_head(e, response, HTTP_SEND_MORE, deadline_ms);
+
+	if (result == IO_OK)
+		result = http_send_body(e->x, buf_span(held), HTTP_SEND_NOW, deadline_ms);
+	buf_release(held);
+	if (result == IO_OK)
+		return relay_body(f);
+	e->x->client_gone = true;
+	return give_up_response(f, result);
+}
+
+static enum phase_result relay_checked(struct forward *f, struct http_response *response)
+{
+	const struct config_contract *contract = f->config->contract;
+	enum io_result result;
+	struct buf held;
+
+	buf_init(&held, SIZE_MAX / 4);
+	result = hold_response(f, &held);
+	if (result == IO_OK)
+		return send_held(f, response, &held);
+	/* What is to be cut out must be held. */
+	if (result == IO_AGAIN && contract->large == CONFIG_LARGE_STREAM &&
+	    contract->unknown_response_properties != CONFIG_UNKNOWN_STRIP)
+		return send_on(f, response, &held);
+	if (result == IO_CANCELLED) {
+		buf_release(&held);
+		return forward_answer_failure(f);
+	}
+	return refuse_response(f, &held,
+			       result == IO_AGAIN    ? "response_too_large"
+			       : result == IO_FAILED ? "contract_response"
+						     : "truncated");
+}
+
+static bool has_no_content(const struct forward *f)
+{
+	unsigned status = f->call->response.status;
+
+	return f->e->x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
+}
+
+enum phase_result forward_relay_response(struct forward *f)
+{
+	struct exchange *e = f->e;
+	const struct http1_head *from = &f->call->response;
+	struct http_response response = {.status = from->status,
+					 .fields = from->fields,
+					 .content_length = response_length(from)};
+	int flags = HTTP_SEND_NOW;
+	enum io_result result;
+
+	e->reason = NULL;
+	if (from->status == 101 && !f->head.upgrade.len)
+		return forward_answer_failure(f);
+	if (from->status != 101 && !e->alternate)
+		response_check_begin(&f->check, e, from, has_no_content(f));
+	response.field_count = drop_named_fields(from);
+	if (f->check.enforce)
+		return relay_checked(f, &response);
+	if (!f->call->tunnel && f->call->body_ended)
+		flags = HTTP_SEND_END;
+	else if (!f->call->tunnel && f->call->more_ready)
+		flags = HTTP_SEND_MORE;
+	result = respond_head(e, &response, flags, client_deadline_ms(f, 0));
+	if (result != IO_OK) {
+		e->x->client_gone = true;
+		return give_up_response(f, result);
+	}
+	if (f->call->tunnel)
+		return relay_tunnel(f);
+	if (LIKELY(!e->route->guard || !e->route->guard->stale))
+		return relay_body(f);
+	return relay_and_keep(f, response.field_count == from->field_count);
+}
