@@ -109,6 +109,9 @@ enum store_result oauth_make_tokens(struct idp_exchange *x, const struct idp_cli
 /* Seconds that an access token of the grant lives. */
 int64_t oauth_access_life_s(const struct idp_exchange *x, const struct oauth_grant *grant);
 
+/* The claims of the scopes profile and email (OpenID Connect Core section 5.4). */
+void oauth_put_claims(struct json_writer *w, const struct idp_user *user, struct span scope);
+
 /* The claims of an access token of ours that is good now; NULL: it is not. */
 const struct json *oauth_access_claims(struct idp_exchange *x, struct span token);
 

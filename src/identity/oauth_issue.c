@@ -152,10 +152,23 @@ static void put_at_hash(struct json_writer *w, struct span token)
 				   span_of(text, base64url_encode(text, span_of(digest, 16))));
 }
 
+void oauth_put_claims(struct json_writer *w, const struct idp_user *user, struct span scope)
+{
+	if (oauth_has_scope(scope, SPAN("profile"))) {
+		json_member_string(w, SPAN("preferred_username"), user->name);
+		if (user->display.len)
+			json_member_string(w, SPAN("name"), user->display);
+	}
+	if (oauth_has_scope(scope, SPAN("email")) && user->email.len) {
+		json_member_string(w, SPAN("email"), user->email);
+		json_member_bool(w, SPAN("email_verified"), user->email_verified);
+	}
+}
+
 /* OpenID Connect Core section 2. */
 static enum store_result sign_id(struct idp_exchange *x, const struct idp_client *client,
-				 const struct oauth_grant *grant, struct span access_token,
-				 struct buf *token, struct err *err)
+				 const struct oauth_grant *grant, const struct idp_user *user,
+				 struct span access_token, struct buf *token, struct err *err)
 {
 	int64_t now = clock_unix_s();
 	enum store_result result;
@@ -174,8 +187,11 @@ static enum store_result sign_id(struct idp_exchange *x, const struct idp_client
 	if (grant->nonce.len)
 		json_member_string(&w, SPAN("nonce"), grant->nonce);
 	put_login(&w, grant);
+	/* Section 5.4: without an access token there is no userinfo to ask. */
 	if (access_token.len)
 		put_at_hash(&w, access_token);
+	else
+		oauth_put_claims(&w, user, grant->scope);
 	json_end_object(&w);
 	result = buf_failed(&payload) || signing_sign(x->idp, SPAN("JWT"), buf_span(&payload),
 						      token, err) < 0
@@ -226,7 +242,8 @@ enum store_result oauth_make_tokens(struct idp_exchange *x, const struct idp_cli
 		result = make_access(x, client, grant, grant->user.len ? &user : NULL, scope,
 				     &out->access, err);
 	if (result == STORE_OK && (want & OAUTH_WANT_ID))
-		result = sign_id(x, client, grant, buf_span(&out->access), &out->id, err);
+		result =
+			sign_id(x, client, grant, &user, buf_span(&out->access), &out->id, err);
 	if (result == STORE_OK && (want & OAUTH_WANT_REFRESH))
 		result = make_refresh(x, grant, &out->refresh, err);
 	return result;

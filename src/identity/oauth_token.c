@@ -399,22 +399,6 @@ static void refuse_bearer(struct idp_exchange *x, unsigned status, const char *e
 	web_error(x, status, error ? error : "invalid_request", NULL);
 }
 
-static void put_user(struct json_writer *w, const struct idp_user *user, struct span scope)
-{
-	json_begin_object(w);
-	json_member_string(w, SPAN("sub"), user->id);
-	if (oauth_has_scope(scope, SPAN("profile"))) {
-		json_member_string(w, SPAN("preferred_username"), user->name);
-		if (user->display.len)
-			json_member_string(w, SPAN("name"), user->display);
-	}
-	if (oauth_has_scope(scope, SPAN("email")) && user->email.len) {
-		json_member_string(w, SPAN("email"), user->email);
-		json_member_bool(w, SPAN("email_verified"), user->email_verified);
-	}
-	json_end_object(w);
-}
-
 void oauth_userinfo(struct idp_exchange *x)
 {
 	const struct json *claims;
@@ -442,6 +426,9 @@ void oauth_userinfo(struct idp_exchange *x)
 	}
 	buf_init(&body, 16384);
 	json_writer_init(&w, &body);
-	put_user(&w, &user, json_text(claims, "scope"));
+	json_begin_object(&w);
+	json_member_string(&w, SPAN("sub"), user.id);
+	oauth_put_claims(&w, &user, json_text(claims, "scope"));
+	json_end_object(&w);
 	web_json(x, 200, &body);
 }

@@ -7,9 +7,10 @@ import json
 import os
 import ssl
 import time
+import urllib.parse
 
 from harness import Gateway, Service, answer, free_port, run
-from idp import CONFIG, Answer, Client, Flow, claims, cli, make_user
+from idp import CONFIG, Answer, Browser, Client, Flow, claims, cli, make_user
 from identity_oauth_test import CALLBACK, World, in_world, refused
 from jose import Key, b64, certificate, thumbprint
 
@@ -158,7 +159,6 @@ class TlsWorld(World):
             connection.close()
 
     def token(self, prefix, **fields):
-        import urllib.parse
         return self.send(prefix, "POST", "/identity/token", urllib.parse.urlencode(fields),
                          {"Content-Type": "application/x-www-form-urlencoded"})
 
@@ -363,7 +363,6 @@ def push(world, flow, secret=None, **changes):
 
 
 def reference(uri, client="shop", **more):
-    import urllib.parse
     return "/identity/authorize?" + urllib.parse.urlencode(
         {"client_id": client, "request_uri": uri, **more})
 
@@ -472,7 +471,6 @@ def the_resource_tells_what_it_is(world):
 
 @in_world()
 def an_id_token_hint_of_another_user_is_no_login(world):
-    from idp import Browser
     hint = world.tokens()["id_token"]
     flow = world.flow()
     assert "code" in flow.start(id_token_hint=hint, prompt="none").query

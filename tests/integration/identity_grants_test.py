@@ -116,7 +116,8 @@ def the_implicit_grant_is_for_clients_that_were_given_it(world):
 
 @in_world(more=BOTH_ON, grants="implicit")
 def the_implicit_grant_answers_in_the_fragment(world):
-    flow = world.flow("openid orders.read", code_challenge=None, code_challenge_method=None)
+    flow = world.flow("openid profile orders.read", code_challenge=None,
+                      code_challenge_method=None)
     for kind in ("token", "id_token", "id_token token", "token id_token"):
         done = fragment(flow.start(response_type=kind))
         assert done["state"] == flow.parameters["state"] and done["iss"] == world.browser.issuer
@@ -130,6 +131,8 @@ def the_implicit_grant_answers_in_the_fragment(world):
             identity = claims(done["id_token"])
             assert identity["nonce"] == flow.parameters["nonce"] and identity["aud"] == "shop"
             assert ("at_hash" in identity) == ("access_token" in done)
+            # OpenID Connect Core section 5.4
+            assert ("preferred_username" in identity) == ("access_token" not in done)
     assert any(line["event"] == "authorize.implicit_granted" for line in audit(world))
     # A code needs its own grant, and an ID token needs a nonce and the scope.
     assert flow.start(response_type="code").query["error"] == "unauthorized_client"
