@@ -1,9 +1,6 @@
 /* contract check, contract learn */
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/output.h"
 #include "contract/learn.h"
 #include "contract/lint.h"
@@ -180,36 +177,6 @@ const struct command cmd_contract_check = {
 
 /* ---- contract learn -------------------------------------------------------------------------- */
 
-static int read_input(const char *path, struct buf *to, struct err *err)
-{
-	bool standard = strcmp(path, "-") == 0;
-	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int result = 0;
-
-	if (fd < 0)
-		return err_set_errno(err, errno, "cannot read '%s'", path);
-	for (;;) {
-		ssize_t got;
-
-		if (buf_reserve(to, 65536) < 0) {
-			result = err_set(err, ERR_LIMIT, "'%s' is too large to be learned from",
-					 path);
-			break;
-		}
-		got = read(fd, to->ptr + to->len, 65536);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			result = err_set_errno(err, errno, "cannot read '%s'", path);
-		if (got <= 0)
-			break;
-		to->len += (size_t)got;
-	}
-	if (!standard)
-		close(fd);
-	return result;
-}
-
 static int each_line(struct learner *l, struct span text,
 		     int (*take)(struct learner *l, struct span line, struct err *err),
 		     struct err *err)
@@ -261,7 +228,7 @@ static enum exit_status run_learn(const struct options *given)
 
 	buf_init(&text, INPUT_MAX_BYTES);
 	buf_init(&out, OUTPUT_MAX_BYTES);
-	if (read_input(options_operand(given, 0), &text, &err) == 0 &&
+	if (input_read(options_operand(given, 0), &text, &err) == 0 &&
 	    learn(given, buf_span(&text), &out, &err) == 0) {
 		status = output_text(&out);
 	} else {

@@ -26,6 +26,7 @@
 #include "config/config_guard.h"
 #include "config/config_mail.h"
 #include "config/config_oauth.h"
+#include "config/config_waf.h"
 #include "parse/address.h"
 
 /* ---- listen ---------------------------------------------------------------------------------- */
@@ -483,7 +484,6 @@ struct config_fallback {
 
 enum config_check { CONFIG_CHECK_OFF, CONFIG_CHECK_OBSERVE, CONFIG_CHECK_ENFORCE };
 enum config_unknown { CONFIG_UNKNOWN_ALLOW, CONFIG_UNKNOWN_STRIP, CONFIG_UNKNOWN_REFUSE };
-enum config_large { CONFIG_LARGE_REFUSE, CONFIG_LARGE_STREAM };
 
 /* What the service's OpenAPI document has to say. */
 struct config_contract {
@@ -498,14 +498,6 @@ struct config_contract {
 	struct span base_path; /* in place of the document's; "/" stands for none */
 	bool formats; /* `format` is checked where it otherwise only annotates */
 	bool security; /* its security requirements hold */
-};
-
-/* Of routes and services; CONFIG_WAF_MODE_INHERIT: as the level above says. */
-enum config_waf_mode {
-	CONFIG_WAF_MODE_INHERIT,
-	CONFIG_WAF_MODE_OFF,
-	CONFIG_WAF_MODE_OBSERVE,
-	CONFIG_WAF_MODE_BLOCK
 };
 
 struct config_service {
@@ -680,16 +672,6 @@ struct config_overload {
 	uint32_t refuse_percent;
 };
 
-/* What rules do not look at; what is empty or 0 does not restrict. */
-struct config_waf_exclusion {
-	struct config_where where;
-	uint32_t rule; /* id; with `to` the first of a range */
-	uint32_t to;
-	struct span tag;
-	struct span target; /* "ARGS:name", "REQUEST_COOKIES:/^x/" */
-	struct span path; /* "/a", or "/a/" + "*" */
-};
-
 enum config_ips_mode { CONFIG_IPS_OFF, CONFIG_IPS_OBSERVE, CONFIG_IPS_BLOCK };
 
 /* What a client is banned for, each counted apart. */
@@ -724,20 +706,6 @@ struct config_ips {
 	struct config_ips_rule rules[CONFIG_IPS_KINDS];
 	uint64_t memory_ms; /* after its end, a ban makes the next longer for so long */
 	uint32_t bans_max;
-};
-
-struct config_waf {
-	struct config_where where;
-	struct config_strings rules; /* "owasp-crs" or files */
-	uint32_t paranoia; /* 1 to 4 */
-	enum config_waf_mode mode; /* never CONFIG_WAF_MODE_INHERIT */
-	uint32_t inbound_threshold; /* anomaly score at which to block; 0: the rules' own */
-	uint32_t outbound_threshold;
-	uint32_t sample_percent; /* of requests that are inspected */
-	enum config_large large; /* bodies over limits.body_buffer; STREAM: their beginning */
-	struct span cache; /* folder for compiled pattern databases; empty: none */
-	struct span log; /* file: one JSON record a transaction that matched; empty: the log */
-	CONFIG_LIST(struct config_waf_exclusion) exclusions;
 };
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -37,6 +37,9 @@ struct config_address {
 	uint16_t port; /* 0 asks the kernel for one (tests) */
 };
 
+/* What happens to content that is too long to be held. */
+enum config_large { CONFIG_LARGE_REFUSE, CONFIG_LARGE_STREAM };
+
 /* "100/s": count events every per_ms. */
 struct config_rate {
 	uint64_t count;

@@ -383,105 +383,6 @@ static const struct schema_object sensitive = {
 	.has_where = true,
 };
 
-const struct schema_name schema_waf_mode_names[] = {
-	{"off", CONFIG_WAF_MODE_OFF},
-	{"observe", CONFIG_WAF_MODE_OBSERVE},
-	{"block", CONFIG_WAF_MODE_BLOCK},
-	{NULL, 0},
-};
-
-/* For routes and services. */
-const struct schema_name schema_waf_override_names[] = {
-	{"inherit", CONFIG_WAF_MODE_INHERIT},
-	{"off", CONFIG_WAF_MODE_OFF},
-	{"observe", CONFIG_WAF_MODE_OBSERVE},
-	{"block", CONFIG_WAF_MODE_BLOCK},
-	{NULL, 0},
-};
-
-static const struct schema_key exclusion_keys[] = {
-	{KEY("rule", COUNT, config_waf_exclusion, rule), .initial = "0", .max = 4294967295,
-	 .text = "Id of a rule; 0 is every rule."},
-	{KEY("to", COUNT, config_waf_exclusion, to), .initial = "0", .max = 4294967295,
-	 .text = "The last rule of a range that `rule` begins."},
-	{KEY("tag", TEXT, config_waf_exclusion, tag), .format = &format_any,
-	 .text = "Rules with this tag."},
-	{KEY("target", TEXT, config_waf_exclusion, target), .format = &format_any,
-	 .text = "What they do not look at, such as ARGS:comment; without, not at anything."},
-	{KEY("path", TEXT, config_waf_exclusion, path), .format = &format_any,
-	 .text = "Only on this path, or below it when it ends in *."},
-	{.name = NULL},
-};
-
-static void exclusion_finish(struct reader *reader, const struct tree_node *node, void *object)
-{
-	const struct config_waf_exclusion *exclusion = object;
-
-	if (!exclusion->rule && !exclusion->tag.len && !exclusion->target.len)
-		reader_error(reader, node->where,
-			     "name a rule, a tag or a target: this would exclude everything");
-	if (exclusion->to && exclusion->to < exclusion->rule)
-		reader_error(reader, node->where, "'to' is below 'rule'");
-}
-
-static const struct schema_object exclusion = {
-	.name = "waf_exclusion",
-	.size = sizeof(struct config_waf_exclusion),
-	.keys = exclusion_keys,
-	.has_where = true,
-	.finish = exclusion_finish,
-};
-
-static const struct schema_name waf_large_names[] = {
-	{"refuse", CONFIG_LARGE_REFUSE},
-	{"inspect_beginning", CONFIG_LARGE_STREAM},
-	{NULL, 0},
-};
-
-/* Names of files are relative to the configuration's folder. */
-static void waf_finish(struct reader *reader, const struct tree_node *node, void *object)
-{
-	struct config_waf *waf = object;
-
-	for (size_t i = 0; i < waf->rules.count; i++)
-		if (!span_eq(waf->rules.at[i], SPAN("owasp-crs")))
-			waf->rules.at[i] = reader_resolve(reader, node, waf->rules.at[i]);
-}
-
-static const struct schema_key waf_keys[] = {
-	{KEY("rules", TEXTS, config_waf, rules), .initial = "owasp-crs", .format = &format_any,
-	 .text = "owasp-crs, or files or folders of rules."},
-	{KEY("paranoia", COUNT, config_waf, paranoia), .initial = "1", .min = 1, .max = 4,
-	 .text = "How much is suspicious."},
-	{KEY("mode", ENUM, config_waf, mode), .initial = "block",
-	 .names = schema_waf_mode_names, .text = "What happens to what matches."},
-	{KEY("inbound_threshold", COUNT, config_waf, inbound_threshold), .initial = "0",
-	 .max = 100000,
-	 .text = "Anomaly score of requests at which to block; 0: the rules' own."},
-	{KEY("outbound_threshold", COUNT, config_waf, outbound_threshold), .initial = "0",
-	 .max = 100000, .text = "The same for responses."},
-	{KEY("sample", PERCENT, config_waf, sample_percent), .initial = "100%",
-	 .text = "Share of the requests that are inspected."},
-	{KEY("large", ENUM, config_waf, large), .initial = "refuse", .names = waf_large_names,
-	 .text = "Bodies over limits.body_buffer: 413, or only their beginning is inspected."},
-	{KEY("cache", OUTPUT, config_waf, cache),
-	 .text = "Folder for compiled patterns, so that the next start is quick."},
-	{KEY("log", OUTPUT, config_waf, log),
-	 .text = "File for a JSON record of each transaction that matched; without, standard "
-		 "error."},
-	{KEY("exclusions", LIST, config_waf, exclusions), .object = &exclusion,
-	 .text = "What rules must not look at."},
-	{.name = NULL},
-};
-
-static const struct schema_object waf = {
-	.name = "waf",
-	.size = sizeof(struct config_waf),
-	.keys = waf_keys,
-	.has_where = true,
-	.finish = waf_finish,
-};
-
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static const struct schema_key config_keys[] = {
@@ -521,7 +422,7 @@ static const struct schema_key config_keys[] = {
 	 .text = "Operations that need approval."},
 	{KEY("overload", OPTIONAL, config, overload), .object = &schema_overload,
 	 .text = "What is done when memory, descriptors, time or connections run out."},
-	{KEY("waf", OPTIONAL, config, waf), .object = &waf,
+	{KEY("waf", OPTIONAL, config, waf), .object = &schema_waf,
 	 .text = "The web application firewall."},
 	{KEY("ips", OPTIONAL, config, ips), .object = &schema_ips,
 	 .text = "Clients that keep attacking are banned."},

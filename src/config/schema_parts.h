@@ -32,6 +32,7 @@ extern const struct schema_object schema_challenge;
 extern const struct schema_object schema_ips;
 extern const struct schema_object schema_mail;
 extern const struct schema_object schema_route;
+extern const struct schema_object schema_waf;
 extern const struct schema_object schema_webhook;
 
 /* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */

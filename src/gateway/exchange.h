@@ -61,6 +61,7 @@ struct exchange {
 		*alternate; /* asked in the place of the route's; NULL: none */
 	struct protection *protection; /* NULL: none; see protect.h */
 
+	struct inspection *inspection; /* by the firewall, still under way; see inspect.h */
 	struct spool spool; /* the request's body, where it is held back */
 
 	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */

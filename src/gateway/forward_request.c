@@ -1,5 +1,6 @@
 #include "gateway/fields.h"
 #include "gateway/forward.h"
+#include "gateway/inspect.h"
 #include "gateway/validate.h"
 #include "parse/cookie.h"
 #include "parse/traceparent.h"
@@ -56,6 +57,16 @@ static void drop_own_cookies(struct exchange *e, struct list_out *out)
 		out->count--;
 }
 
+/* What is to be inspected must be readable. */
+static void limit_codings(const struct exchange *e, struct list_out *out)
+{
+	struct http_field *field = &out->fields[out->count - 1];
+
+	field->value = inspect_accept_encoding(e, field->value);
+	if (!field->value.ptr)
+		out->count--;
+}
+
 static void put_client_fields(struct exchange *e, const struct view_service *service,
 			      struct list_out *out)
 {
@@ -80,6 +91,8 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 		    (edits && fields_edited(edit, field->name)))
 			continue;
 		out->fields[out->count++] = *field;
+		if (field->id == HTTP_FIELD_ACCEPT_ENCODING)
+			limit_codings(e, out);
 		if (field->id == HTTP_FIELD_COOKIE)
 			drop_own_cookies(e, out);
 	}

@@ -2,6 +2,7 @@
 #include "gateway/fallback.h"
 #include "gateway/fields.h"
 #include "gateway/forward_internal.h"
+#include "gateway/inspect.h"
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -155,22 +156,7 @@ static enum phase_result relay_tunnel(struct forward *f)
 	return PHASE_ANSWERED;
 }
 
-/* Fields that were moved cannot be told apart any more: such an answer is not kept. */
-static enum phase_result relay_and_keep(struct forward *f, bool fields_whole)
-{
-	const struct http1_head *from = &f->call->response;
-	enum phase_result result;
-
-	f->capture = fields_whole ? fallback_capture(f->e, from) : NULL;
-	result = relay_body(f);
-	if (f->capture)
-		f->capture->complete = !f->e->reason && f->e->x->ended;
-	fallback_capture_end(f->e, f->capture, from);
-	f->capture = NULL;
-	return result;
-}
-
-/* ---- a response that must keep the contract ---- */
+/* ---- a response that is held until it has been looked at ------------------------------------- */
 
 static enum phase_result refuse_response(struct forward *f, struct buf *held, const char *why)
 {
@@ -183,8 +169,25 @@ static enum phase_result refuse_response(struct forward *f, struct buf *held, co
 	return answer_problem(e, 502, "upstream-broke-contract", NULL);
 }
 
-/* IO_OK: all of it is held; IO_AGAIN: no more of it may be; IO_FAILED: it is broken. */
-static enum io_result hold_response(struct forward *f, struct buf *held)
+static enum phase_result refuse_for_rules(struct forward *f, struct buf *held)
+{
+	struct exchange *e = f->e;
+	enum phase_result result;
+
+	response_check_release(&f->check, e);
+	forward_end_call(f);
+	result = inspect_refuse_response(e);
+	/* Rules of phase 5 may still look at what was held. */
+	inspect_end(e);
+	buf_release(held);
+	return result;
+}
+
+/*
+ * IO_OK: all of it is held; IO_AGAIN: no more than max_bytes may be; IO_FAILED: it breaks the
+ * contract; IO_CLOSED: memory, or the process's budget, is used up, and IO_EOF: it ends too early.
+ */
+static enum io_result hold_response(struct forward *f, uint64_t max_bytes, struct buf *held)
 {
 	while (!f->call->body_ended) {
 		struct span piece;
@@ -194,28 +197,46 @@ static enum io_result hold_response(struct forward *f, struct buf *held)
 		if (result == IO_EOF)
 			break;
 		if (result != IO_OK)
-			return result;
+			return result == IO_CANCELLED ? result : IO_EOF;
 		if (!response_check_feed(&f->check, piece))
 			return IO_FAILED;
 		if (buf_append(held, piece) < 0)
 			return IO_CLOSED;
-		if (held->len > f->e->snapshot->config->limits.body_buffer_bytes ||
-		    !spool_count(f->e, f->e->spool.owned.cap + held->cap))
+		/* What the firewall must see is not let through because there is much of it. */
+		if (!spool_count(f->e, f->e->spool.owned.cap + held->cap))
+			return f->e->inspection ? IO_CLOSED : IO_AGAIN;
+		if (held->len > max_bytes)
 			return IO_AGAIN;
 	}
 	return response_check_end(&f->check) ? IO_OK : IO_FAILED;
+}
+
+static enum io_result send_body_and_trailers(struct forward *f, struct span body)
+{
+	struct http_exchange *x = f->e->x;
+	struct http_call *call = f->call;
+	int64_t deadline_ms = client_deadline_ms(f, body.len);
+	enum io_result result;
+
+	if (!call->trailer_count)
+		return http_send_body(x, body, HTTP_SEND_END, deadline_ms);
+	result = http_send_body(x, body, HTTP_SEND_MORE, deadline_ms);
+	if (result == IO_OK)
+		result =
+			http_send_trailers(x, call->trailers, call->trailer_count, deadline_ms);
+	return result;
 }
 
 static enum phase_result send_held(struct forward *f, struct http_response *response,
 				   struct buf *held)
 {
 	struct exchange *e = f->e;
-	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
+	bool more = held->len || f->call->trailer_count;
 	struct buf stripped;
 	enum io_result result;
 
 	buf_init(&stripped, held->len + 1);
-	if (f->check.check && contract_check_cuts_body(f->check.check)) {
+	if (f->check.enforce && f->check.check && contract_check_cuts_body(f->check.check)) {
 		if (contract_check_write_body(f->check.check, buf_span(held), &stripped) < 0) {
 			buf_release(&stripped);
 			return refuse_response(f, held, "out_of_memory");
@@ -223,12 +244,14 @@ static enum phase_result send_held(struct forward *f, struct http_response *resp
 		buf_release(held);
 		*held = stripped;
 	}
-	if (held->len)
+	if (held->len && !f->call->trailer_count)
 		response->content_length = (int64_t)held->len;
-	result = respond_head(e, response, held->len ? HTTP_SEND_MORE : HTTP_SEND_END,
-			      deadline_ms);
-	if (result == IO_OK && held->len)
-		result = http_send_body(e->x, buf_span(held), HTTP_SEND_END, deadline_ms);
+	if (UNLIKELY(f->capture != NULL))
+		fallback_capture_piece(f->capture, buf_span(held));
+	result = respond_head(e, response, more ? HTTP_SEND_MORE : HTTP_SEND_END,
+			      client_deadline_ms(f, 0));
+	if (result == IO_OK && more)
+		result = send_body_and_trailers(f, buf_span(held));
 	buf_release(held);
 	if (result == IO_OK)
 		return PHASE_ANSWERED;
@@ -241,11 +264,14 @@ static enum phase_result send_on(struct forward *f, const struct http_response *
 				 struct buf *held)
 {
 	struct exchange *e = f->e;
-	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
-	enum io_result result = respond_head(e, response, HTTP_SEND_MORE, deadline_ms);
+	enum io_result result =
+		respond_head(e, response, HTTP_SEND_MORE, client_deadline_ms(f, 0));
 
+	if (UNLIKELY(f->capture != NULL))
+		fallback_capture_piece(f->capture, buf_span(held));
 	if (result == IO_OK)
-		result = http_send_body(e->x, buf_span(held), HTTP_SEND_NOW, deadline_ms);
+		result = http_send_body(e->x, buf_span(held), HTTP_SEND_NOW,
+					client_deadline_ms(f, held->len));
 	buf_release(held);
 	if (result == IO_OK)
 		return relay_body(f);
@@ -253,28 +279,50 @@ static enum phase_result send_on(struct forward *f, const struct http_response *
 	return give_up_response(f, result);
 }
 
-static enum phase_result relay_checked(struct forward *f, struct http_response *response)
+static enum phase_result refuse_held(struct forward *f, struct buf *held, enum io_result why)
+{
+	if (why == IO_CANCELLED) {
+		buf_release(held);
+		return forward_answer_failure(f);
+	}
+	if (why == IO_FAILED)
+		return refuse_response(f, held, "contract_response");
+	if (why == IO_AGAIN || (why == IO_CLOSED && f->check.enforce))
+		return refuse_response(f, held, "response_too_large");
+	buf_release(held);
+	response_check_release(&f->check, f->e);
+	forward_end_call(f);
+	f->e->reason = why == IO_CLOSED ? "body_buffers_full" : "truncated";
+	return why == IO_CLOSED ? answer_problem(f->e, 503, "unavailable", NULL)
+				: answer_problem(f->e, 502, "upstream-failed", NULL);
+}
+
+/* What the contract enforces is held up to limits.body_buffer, the firewall's share up to its own. */
+static enum phase_result relay_held(struct forward *f, struct http_response *response,
+				    uint64_t inspect_bytes)
 {
 	const struct config_contract *contract = f->config->contract;
+	bool may_go_on = !f->check.enforce ||
+			 (contract->large == CONFIG_LARGE_STREAM &&
+			  contract->unknown_response_properties != CONFIG_UNKNOWN_STRIP);
+	uint64_t max_bytes = f->check.enforce ? f->e->snapshot->config->limits.body_buffer_bytes
+					      : inspect_bytes;
+	enum phase_result phase;
 	enum io_result result;
 	struct buf held;
 
 	buf_init(&held, SIZE_MAX / 4);
-	result = hold_response(f, &held);
-	if (result == IO_OK)
-		return send_held(f, response, &held);
-	/* What is to be cut out must be held. */
-	if (result == IO_AGAIN && contract->large == CONFIG_LARGE_STREAM &&
-	    contract->unknown_response_properties != CONFIG_UNKNOWN_STRIP)
-		return send_on(f, response, &held);
-	if (result == IO_CANCELLED) {
-		buf_release(&held);
-		return forward_answer_failure(f);
+	result = hold_response(f, max_bytes, &held);
+	if (result != IO_OK && (result != IO_AGAIN || !may_go_on))
+		return refuse_held(f, &held, result);
+	if (inspect_bytes) {
+		if (!inspect_response_body(f->e, buf_span(&held), result == IO_OK))
+			return refuse_for_rules(f, &held);
+		if (f->e->inspection)
+			inspect_end(f->e);
 	}
-	return refuse_response(f, &held,
-			       result == IO_AGAIN    ? "response_too_large"
-			       : result == IO_FAILED ? "contract_response"
-						     : "truncated");
+	phase = result == IO_OK ? send_held(f, response, &held) : send_on(f, response, &held);
+	return phase;
 }
 
 static bool has_no_content(const struct forward *f)
@@ -284,6 +332,45 @@ static bool has_no_content(const struct forward *f)
 	return f->e->x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
 }
 
+static enum phase_result relay(struct forward *f, struct http_response *response,
+			       uint64_t inspect_bytes)
+{
+	struct exchange *e = f->e;
+	int flags = HTTP_SEND_NOW;
+	enum io_result result;
+
+	if (f->check.enforce || inspect_bytes)
+		return relay_held(f, response, inspect_bytes);
+	if (!f->call->tunnel && f->call->body_ended)
+		flags = HTTP_SEND_END;
+	else if (!f->call->tunnel && f->call->more_ready)
+		flags = HTTP_SEND_MORE;
+	result = respond_head(e, response, flags, client_deadline_ms(f, 0));
+	if (result != IO_OK) {
+		e->x->client_gone = true;
+		return give_up_response(f, result);
+	}
+	return f->call->tunnel ? relay_tunnel(f) : relay_body(f);
+}
+
+/* Fields that were moved cannot be told apart any more: such an answer is not kept. */
+static enum phase_result relay_and_keep(struct forward *f, struct http_response *response,
+					uint64_t inspect_bytes)
+{
+	/* The call may have been given back when an answer is refused. */
+	struct http1_head from = f->call->response;
+	enum phase_result result;
+
+	f->capture = response->field_count == from.field_count ? fallback_capture(f->e, &from)
+							       : NULL;
+	result = relay(f, response, inspect_bytes);
+	if (f->capture)
+		f->capture->complete = !f->e->reason && f->e->x->ended;
+	fallback_capture_end(f->e, f->capture, &from);
+	f->capture = NULL;
+	return result;
+}
+
 enum phase_result forward_relay_response(struct forward *f)
 {
 	struct exchange *e = f->e;
@@ -291,29 +378,22 @@ enum phase_result forward_relay_response(struct forward *f)
 	struct http_response response = {.status = from->status,
 					 .fields = from->fields,
 					 .content_length = response_length(from)};
-	int flags = HTTP_SEND_NOW;
-	enum io_result result;
+	uint64_t inspect_bytes = 0;
 
 	e->reason = NULL;
 	if (from->status == 101 && !f->head.upgrade.len)
 		return forward_answer_failure(f);
 	if (from->status != 101 && !e->alternate)
 		response_check_begin(&f->check, e, from, has_no_content(f));
-	response.field_count = drop_named_fields(from);
-	if (f->check.enforce)
-		return relay_checked(f, &response);
-	if (!f->call->tunnel && f->call->body_ended)
-		flags = HTTP_SEND_END;
-	else if (!f->call->tunnel && f->call->more_ready)
-		flags = HTTP_SEND_MORE;
-	result = respond_head(e, &response, flags, client_deadline_ms(f, 0));
-	if (result != IO_OK) {
-		e->x->client_gone = true;
-		return give_up_response(f, result);
+	if (UNLIKELY(e->inspection != NULL) &&
+	    !inspect_response_head(e, from, has_no_content(f), &inspect_bytes)) {
+		struct buf nothing = {0};
+
+		return refuse_for_rules(f, &nothing);
 	}
-	if (f->call->tunnel)
-		return relay_tunnel(f);
-	if (LIKELY(!e->route->guard || !e->route->guard->stale))
-		return relay_body(f);
-	return relay_and_keep(f, response.field_count == from->field_count);
+	response.field_count = drop_named_fields(from);
+	if (LIKELY(!e->route->guard || !e->route->guard->stale || f->check.enforce ||
+		   f->call->tunnel))
+		return relay(f, &response, inspect_bytes);
+	return relay_and_keep(f, &response, inspect_bytes);
 }

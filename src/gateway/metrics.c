@@ -225,6 +225,19 @@ static void print_total(struct metrics *const *all, size_t count, struct buf *ou
 		   (unsigned long long)sum_counters(all, count, offset));
 }
 
+/* Of two counters, one of requests and one of responses. */
+static void print_of_two(struct metrics *const *all, size_t count, struct buf *out,
+			 const char *name, const char *help, size_t offset)
+{
+	static const char *const of[2] = {"request", "response"};
+
+	head(out, name, "counter", help);
+	for (size_t i = 0; i < 2; i++)
+		buf_printf(out, "%s{of=\"%s\"} %llu\n", name, of[i],
+			   (unsigned long long)sum_counters(all, count,
+							    offset + i * sizeof(counter)));
+}
+
 void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 {
 	int64_t open = 0;
@@ -256,12 +269,12 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_waf_inspected_total",
 		    "Requests that the firewall's rules have seen.",
 		    offsetof(struct metrics, waf_inspected));
-	print_total(all, count, out, "sallyport_waf_blocked_total",
-		    "Requests that the firewall has refused.",
-		    offsetof(struct metrics, waf_blocked));
-	print_total(all, count, out, "sallyport_waf_observed_total",
-		    "Requests that the firewall would have refused.",
-		    offsetof(struct metrics, waf_observed));
+	print_of_two(all, count, out, "sallyport_waf_blocked_total",
+		     "Requests and responses that the firewall has refused.",
+		     offsetof(struct metrics, waf_blocked));
+	print_of_two(all, count, out, "sallyport_waf_observed_total",
+		     "Requests and responses that the firewall would have refused.",
+		     offsetof(struct metrics, waf_observed));
 	print_total(all, count, out, "sallyport_waf_failed_total",
 		    "Requests on which the rules could not be run to their end.",
 		    offsetof(struct metrics, waf_failed));

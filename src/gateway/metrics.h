@@ -51,7 +51,8 @@ struct metrics {
 	counter banned_requests[2]; /* only observed; refused */
 	counter challenges; /* posed */
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
-	counter waf_inspected, waf_blocked, waf_observed, waf_failed;
+	counter waf_inspected, waf_failed;
+	counter waf_blocked[2], waf_observed[2]; /* requests; responses */
 	counter upstream_attempts;
 	counter upstream_retries;
 	counter fallbacks[3]; /* enum fallback_kind */

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "gateway/access_log.h"
 #include "gateway/audit.h"
+#include "gateway/inspect.h"
 #include "gateway/ips.h"
 #include "gateway/protect.h"
 #include "gateway/validate.h"
@@ -46,6 +47,8 @@ static void finish(struct exchange *e)
 {
 	int64_t end_ns = clock_ns();
 
+	if (UNLIKELY(e->inspection != NULL))
+		inspect_end(e);
 	if (e->protection)
 		protect_end(e);
 	if (UNLIKELY(e->snapshot->ips))

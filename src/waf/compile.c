@@ -515,6 +515,24 @@ static int load_unicode_map(struct compiler *c)
 				 c->err);
 }
 
+/* Rules that only score or correlate what the phases before have found need no response. */
+static bool looks_at_responses(const struct waf_rules *rules)
+{
+	static const enum variable variables[] = {
+		VAR_RESPONSE_BODY,	    VAR_RESPONSE_CONTENT_LENGTH,
+		VAR_RESPONSE_CONTENT_TYPE,  VAR_RESPONSE_HEADERS,
+		VAR_RESPONSE_HEADERS_NAMES, VAR_RESPONSE_PROTOCOL,
+		VAR_RESPONSE_STATUS,	    VAR_STATUS,
+		VAR_OUTBOUND_DATA_ERROR,
+	};
+
+	for (size_t i = 0; i < COUNT_OF(variables); i++)
+		if (rules->uses[variables[i]])
+			return true;
+	/* Without such a variable a rule of these phases may still ask for a response. */
+	return rules->phases[3].count > 0 || rules->phases[4].count > 0;
+}
+
 static int compile_all(struct compiler *c)
 {
 	struct waf_rules *rules = c->rules;
@@ -532,6 +550,7 @@ static int compile_all(struct compiler *c)
 		rules_tx_slot(rules, SPAN("inbound_anomaly_score_threshold"));
 	rules->tx_outbound_threshold =
 		rules_tx_slot(rules, SPAN("outbound_anomaly_score_threshold"));
+	rules->wants_response = looks_at_responses(rules);
 	rules->wants_response_body =
 		rules->document.settings.response_body && rules->phases[4].count > 0;
 	return 0;

@@ -134,6 +134,47 @@ static int set_threshold(struct waf_policy *policy, uint32_t value, struct span 
 	return text->ptr ? 0 : no_memory(err);
 }
 
+/* Types are compared without parameters; an empty one stands for responses without a type. */
+static int set_responses(struct waf_policy *policy, const struct waf_settings *settings,
+			 struct err *err)
+{
+	const struct waf_rules *rules = policy->rules;
+	const struct sec_settings *own = &rules->document.settings;
+	size_t count = settings->response_type_count;
+	const struct span *types = settings->response_types;
+
+	policy->responses = !settings->no_responses && rules->wants_response;
+	policy->response_bodies = policy->responses && rules->wants_response_body;
+	policy->refuse_large_responses =
+		settings->large_responses == WAF_LARGE_REFUSE ||
+		(settings->large_responses == WAF_LARGE_RULES && own->reject_large_response);
+	if (count == 0) {
+		policy->response_types = own->mime_types;
+		policy->response_type_count = own->mime_type_count;
+		return 0;
+	}
+	policy->response_types = arena_array(&policy->arena, struct span, count);
+	if (!policy->response_types)
+		return no_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		policy->response_types[i] = arena_dup(&policy->arena, types[i]);
+		if (!policy->response_types[i].ptr)
+			return no_memory(err);
+	}
+	policy->response_type_count = count;
+	return 0;
+}
+
+bool waf_policy_inspects_responses(const struct waf_policy *policy)
+{
+	return policy->responses && policy->mode != WAF_OFF;
+}
+
+bool waf_policy_inspects_response_bodies(const struct waf_policy *policy)
+{
+	return policy->response_bodies && policy->mode != WAF_OFF;
+}
+
 static void policy_free(struct waf_policy *policy)
 {
 	for (size_t i = 0; i < policy->operator_count; i++)
@@ -164,6 +205,7 @@ struct waf_policy *waf_policy_new(struct waf_rules *rules, const struct waf_sett
 			  err) != 0 ||
 	    set_threshold(policy, settings->outbound_threshold, &policy->outbound_threshold,
 			  err) != 0 ||
+	    set_responses(policy, settings, err) != 0 ||
 	    add_exclusions(policy, settings, err) != 0 || apply_everywhere(policy, err) != 0) {
 		policy_free(policy);
 		return NULL;

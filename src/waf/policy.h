@@ -21,6 +21,11 @@ struct waf_policy {
 	struct span inbound_threshold; /* empty: as the rules say */
 	struct span outbound_threshold;
 	struct waf_limits limits;
+	bool responses; /* phases 3 to 5 have to wait for a response */
+	bool response_bodies;
+	bool refuse_large_responses;
+	struct span *response_types; /* NULL with a count of 0: all */
+	size_t response_type_count;
 	struct policy_exclusion *exclusions;
 	size_t exclusion_count;
 	struct operator** operators;

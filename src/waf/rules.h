@@ -181,6 +181,7 @@ struct waf_rules {
 	const struct sec_xmlns *xmlns;
 	size_t xmlns_count;
 	bool uses[VAR_COUNT]; /* some rule looks at it */
+	bool wants_response; /* rules of phases 3 to 5 look at responses */
 	bool wants_response_body;
 	struct unicode_map *unicode_map;
 	struct libinjection *libinjection;

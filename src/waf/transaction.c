@@ -150,7 +150,7 @@ struct waf_transaction *waf_transaction_new(struct waf_worker *worker,
 	t->highest_severity = 255;
 	t->started_ns = clock_ns();
 	t->body_wanted = t->rules->document.settings.request_body;
-	t->response_body_wanted = t->rules->wants_response_body;
+	t->response_body_wanted = policy->response_bodies;
 	set_limits(t);
 	if (prepare(t) != 0) {
 		waf_transaction_free(t);
@@ -517,9 +517,9 @@ void waf_request_body_whole(struct waf_transaction *t, struct span body)
 	t->has_whole_body = true;
 }
 
-static void reject_large(struct waf_transaction *t, bool reject)
+static void reject_large(struct waf_transaction *t, bool reject, unsigned status)
 {
-	struct waf_verdict verdict = {.action = WAF_BLOCKED, .status = 413};
+	struct waf_verdict verdict = {.action = WAF_BLOCKED, .status = status};
 
 	if (!reject)
 		return;
@@ -545,7 +545,7 @@ int waf_request_body(struct waf_transaction *t, struct waf_verdict *verdict, str
 		return finish_phase(t, verdict, err);
 	value_set(t, VAR_INBOUND_DATA_ERROR, t->body_cut ? SPAN("1") : SPAN("0"));
 	if (t->body_cut)
-		reject_large(t, settings->reject_large_request);
+		reject_large(t, settings->reject_large_request, 413);
 	if (!t->decided)
 		transaction_read_body(t, body, &limits);
 	return run_phase(t, 2, verdict, err);
@@ -581,16 +581,21 @@ int waf_response_headers(struct waf_transaction *t, struct waf_verdict *verdict,
 
 bool waf_wants_response_body(const struct waf_transaction *t)
 {
-	const struct sec_settings *settings = &t->rules->document.settings;
+	const struct waf_policy *policy = t->policy;
 	const struct value_list *type = &t->lists[VAR_RESPONSE_CONTENT_TYPE];
 	struct span mime = type->count ? type->at[0].text : SPAN("");
 
 	if (t->engine == SEC_ENGINE_OFF || t->decided || !t->response_body_wanted)
 		return false;
-	for (size_t i = 0; i < settings->mime_type_count; i++)
-		if (span_eq_nocase(span_trim(mime), settings->mime_types[i]))
+	for (size_t i = 0; i < policy->response_type_count; i++)
+		if (span_eq_nocase(span_trim(mime), policy->response_types[i]))
 			return true;
-	return settings->mime_type_count == 0;
+	return policy->response_type_count == 0;
+}
+
+size_t waf_response_body_limit(const struct waf_transaction *t)
+{
+	return t->response_limit;
 }
 
 void waf_response_body_piece(struct waf_transaction *t, struct span piece)
@@ -607,16 +612,26 @@ void waf_response_body_piece(struct waf_transaction *t, struct span piece)
 		t->failed = true;
 }
 
+void waf_response_body_whole(struct waf_transaction *t, struct span body)
+{
+	t->response_cut = body.len > t->response_limit;
+	t->whole_response = span_slice(body, 0, t->response_limit);
+	t->has_whole_response = true;
+}
+
 int waf_response_body(struct waf_transaction *t, struct waf_verdict *verdict, struct err *err)
 {
+	struct span body =
+		t->has_whole_response ? t->whole_response : buf_span(&t->response_body);
+
 	t->step = STEP_RESPONSE_BODY;
 	if (!waf_wants_response_body(t))
 		return finish_phase(t, verdict, err);
 	value_set(t, VAR_OUTBOUND_DATA_ERROR, t->response_cut ? SPAN("1") : SPAN("0"));
 	if (t->response_cut)
-		reject_large(t, t->rules->document.settings.reject_large_response);
-	value_set(t, VAR_RESPONSE_BODY, buf_span(&t->response_body));
-	value_set_number(t, VAR_RESPONSE_CONTENT_LENGTH, t->response_body.len);
+		reject_large(t, t->policy->refuse_large_responses, 502);
+	value_set(t, VAR_RESPONSE_BODY, body);
+	value_set_number(t, VAR_RESPONSE_CONTENT_LENGTH, body.len);
 	return run_phase(t, 4, verdict, err);
 }
 

@@ -133,6 +133,8 @@ struct waf_transaction {
 	struct span processor; /* "JSON"... */
 	bool body_wanted;
 	bool response_body_wanted;
+	struct span whole_response;
+	bool has_whole_response;
 	size_t body_limit;
 	size_t response_limit;
 	bool body_cut;

@@ -135,7 +135,7 @@ struct waf_exclusion {
 struct waf_limits {
 	/*
 	 * Bodies longer than these are not looked at beyond them; SecRequestBodyLimitAction and
-	 * SecResponseBodyLimitAction say whether they are refused (413).
+	 * SecResponseBodyLimitAction say whether they are refused (413, 502).
 	 */
 	size_t request_body_bytes; /* SecRequestBodyLimit; default 1 MiB */
 	size_t response_body_bytes; /* SecResponseBodyLimit; default 512 KiB */
@@ -144,8 +144,20 @@ struct waf_limits {
 	uint32_t json_depth; /* SecRequestBodyJsonDepthLimit; default 64 */
 };
 
+/* What happens to a response's body that is longer than its limit. */
+enum waf_large {
+	WAF_LARGE_RULES, /* what SecResponseBodyLimitAction says */
+	WAF_LARGE_BEGINNING, /* only its beginning is looked at */
+	WAF_LARGE_REFUSE, /* blocked with 502 */
+};
+
 struct waf_settings {
 	enum waf_mode mode;
+	bool no_responses; /* rules of phases 3 and 4 do not run */
+	enum waf_large large_responses;
+	/* Media types of the bodies that phase 4 looks at; none: SecResponseBodyMimeType. */
+	const struct span *response_types;
+	size_t response_type_count;
 	uint32_t inbound_threshold; /* anomaly score at which to block; 0: the rules' own */
 	uint32_t outbound_threshold;
 	const struct waf_exclusion *exclusions;
@@ -158,6 +170,11 @@ struct waf_policy *waf_policy_new(struct waf_rules *rules, const struct waf_sett
 				  struct err *err);
 struct waf_policy *waf_policy_ref(struct waf_policy *policy);
 void waf_policy_unref(struct waf_policy *policy);
+
+/* Whether some rule looks at responses, so that phases 3 to 5 have to wait for one. */
+bool waf_policy_inspects_responses(const struct waf_policy *policy);
+/* Whether phase 4 may look at the bodies of some responses. */
+bool waf_policy_inspects_response_bodies(const struct waf_policy *policy);
 
 /* ---- state that outlives a transaction ------------------------------------------------------- */
 
@@ -210,7 +227,7 @@ struct waf_verdict {
 	unsigned status; /* 403 unless the rule says otherwise */
 	struct span redirect; /* empty: none */
 	uint32_t rule_id; /* the rule that decided */
-	int score; /* anomaly score so far */
+	int score; /* anomaly score so far: of the request, from phase 3 on of the response */
 };
 
 struct waf_connection {
@@ -256,9 +273,13 @@ void waf_set_response(struct waf_transaction *t, unsigned status, struct span pr
 void waf_add_response_header(struct waf_transaction *t, struct span name, struct span value);
 int waf_response_headers(struct waf_transaction *t, struct waf_verdict *verdict,
 			 struct err *err);
+/* Whether the rules look at the body of this response, and at how many bytes of it. */
 bool waf_wants_response_body(const struct waf_transaction *t);
+size_t waf_response_body_limit(const struct waf_transaction *t);
 /* Copies what fits into the limit of the body. */
 void waf_response_body_piece(struct waf_transaction *t, struct span piece);
+/* The whole body at once, not copied: must live until the transaction is freed. */
+void waf_response_body_whole(struct waf_transaction *t, struct span body);
 int waf_response_body(struct waf_transaction *t, struct waf_verdict *verdict, struct err *err);
 /* Phase 5; its rules cannot block. */
 int waf_finish(struct waf_transaction *t, struct err *err);
