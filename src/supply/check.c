@@ -3,7 +3,10 @@
 #include "base/mem.h"
 #include "supply/check_dockerfile.h"
 #include "supply/check_internal.h"
+#include "supply/check_nginx.h"
 #include "supply/check_rules.h"
+#include "supply/check_shell.h"
+#include "supply/check_sshd.h"
 #include "supply/lock_parse.h"
 
 #define DOCUMENT_MAX_BYTES ((size_t)256 << 20)
@@ -158,6 +161,34 @@ static int run_yaml(struct hits *h, enum check_kind kind, struct span text, stru
 	return result;
 }
 
+/* What is not YAML as a tree; NULL with *err. */
+static const struct node *read_document(struct arena *a, enum check_kind kind, struct span text,
+					struct err *err)
+{
+	switch (kind) {
+	case CHECK_DOCKERFILE: return dockerfile_read(a, text, err);
+	case CHECK_NGINX: return nginx_read(a, text, err);
+	case CHECK_SSHD: return sshd_read(a, text, err);
+	case CHECK_SHELL: return shell_read(a, text, err);
+	case CHECK_NONE:
+	case CHECK_KUBERNETES:
+	case CHECK_COMPOSE:
+	case CHECK_GITHUB:
+	case CHECK_GITLAB:
+	case CHECK_IMAGE:
+	case CHECK_OPENAPI:
+	case CHECK_SECRET: break;
+	}
+	return node_parse_json(a, text, err);
+}
+
+static bool is_yaml_kind(enum check_kind kind, struct span file)
+{
+	return (kind == CHECK_KUBERNETES || kind == CHECK_COMPOSE || kind == CHECK_GITHUB ||
+		kind == CHECK_GITLAB || kind == CHECK_OPENAPI) &&
+	       !span_ends_with(file, SPAN(".json"));
+}
+
 static int run_file(struct hits *h, enum check_kind kind, struct span text, struct err *err)
 {
 	struct arena arena;
@@ -166,12 +197,10 @@ static int run_file(struct hits *h, enum check_kind kind, struct span text, stru
 
 	if (prepare(h->checker, err) < 0)
 		return -1;
-	if (kind != CHECK_DOCKERFILE && kind != CHECK_IMAGE &&
-	    !span_ends_with(h->file, SPAN(".json")))
+	if (is_yaml_kind(kind, h->file))
 		return run_yaml(h, kind, text, err);
 	arena_init(&arena, DOCUMENT_MAX_BYTES, (size_t)1 << 16);
-	root = kind == CHECK_DOCKERFILE ? dockerfile_read(&arena, text, err)
-					: node_parse_json(&arena, text, err);
+	root = read_document(&arena, kind, text, err);
 	result = root ? run(h, kind, root, err) : -1;
 	arena_release(&arena);
 	return result;

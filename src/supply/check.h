@@ -34,9 +34,12 @@ enum check_kind {
 	CHECK_GITLAB,
 	CHECK_IMAGE, /* the configuration of a container image */
 	CHECK_OPENAPI, /* and Swagger 2.0 */
+	CHECK_NGINX,
+	CHECK_SSHD, /* sshd_config */
+	CHECK_SHELL, /* scripts */
 	CHECK_SECRET, /* any text; such rules are described in leak.h */
 };
-#define CHECK_KINDS 9
+#define CHECK_KINDS 12
 
 struct check_rule {
 	struct span id;

@@ -42,11 +42,68 @@ static bool is_compose(struct span name)
 				 span_starts_with(name, SPAN("compose-")));
 }
 
+static bool has_part(struct span path, struct span part)
+{
+	return span_find(path, part) < path.len;
+}
+
+/* nginx.conf, and .conf in folders that are called as nginx's are. */
+static bool is_nginx(struct span path, struct span name)
+{
+	if (span_eq(name, SPAN("nginx.conf")) || span_ends_with(name, SPAN(".nginx")) ||
+	    span_ends_with(name, SPAN(".nginx.conf")) ||
+	    span_eq(name, SPAN("nginx.conf.template")))
+		return true;
+	if (has_part(path, SPAN("sites-enabled/")) || has_part(path, SPAN("sites-available/")))
+		return !has_part(path, SPAN("apache"));
+	return has_part(path, SPAN("nginx/")) && span_ends_with(name, SPAN(".conf"));
+}
+
+static bool is_sshd(struct span path, struct span name)
+{
+	return span_eq(name, SPAN("sshd_config")) ||
+	       (has_part(path, SPAN("sshd_config.d/")) && span_ends_with(name, SPAN(".conf")));
+}
+
+static bool is_shell_name(struct span name)
+{
+	static const struct span endings[] = {SPAN_INIT(".sh"), SPAN_INIT(".bash"),
+					      SPAN_INIT(".ksh"), SPAN_INIT(".dash")};
+
+	for (size_t i = 0; i < COUNT_OF(endings); i++)
+		if (span_ends_with(name, endings[i]))
+			return true;
+	return false;
+}
+
+/* "#!/bin/sh", "#!/usr/bin/env bash" */
+static bool is_shell_text(struct span text)
+{
+	static const struct span shells[] = {SPAN_INIT("sh"), SPAN_INIT("bash"),
+					     SPAN_INIT("dash"), SPAN_INIT("ksh"),
+					     SPAN_INIT("ash")};
+	struct span line = span_slice(text, 0, span_find_byte(text, '\n')), word;
+
+	if (!span_starts_with(text, SPAN("#!")))
+		return false;
+	line = span_trim(span_slice(line, 2, line.len));
+	word = base_name(span_cut(&line, ' '));
+	if (span_eq(word, SPAN("env")))
+		word = line.ptr ? span_cut(&line, ' ') : SPAN("");
+	for (size_t i = 0; i < COUNT_OF(shells); i++)
+		if (span_eq(span_trim(word), shells[i]))
+			return true;
+	return false;
+}
+
 bool check_wants(struct span path)
 {
 	struct span name = base_name(path);
 
-	return is_dockerfile(name) || is_yaml(name) ||
+	return is_dockerfile(name) || is_yaml(name) || is_nginx(path, name) ||
+	       is_sshd(path, name) || is_shell_name(name) ||
+	       /* perhaps a script */
+	       (span_find_byte(name, '.') == name.len && !has_part(path, SPAN(".git/"))) ||
 	       (span_ends_with(name, SPAN(".json")) &&
 		!span_eq(name, SPAN("package-lock.json")) &&
 		!span_eq(name, SPAN("package.json")));
@@ -89,6 +146,14 @@ enum check_kind check_kind_of(struct span path, struct span text)
 		return CHECK_GITHUB;
 	if (is_yaml(name) && span_ends_with(name, SPAN(".gitlab-ci.yml")))
 		return CHECK_GITLAB;
+	if (is_sshd(path, name))
+		return CHECK_SSHD;
+	if (is_nginx(path, name))
+		return CHECK_NGINX;
+	if (is_shell_name(name) || is_shell_text(text))
+		return CHECK_SHELL;
+	if (!is_yaml(name) && !span_ends_with(name, SPAN(".json")))
+		return CHECK_NONE;
 	if (check_wants(path) && is_openapi(text))
 		return CHECK_OPENAPI;
 	if (check_wants(path) && span_find(text, SPAN("apiVersion")) < text.len &&

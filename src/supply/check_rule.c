@@ -17,6 +17,9 @@ static const char *const kind_names[CHECK_KINDS] = {
 	[CHECK_GITLAB] = "gitlab",
 	[CHECK_IMAGE] = "image",
 	[CHECK_OPENAPI] = "openapi",
+	[CHECK_NGINX] = "nginx",
+	[CHECK_SSHD] = "sshd",
+	[CHECK_SHELL] = "shell",
 	[CHECK_SECRET] = "secret",
 };
 

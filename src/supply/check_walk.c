@@ -133,22 +133,22 @@ static int walk_entry(struct walker *w, int folder, const struct dirent *entry, 
 	} else if (!is_folder && entry->d_type != DT_REG) {
 		return 0;
 	}
-	if (is_folder ? detect_skips_folder(name) || span_eq(name, SPAN("node_modules"))
-		      : !check_walk_wants(w->job, name, 0))
+	if (is_folder && (detect_skips_folder(name) || span_eq(name, SPAN("node_modules"))))
 		return 0;
+	if (before)
+		buf_append_byte(&w->path, '/');
+	buf_append(&w->path, name);
+	if (buf_failed(&w->path))
+		return err_set(w->err, ERR_LIMIT, "a path is too long");
+	if (!is_folder && !check_walk_wants(w->job, buf_span(&w->path), 0)) {
+		w->path.len = before;
+		return 0;
+	}
 	if (++w->files > w->job->limits.files)
 		return err_set(w->err, ERR_LIMIT, "more than %u files", w->job->limits.files);
 	fd = openat(folder, entry->d_name,
 		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
 			    (is_folder ? O_DIRECTORY : 0));
-	if (before)
-		buf_append_byte(&w->path, '/');
-	buf_append(&w->path, name);
-	if (buf_failed(&w->path)) {
-		if (fd >= 0)
-			(void)close(fd);
-		return err_set(w->err, ERR_LIMIT, "a path is too long");
-	}
 	if (fd < 0) {
 		inventory_problem(w->job->inventory, buf_span(&w->path), 0,
 				  "cannot be opened: %s", strerrorname_np(errno));

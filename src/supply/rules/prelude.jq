@@ -68,3 +68,26 @@ def scripts: steps | select(.run | type == "string");
 def triggers: (.on // .["true"] // {}) | if type == "string" then [.] elif type == "array" then .
   else (obj | keys) end;
 def services: .services | obj | to_entries[] | select(.key != "@line") | .value | select(type == "object");
+
+# nginx: all directives, at any depth.
+def ngx: recurse(.directives[]?) | select(has("name"));
+def ngx($name): ngx | select(.name == $name);
+def inner($name): .directives[]? | select(.name == $name);
+# sshd: what counts of a keyword, and every setting of it.
+def setting($name): [.settings[] | select(.name == $name and .match == "")][0] // empty;
+def each_setting($name): .settings[] | select(.name == $name);
+def listed: .value | ltrimstr("+") | split(",") | map(gsub("^\\s+|\\s+$"; ""));
+# Shell scripts.
+def cmd($re): .commands[] | select(.name | test("^(" + $re + ")$"));
+def arg($re): any(.words[1:][]; test($re));
+# Image configurations.
+def steps_of_image: .history | arr[] | select(type == "object") | .created_by | txt;
+def env_pairs: .config | obj | .Env | arr[] | txt | capture("^(?<name>[^=]+)=(?<value>.*)$");
+def exposed: .config | obj | .ExposedPorts | obj | keys[] | select(. != "@line");
+# OpenAPI and Swagger.
+def api_schemes: (.securityDefinitions // (.components | obj | .securitySchemes)) | obj | to_entries[]
+  | select(.key != "@line" and (.value | type == "object"));
+def verbs: ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+def operations: .paths | obj | to_entries[] | select(.key != "@line") | .value | obj | to_entries[]
+  | select(.key as $k | verbs | index($k)) | .value | select(type == "object");
+def needs: .security | arr[] | select(type == "object") | to_entries[] | select(.key != "@line");

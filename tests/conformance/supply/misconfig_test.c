@@ -204,6 +204,9 @@ int main(int argc, char **argv)
 		"kubernetes/checks",
 		"kubernetes/graph/checks/resources",
 		"github_actions/checks/graph_checks/resources",
+		"openapi/checks/resource/v2",
+		"openapi/checks/resource/generic",
+		"openapi/checks/resource/v3",
 	};
 	char data[3072], path[4096];
 	struct run run = {0};
