@@ -29,6 +29,7 @@ PACKAGES = {
     "openssl": "openssl",
     "meson": "meson",
     "ninja": "ninja-build",
+    "apache2": "apache2",
 }
 
 
