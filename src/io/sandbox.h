@@ -45,6 +45,12 @@ enum sandbox_profile {
 	SANDBOX_PARSER,
 	/* The same, and it may open files and list folders, where sandbox_paths lets it. */
 	SANDBOX_READER,
+	/*
+	 * Any program with children of its own, as long as it keeps to files, pipes and time: no
+	 * sockets, no signals to others, no tracing, no mounts, no namespaces, no kernel interfaces
+	 * that few programs need. What is not named as forbidden is allowed.
+	 */
+	SANDBOX_COMMAND,
 };
 enum sandbox_denial {
 	SANDBOX_DENIAL_ERROR, /* other calls fail with EPERM */

@@ -188,15 +188,78 @@ static int fill(scmp_filter_ctx filter, enum sandbox_profile profile)
 	return result;
 }
 
+/* What a command must not do, whatever it is for. */
+static const int forbidden_calls[] = {
+	/* the network, and talking to other programs */
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+	SCMP_SYS(accept4), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
+	SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
+	SCMP_SYS(kcmp), SCMP_SYS(setpriority), SCMP_SYS(msgget), SCMP_SYS(semget),
+	SCMP_SYS(shmget), SCMP_SYS(mq_open),
+	/* mounts and namespaces */
+	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot),
+	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_tree), SCMP_SYS(move_mount),
+	SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
+	SCMP_SYS(mount_setattr), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at),
+	/* the kernel */
+	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(add_key), SCMP_SYS(request_key),
+	SCMP_SYS(keyctl), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register), SCMP_SYS(userfaultfd), SCMP_SYS(fanotify_init),
+	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon),
+	SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(syslog),
+	SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime),
+	SCMP_SYS(adjtimex), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(iopl),
+	SCMP_SYS(ioperm), SCMP_SYS(personality), SCMP_SYS(seccomp), SCMP_SYS(vhangup),
+	SCMP_SYS(lookup_dcookie), SCMP_SYS(nfsservctl), SCMP_SYS(uselib), SCMP_SYS(mbind),
+	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages), SCMP_SYS(setxattr), SCMP_SYS(mknod),
+	SCMP_SYS(mknodat)};
+
+/* Children, but no namespaces for them; typing into a terminal is as good as running commands. */
+static int forbid_command(scmp_filter_ctx filter)
+{
+	static const scmp_datum_t flags[] = {CLONE_NEWNS,    CLONE_NEWUTS, CLONE_NEWIPC,
+					     CLONE_NEWPID,   CLONE_NEWNET, CLONE_NEWUSER,
+					     CLONE_NEWCGROUP};
+	static const scmp_datum_t ioctls[] = {TIOCSTI, TIOCLINUX};
+	const struct scmp_arg_cmp of_another = {0, SCMP_CMP_NE, 0, 0};
+	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	if (result == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+					  of_another);
+	for (size_t i = 0; i < COUNT_OF(forbidden_calls) && result == 0; i++)
+		if (forbidden_calls[i] >= 0)
+			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+						  forbidden_calls[i], 0);
+	for (size_t i = 0; i < COUNT_OF(flags) && result == 0; i++) {
+		const struct scmp_arg_cmp has = {0, SCMP_CMP_MASKED_EQ, flags[i], flags[i]};
+
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+					  has);
+	}
+	for (size_t i = 0; i < COUNT_OF(ioctls) && result == 0; i++) {
+		const struct scmp_arg_cmp is = {1, SCMP_CMP_MASKED_EQ, 0xffffffff, ioctls[i]};
+
+		result =
+			seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, is);
+	}
+	return result == 0 ? seccomp_load(filter) : result;
+}
+
 int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial, struct err *err)
 {
-	scmp_filter_ctx filter = seccomp_init(
-		denial == SANDBOX_DENIAL_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
+	uint32_t other =
+		denial == SANDBOX_DENIAL_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
+	scmp_filter_ctx filter =
+		seccomp_init(profile == SANDBOX_COMMAND ? SCMP_ACT_ALLOW : other);
 	int result;
 
 	if (!filter)
 		return err_set(err, ERR_MEMORY, "no memory for a seccomp filter");
-	result = fill(filter, profile);
+	result = profile == SANDBOX_COMMAND ? forbid_command(filter) : fill(filter, profile);
 	seccomp_release(filter);
 	if (result < 0)
 		return err_set_errno(err, -result, "seccomp");
