@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/map.h"
+#include "config/schema_parts.h"
 
 static void report(struct reader *reader, enum config_severity severity, const char *list,
 		   struct span name, size_t index, struct config_where where,
@@ -422,6 +423,10 @@ static void check_routes(struct reader *reader, struct config *cfg)
 	for (size_t i = 0; i < cfg->services.count; i++)
 		if (cfg->services.at[i].fallback && cfg->services.at[i].fallback->service)
 			used[cfg->services.at[i].fallback->service->index] = true;
+	for (size_t i = 0; i < cfg->procedures.count; i++)
+		for (size_t j = 0; j < cfg->procedures.at[i].steps.count; j++)
+			if (cfg->procedures.at[i].steps.at[j].shift)
+				used[cfg->procedures.at[i].steps.at[j].shift->index] = true;
 	for (size_t i = 0; i < cfg->services.count; i++)
 		if (!used[i])
 			report(reader, CONFIG_WARNING, "services", cfg->services.at[i].name, 0,
@@ -477,14 +482,6 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 	}
 }
 
-static void check_webhooks(struct reader *reader, const struct config *cfg)
-{
-	for (size_t i = 0; i < cfg->webhooks.count; i++)
-		if (cfg->store.url.len == 0)
-			report(reader, CONFIG_ERROR, "webhooks", cfg->webhooks.at[i].name, i,
-			       cfg->webhooks.at[i].where, "events wait in a 'store': name one");
-}
-
 void check_config(struct reader *reader, struct config *cfg)
 {
 	struct config_where top = {cfg->listen.count > 0 ? cfg->listen.at[0].where.file : NULL,
@@ -495,9 +492,9 @@ void check_config(struct reader *reader, struct config *cfg)
 	check_listen(reader, cfg);
 	check_identity(reader, cfg);
 	check_fallbacks(reader, cfg);
+	check_procedures(reader, cfg);
 	check_routes(reader, cfg);
 	check_sensitive(reader, cfg);
-	check_webhooks(reader, cfg);
 	if (reader->problems->errors > 0)
 		return;
 	if (cfg->routes.count == 0)

@@ -524,6 +524,7 @@ struct config_service {
 	uint64_t slow_start_ms; /* an endpoint that has come back gets its share by degrees */
 	uint32_t panic_percent; /* fewer endpoints are well: all are used */
 	struct config_fallback *fallback;
+	bool has_procedure; /* what comes of its calls is counted for one */
 	struct span
 		deadline_field; /* lower case: the milliseconds that are left; empty: none */
 };
@@ -736,6 +737,7 @@ struct config {
 	struct config_challenge challenge;
 	struct config_overload *overload; /* NULL: not watched */
 	CONFIG_LIST(struct config_webhook) webhooks;
+	CONFIG_LIST(struct config_procedure) procedures;
 	struct config_mail *mail; /* NULL: none is sent */
 	struct config_private *priv; /* memory, references, what must be masked */
 };

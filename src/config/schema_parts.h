@@ -34,6 +34,10 @@ extern const struct schema_object schema_mail;
 extern const struct schema_object schema_route;
 extern const struct schema_object schema_waf;
 extern const struct schema_object schema_webhook;
+extern const struct schema_object schema_procedure;
+
+/* What only the whole shows of webhooks and procedures. */
+void check_procedures(struct reader *reader, struct config *cfg);
 
 /* Members `given` of the mapping: how many of the named keys (the last NULL) are in it. */
 unsigned schema_given(const struct tree_node *node, const char *const *keys);

@@ -8,6 +8,7 @@
 #include "gateway/audit.h"
 #include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
+#include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
@@ -147,6 +148,8 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	admin_guard_overload_metrics(admin->shared, &body);
 	if (admin->shared->bans)
 		ban_service_metrics(admin->shared->bans, &body);
+	if (admin->shared->procedures)
+		procedure_service_metrics(admin->shared->procedures, &body);
 	if (admin->shared->webhooks)
 		webhook_service_metrics(admin->shared->webhooks, &body);
 	print_audit(admin->shared->audit_log, &body);
@@ -243,6 +246,24 @@ static void lift_ban(struct admin *admin, struct http_exchange *x, struct span b
 		answer_problem(x, 404, SPAN("not-found"), SPAN("no such client is banned"));
 	else
 		answer_bans(admin, x);
+}
+
+static void answer_procedures(struct admin *admin, struct http_exchange *x)
+{
+	bool timeline = span_eq(x->request.target, SPAN("/guard/timeline"));
+	struct buf body;
+
+	if (!admin->shared->procedures) {
+		answer(x, 200, SPAN("application/json"),
+		       timeline ? SPAN("{\"timeline\":[]}\n") : SPAN("{\"procedures\":[]}\n"));
+		return;
+	}
+	buf_init(&body, BODY_MAX);
+	if (timeline)
+		procedure_service_print_timeline(admin->shared->procedures, &body);
+	else
+		procedure_service_print(admin->shared->procedures, &body);
+	answer_buf(x, SPAN("application/json"), &body);
 }
 
 static void answer_webhooks(struct admin *admin, struct http_exchange *x)
@@ -379,6 +400,9 @@ static void handle(struct http_exchange *x)
 		answer_services(admin, x);
 	else if (span_eq(path, SPAN("/bans")))
 		answer_bans(admin, x);
+	else if (span_eq(path, SPAN("/guard/procedures")) ||
+		 span_eq(path, SPAN("/guard/timeline")))
+		answer_procedures(admin, x);
 	else if (span_eq(path, SPAN("/webhooks")))
 		answer_webhooks(admin, x);
 	else if (span_eq(path, SPAN("/contracts")))

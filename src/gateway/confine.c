@@ -213,7 +213,7 @@ int confine_user(const struct config *cfg, unsigned *uid, unsigned *gid, struct 
 	return 0;
 }
 
-static int drop_root(const struct config *cfg, struct err *err)
+int confine_drop(const struct config *cfg, struct err *err)
 {
 	unsigned uid, gid;
 
@@ -306,7 +306,7 @@ static int restrict_paths(const char *config_path, const struct config *cfg, str
 
 int confine_process(const char *config_path, const struct config *cfg, struct err *err)
 {
-	if (drop_root(cfg, err) < 0)
+	if (confine_drop(cfg, err) < 0)
 		return -1;
 	return cfg->sandbox ? restrict_paths(config_path, cfg, err) : 0;
 }

@@ -31,6 +31,11 @@ static void mark(struct exchange *e, enum fallback_kind kind, struct span name)
 	counter_add(&e->worker->metrics->fallbacks[kind], 1);
 }
 
+void fallback_mark_shift(struct exchange *e)
+{
+	mark(e, FALLBACK_SHIFT, SPAN("shift"));
+}
+
 /* --- last good answers: RFC 9111 for a shared cache, RFC 5861 section 4 --- */
 
 /* Method and whole URI; the host as it was asked for. */

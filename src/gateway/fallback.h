@@ -8,7 +8,14 @@
 
 #include "gateway/exchange.h"
 
-enum fallback_kind { FALLBACK_STALE, FALLBACK_SERVICE, FALLBACK_FIXED, FALLBACK_KINDS };
+enum fallback_kind {
+	FALLBACK_STALE,
+	FALLBACK_SERVICE,
+	FALLBACK_FIXED,
+	FALLBACK_SHIFT, /* a procedure has another service asked */
+	FALLBACK_DEGRADED, /* another service, with fewer privileges */
+	FALLBACK_KINDS
+};
 
 /*
  * Tries the service's fallbacks, when no head has been sent. True with *result: PHASE_ANSWERED or
@@ -16,6 +23,8 @@ enum fallback_kind { FALLBACK_STALE, FALLBACK_SERVICE, FALLBACK_FIXED, FALLBACK_
  * e->alternate set: forward then asks that service. At most one other service is asked.
  */
 bool fallback_try(struct exchange *e, bool unread, enum phase_result *result);
+/* The answer will be that of another service, by a procedure. */
+void fallback_mark_shift(struct exchange *e);
 /* Whether an answer with this fault (enum config_retry_on) is to be replaced. */
 bool fallback_wants(const struct exchange *e, unsigned fault);
 

@@ -13,8 +13,11 @@ static const char *const bucket_names[METRICS_BUCKETS] = {
 static const char *const class_names[METRICS_CLASSES] = {"1xx", "2xx", "3xx",
 							 "4xx", "5xx", "gone"};
 
-static const char *const fallback_names[] = {
-	[FALLBACK_STALE] = "stale", [FALLBACK_SERVICE] = "service", [FALLBACK_FIXED] = "fixed"};
+static const char *const fallback_names[] = {[FALLBACK_STALE] = "stale",
+					     [FALLBACK_SERVICE] = "service",
+					     [FALLBACK_FIXED] = "fixed",
+					     "shift",
+					     "degraded"};
 
 struct metrics *metrics_new(struct err *err)
 {

@@ -55,7 +55,7 @@ struct metrics {
 	counter waf_blocked[2], waf_observed[2]; /* requests; responses */
 	counter upstream_attempts;
 	counter upstream_retries;
-	counter fallbacks[3]; /* enum fallback_kind */
+	counter fallbacks[5]; /* enum fallback_kind */
 	_Atomic int64_t connections_open;
 };
 

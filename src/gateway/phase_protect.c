@@ -59,7 +59,7 @@ static enum bulkhead_result enter(struct exchange *e, struct bulkhead *bulkhead)
 static enum phase_result enter_all(struct exchange *e, struct protection *p)
 {
 	struct bulkhead *bulkheads[2] = {e->route->bulkhead,
-					 e->route->guard ? e->route->guard->bulkhead : NULL};
+					 p->guard ? p->guard->bulkhead : NULL};
 
 	for (unsigned i = 0; i < 2; i++) {
 		if (!bulkheads[i])
@@ -78,15 +78,16 @@ static enum phase_result enter_all(struct exchange *e, struct protection *p)
 	return PHASE_NEXT;
 }
 
-static enum phase_result protect(struct exchange *e)
+static enum phase_result protect(struct exchange *e, const struct guard_service *guard)
 {
-	struct breaker *breaker = e->route->guard ? e->route->guard->breaker : NULL;
+	struct breaker *breaker = guard ? guard->breaker : NULL;
 	struct protection *p = arena_new(&e->x->arena, struct protection);
 	enum phase_result result;
 	int64_t wait_ms;
 
 	if (!p)
 		return answer_problem(e, 503, "out-of-memory", NULL);
+	p->guard = guard;
 	p->latency_us = -1;
 	e->protection = p;
 	/* No use in waiting for a place at a service that will not be asked. */
@@ -103,6 +104,7 @@ static enum phase_result protect(struct exchange *e)
 	p->entered_ms = loop_now_ms();
 	if (breaker && !breaker_acquire(breaker, p->entered_ms, &p->permit, &wait_ms))
 		return refuse_open(e, wait_ms);
+	p->entered = true;
 	return PHASE_NEXT;
 }
 
@@ -117,24 +119,58 @@ static bool is_shed(const struct exchange *e)
 	return false;
 }
 
+/* What procedures have decided about the service. PHASE_NEXT: ask it, or e->alternate. */
+static enum phase_result follow_procedures(struct exchange *e, const struct tally *tally)
+{
+	struct tally_control control = tally_get(tally);
+	enum config_priority priority = e->route->config->priority;
+
+	if ((control.shed >= CONFIG_SHED_LOW && priority == CONFIG_PRIORITY_LOW) ||
+	    (control.shed >= CONFIG_SHED_NORMAL && priority == CONFIG_PRIORITY_NORMAL))
+		return protect_refuse(e, "procedure_shed", "shed", 1000);
+	if (worker_random(e->worker) % 100 >= control.withheld_percent)
+		return PHASE_NEXT;
+	if (!control.shift)
+		return protect_refuse(e, "procedure_fallback", "service-withheld", 1000);
+	e->alternate = &e->snapshot->config->services.at[control.shift - 1];
+	fallback_mark_shift(e);
+	return PHASE_NEXT;
+}
+
 enum phase_result phase_protect(struct exchange *e)
 {
+	const struct guard_service *guard = e->route->guard;
+	enum phase_result result;
+
 	if (UNLIKELY(e->overload != 0) && is_shed(e))
 		return protect_refuse(e, "overloaded", "overloaded", 1000);
-	if (LIKELY(!e->route->guard && !e->route->bulkhead))
+	if (LIKELY(!guard && !e->route->bulkhead))
 		return PHASE_NEXT;
-	return protect(e);
+	if (guard && UNLIKELY(guard->tally != NULL) && tally_interferes(guard->tally)) {
+		result = follow_procedures(e, guard->tally);
+		if (result != PHASE_NEXT || e->reason)
+			return result;
+		if (e->alternate)
+			guard = e->snapshot->services[e->alternate->index].guard;
+	}
+	return protect(e, guard);
 }
 
 void protect_judge(struct exchange *e, unsigned fault)
 {
 	struct protection *p = e->protection;
-	const struct guard_service *guard = e->route->guard;
+	const struct guard_service *guard = p->guard;
 	int64_t now_ms = loop_now_ms();
 
+	/* Another service was asked after this one: that is not its doing. */
+	if (!p->entered)
+		return;
+	p->entered = false;
 	if (p->entered_ns)
 		p->latency_us = (clock_ns() - p->entered_ns) / 1000;
-	if (!p->permit.held)
+	if (guard && UNLIKELY(guard->tally != NULL))
+		tally_count(guard->tally, now_ms - p->entered_ms, fault != 0);
+	if (!guard || !p->permit.held)
 		return;
 	switch (guard_verdict_of(guard->config->breaker, fault)) {
 	case GUARD_VERDICT_GOOD:
@@ -154,7 +190,7 @@ void protect_end(struct exchange *e)
 	struct protection *p = e->protection;
 
 	if (p->permit.held)
-		breaker_release(e->route->guard->breaker, &p->permit);
+		breaker_release(p->guard->breaker, &p->permit);
 	for (unsigned i = 0; i < 2; i++)
 		if (p->held[i])
 			bulkhead_leave(p->held[i], p->latency_us);

@@ -9,11 +9,13 @@
 
 /* Of an exchange whose service or operation has guards; e->protection is NULL for others. */
 struct protection {
-	struct breaker_permit permit; /* of the service's breaker */
+	const struct guard_service *guard; /* of the service that is asked; NULL: none */
+	struct breaker_permit permit; /* of its breaker */
 	struct bulkhead *held[2]; /* the operation's, the service's; NULL: none */
 	int64_t entered_ns; /* only with an adaptive bulkhead */
 	int64_t entered_ms;
 	int64_t latency_us; /* -1: not known */
+	bool entered; /* and what comes of the call is not known yet */
 };
 
 /*

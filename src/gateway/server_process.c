@@ -17,11 +17,13 @@
 #include "gateway/ban_service.h"
 #include "gateway/challenge.h"
 #include "gateway/channel.h"
+#include "gateway/command_runner.h"
 #include "gateway/contract_plan.h"
 #include "gateway/health_check.h"
 #include "gateway/identity_service.h"
 #include "gateway/line_writer.h"
 #include "gateway/overload.h"
+#include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
@@ -65,6 +67,7 @@ struct server {
 	struct identity_service *identity; /* NULL: none */
 	struct health_checks *health_checks; /* NULL: none */
 	struct overload_watch *overload;
+	struct command_runner *commands; /* NULL: no procedure has any */
 	struct loop **loops; /* the workers' */
 	struct admin *admin; /* NULL: none */
 	struct metrics **metrics; /* the workers', for the admin listener */
@@ -180,6 +183,21 @@ static int use_webhooks(struct server *server, struct config *cfg, struct err *e
 	return webhooks ? webhook_service_use(webhooks, cfg, server->dns, err) : 0;
 }
 
+static int use_procedures(struct server *server, struct snapshot *snapshot, struct err *err)
+{
+	struct gateway_shared *shared = server->shared;
+	struct procedure_options options = {.audit_log = shared->audit_log,
+					    .commands = server->commands};
+
+	if (!shared->procedures && snapshot->config->procedures.count == 0)
+		return 0;
+	if (!shared->procedures)
+		shared->procedures = procedure_service_new(&options, err);
+	if (!shared->procedures)
+		return -1;
+	return procedure_service_use(shared->procedures, snapshot, shared->webhooks, err);
+}
+
 /* Opens the store when an operation needs approvals, at the start or after a reload. */
 static int start_approvals(struct server *server, const struct config *cfg,
 			   const struct snapshot *snapshot, struct err *err)
@@ -223,7 +241,8 @@ static int reload(struct server *server, struct err *err)
 	    start_approvals(server, cfg, snapshot, err) < 0 ||
 	    start_bans(server, cfg, snapshot, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
-	    use_webhooks(server, cfg, err) < 0 || use_snapshot(server, snapshot, err) < 0) {
+	    use_webhooks(server, cfg, err) < 0 || use_procedures(server, snapshot, err) < 0 ||
+	    use_snapshot(server, snapshot, err) < 0) {
 		snapshot_unref(snapshot);
 		config_unref(cfg);
 		return -1;
@@ -577,6 +596,7 @@ static int start(struct server *server, const struct server_options *options, st
 		return -1;
 	server->snapshot = snapshot_new(server->config, NULL, server->tickets, err);
 	if (!server->snapshot || make_shared(server, err) < 0 ||
+	    command_runner_new(&server->commands, server->config, err) < 0 ||
 	    confine_process(options->config_path, server->config, err) < 0)
 		return -1;
 	if (server->config->sandbox &&
@@ -594,6 +614,8 @@ static int start(struct server *server, const struct server_options *options, st
 	    (server->identity && identity_service_start(server->identity, err) < 0) ||
 	    start_health_checks(server, server->snapshot, err) < 0 ||
 	    use_webhooks(server, server->config, err) < 0 ||
+	    command_runner_start(server->commands, err) < 0 ||
+	    use_procedures(server, server->snapshot, err) < 0 ||
 	    start_threads(server, options, err) < 0 || start_overload_watch(server, err) < 0 ||
 	    start_admin(server, err) < 0)
 		return -1;
@@ -620,10 +642,13 @@ static void finish(struct server *server)
 	stop_refresher(server);
 	identity_service_stop(server->identity);
 	health_checks_stop(server->health_checks);
+	procedure_service_stop(server->shared->procedures);
 	webhook_service_stop(server->shared->webhooks);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);
 	watchdog_stop();
+	procedure_service_free(server->shared->procedures);
+	command_runner_free(server->commands);
 	dns_free(server->dns);
 	identity_service_free(server->identity);
 	snapshot_unref(server->snapshot);

@@ -26,6 +26,8 @@ int server_process_main(const struct server_options *options);
  */
 int confine_process(const char *config_path, const struct config *cfg,
 		    struct err *err) MUST_CHECK;
+/* Only the user; part of confine_process, for a child that runs other programs. */
+int confine_drop(const struct config *cfg, struct err *err) MUST_CHECK;
 /* The user and group to become. -1 with *err when they do not exist. */
 int confine_user(const struct config *cfg, unsigned *uid, unsigned *gid,
 		 struct err *err) MUST_CHECK;

@@ -194,6 +194,11 @@ void webhook_service_tell(struct webhook_service *service, enum config_webhook_e
 	config_unref(cfg);
 }
 
+const struct config *webhook_service_config(const struct webhook_service *service)
+{
+	return service ? service->cfg : NULL;
+}
+
 static void run_send(struct webhook_job *job)
 {
 	webhook_service_send(job->context, job->hook, job->event, job->data);

@@ -42,6 +42,9 @@ void webhook_service_tell(struct webhook_service *service, enum config_webhook_e
 void webhook_service_send_parked(struct webhook_service *service, struct span hook,
 				 struct span event, struct span data);
 
+/* The one in use; of the loop's thread, until the next webhook_service_use. NULL: none. */
+const struct config *webhook_service_config(const struct webhook_service *service);
+
 /* GET /webhooks of the admin listener: the webhooks, and what is dead. Parks. 0 or -1. */
 int webhook_service_print(struct webhook_service *service, struct buf *out,
 			  struct err *err) MUST_CHECK;

@@ -78,6 +78,7 @@ struct challenge_maker;
 struct contract_check;
 struct line_writer;
 struct waf_collections;
+struct procedure_service;
 struct waf_worker;
 struct webhook_service;
 struct internal_service;
@@ -90,6 +91,7 @@ struct gateway_shared {
 	const struct internal_service *internal[CONFIG_INTERNAL_COUNT];
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
+	struct procedure_service *procedures; /* NULL: none have been configured */
 	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
 	struct challenge_maker *challenge;

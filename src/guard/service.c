@@ -133,6 +133,11 @@ static int build(struct guard_service *guard, const struct guard_service *previo
 		if (!guard->breaker)
 			return -1;
 	}
+	if (config->has_procedure) {
+		guard->tally = mem_zalloc(1, sizeof(*guard->tally));
+		if (!guard->tally)
+			return err_set(err, ERR_MEMORY, "no memory for a service's guards");
+	}
 	if (config->bulkhead) {
 		guard->bulkhead = guard_bulkhead_keep(
 			config->bulkhead, previous ? previous->bulkhead : NULL, err);
@@ -155,7 +160,7 @@ int guard_service_new(struct guard_service **out, const struct config_service *c
 
 	*out = NULL;
 	if (!config->breaker && !config->bulkhead && !config->health && !config->outlier &&
-	    !keeps_answers(config))
+	    !keeps_answers(config) && !config->has_procedure)
 		return 0;
 	guard = mem_zalloc(1, sizeof(*guard));
 	if (!guard)
@@ -179,6 +184,7 @@ void guard_service_free(struct guard_service *guard)
 	}
 	mem_free(guard->endpoints);
 	mem_free(guard->members);
+	mem_free(guard->tally);
 	breaker_unref(guard->breaker);
 	bulkhead_unref(guard->bulkhead);
 	stale_unref(guard->stale);

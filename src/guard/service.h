@@ -14,6 +14,7 @@
 #include "guard/bulkhead.h"
 #include "guard/health.h"
 #include "guard/stale.h"
+#include "guard/tally.h"
 
 struct guard_endpoint {
 	struct span url; /* of the configuration */
@@ -26,6 +27,8 @@ struct guard_service {
 	struct breaker *breaker; /* NULL: none */
 	struct bulkhead *bulkhead; /* NULL: none */
 	struct stale_cache *stale; /* NULL: none */
+	/* Of this configuration alone; NULL: no procedure looks at the service. */
+	struct tally *tally;
 	struct guard_endpoint *endpoints; /* by place in config->endpoints */
 	struct health **members; /* the endpoints' health again, for health_group; NULL: none */
 };

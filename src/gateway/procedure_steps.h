@@ -1,0 +1,50 @@
+/*
+ * procedure_steps.h - what the steps of procedures do (webhooks, mail, commands), each in a fiber of
+ * its own, and the time line of all of it. Part of procedure_service.c.
+ */
+#ifndef GATEWAY_PROCEDURE_STEPS_H
+#define GATEWAY_PROCEDURE_STEPS_H
+
+#include "gateway/snapshot.h"
+#include "guard/procedure.h"
+
+/* The newest replace the oldest. */
+#define TIMELINE_MAX 500
+
+struct timeline_entry {
+	int64_t unix_ms;
+	char procedure[64];
+	char service[64];
+	char event[24];
+	char detail[320];
+};
+
+struct step_run;
+
+struct procedure_context {
+	struct audit_log *audit_log; /* NULL: none */
+	struct webhook_service *webhooks; /* NULL: none */
+	struct command_runner *commands; /* NULL: none */
+	struct offload *threads;
+	struct step_run *running;
+	struct timeline_entry timeline[TIMELINE_MAX];
+	uint64_t entries; /* written since the start */
+};
+
+/* To the log, the audit log and the time line. */
+void procedure_note(struct procedure_context *context, const struct config_procedure *config,
+		    const char *event, const char *detail);
+/*
+ * To webhooks that hear of procedures, and after a beginning to those that were told of it: how it
+ * goes on.
+ */
+void procedure_tell_hooks(struct procedure_context *context, const struct procedure *procedure,
+			  enum procedure_event event, const char *detail);
+/* Does a step; never waits. What comes of it is noted. */
+void procedure_start_step(struct procedure_context *context, struct snapshot *snapshot,
+			  const struct config_procedure *config, unsigned step);
+void procedure_cancel_steps(struct procedure_context *context);
+/* JSON, the last first. */
+void procedure_print_timeline(const struct procedure_context *context, struct buf *out);
+
+#endif
