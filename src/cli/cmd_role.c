@@ -8,19 +8,7 @@ static void print_role(struct admin_work *w, const struct idp_role *role)
 	struct json_writer out;
 
 	json_writer_init(&out, &w->out);
-	json_begin_object(&out);
-	json_member_string(&out, SPAN("name"), role->name);
-	json_key(&out, SPAN("permissions"));
-	json_begin_array(&out);
-	for (size_t i = 0; i < role->permissions.count; i++)
-		json_put_string(&out, role->permissions.at[i]);
-	json_end_array(&out);
-	json_key(&out, SPAN("includes"));
-	json_begin_array(&out);
-	for (size_t i = 0; i < role->includes.count; i++)
-		json_put_string(&out, role->includes.at[i]);
-	json_end_array(&out);
-	json_end_object(&out);
+	role_write(&out, role);
 	admin_line(w);
 }
 
@@ -78,16 +66,52 @@ static int set_group(struct admin_work *w, struct err *err)
 		return -1;
 	idp_audit(w->idp, "group.changed", "group", admin_operand(w, 0), NULL, SPAN_NONE);
 	json_writer_init(&out, &w->out);
-	json_begin_object(&out);
-	json_member_string(&out, SPAN("name"), admin_operand(w, 0));
-	json_key(&out, SPAN("roles"));
-	json_begin_array(&out);
-	for (size_t i = 0; i < roles.count; i++)
-		json_put_string(&out, roles.at[i]);
-	json_end_array(&out);
-	json_end_object(&out);
+	group_write(&out, admin_operand(w, 0), &roles);
 	admin_line(w);
 	return 0;
+}
+
+static int list_groups(struct admin_work *w, struct err *err)
+{
+	struct idp_group *groups;
+	size_t count;
+
+	if (group_list(w->idp, &w->arena, &groups, &count, err) != STORE_OK)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct json_writer out;
+
+		json_writer_init(&out, &w->out);
+		group_write(&out, groups[i].name, &groups[i].roles);
+		admin_line(w);
+	}
+	return 0;
+}
+
+static int remove_group(struct admin_work *w, struct err *err)
+{
+	struct config_strings roles = {.count = 0};
+	struct span name = admin_operand(w, 0);
+	struct json_writer out;
+
+	if (admin_result(group_get(w->idp, name, &w->arena, &roles, err), "group", err) < 0 ||
+	    admin_result(group_remove(w->idp, name, err), "group", err) < 0)
+		return -1;
+	idp_audit(w->idp, "group.removed", "group", name, NULL, SPAN_NONE);
+	json_writer_init(&out, &w->out);
+	group_write(&out, name, &roles);
+	admin_line(w);
+	return 0;
+}
+
+static enum exit_status run_group_list(const struct options *given)
+{
+	return admin_run(given, list_groups);
+}
+
+static enum exit_status run_group_remove(const struct options *given)
+{
+	return admin_run(given, remove_group);
 }
 
 static enum exit_status run_set(const struct options *given)
@@ -165,3 +189,17 @@ const struct command cmd_group_set = {.name = "group set",
 				      .options = group_options,
 				      .operands = name_operand,
 				      .run = run_group};
+
+const struct command cmd_group_list = {.name = "group list",
+				       .summary = "print all groups as JSON",
+				       .description = "Prints a JSON object a line.",
+				       .options = admin_options,
+				       .run = run_group_list};
+
+const struct command cmd_group_remove = {
+	.name = "group remove",
+	.summary = "remove a group",
+	.description = "Users that name it keep the name, which then gives no roles.",
+	.options = admin_options,
+	.operands = name_operand,
+	.run = run_group_remove};

@@ -32,8 +32,14 @@ static int apply(struct admin_work *w, struct idp_user *user, struct err *err)
 	    admin_list(w, "groups", &user->groups, &given, err) < 0 ||
 	    admin_list(w, "permissions", &user->permissions, &given, err) < 0)
 		return -1;
-	if (options_text(w->given, "email"))
+	if (options_text(w->given, "email")) {
 		user->email = admin_text(w, "email");
+		user->email_verified = false;
+	}
+	if (options_flag(w->given, "email-verified"))
+		user->email_verified = true;
+	if (options_text(w->given, "phone"))
+		user->phone = admin_text(w, "phone");
 	if (options_text(w->given, "display"))
 		user->display = admin_text(w, "display");
 	return 0;
@@ -86,6 +92,10 @@ static int set(struct admin_work *w, struct err *err)
 		user.totp = SPAN("");
 		user.recovery.count = 0;
 	}
+	if (options_flag(w->given, "no-passkeys"))
+		user.passkey_count = 0;
+	if (options_flag(w->given, "no-codes"))
+		user.channels.count = 0;
 	if (admin_result(user_put(w->idp, &user, &w->arena, err), "user", err) < 0)
 		return -1;
 	/* What the user may do has changed: it must not wait for the end of sessions. */
@@ -124,6 +134,11 @@ static enum exit_status run_set(const struct options *given)
 		 .kind = OPTION_TEXT,                                                          \
 		 .argument = "ADDRESS",                                                        \
 		 .help = "E-mail address."},                                                   \
+		{.name = "email-verified", .help = "The address is known to be the user's."},  \
+		{.name = "phone",                                                              \
+		 .kind = OPTION_TEXT,                                                          \
+		 .argument = "NUMBER",                                                         \
+		 .help = "Phone number, with + and the country."},                             \
 	{                                                                                      \
 		.name = "display", .kind = OPTION_TEXT, .argument = "NAME",                    \
 		.help = "Name for people."                                                     \
@@ -137,7 +152,9 @@ static const struct option_spec set_options[] = {
 	USER_OPTIONS,
 	{.name = "disable", .help = "The user cannot log in any more."},
 	{.name = "enable", .help = "The user can log in again."},
-	{.name = "no-totp", .help = "Remove the second factor and its recovery codes."},
+	{.name = "no-totp", .help = "Remove the authenticator app and its recovery codes."},
+	{.name = "no-passkeys", .help = "Remove all passkeys."},
+	{.name = "no-codes", .help = "No codes by mail or SMS any more."},
 	{.name = NULL}};
 
 static const struct command_example create_examples[] = {
@@ -277,6 +294,10 @@ static int import_line(struct admin_work *w, struct span line, bool *made, struc
 			user.totp = old.totp;
 			user.totp_step = old.totp_step;
 			user.recovery = old.recovery;
+		}
+		if (!user.passkey_count) {
+			user.passkeys = old.passkeys;
+			user.passkey_count = old.passkey_count;
 		}
 	}
 	return admin_result(user_put(w->idp, &user, &w->arena, err), "user", err);

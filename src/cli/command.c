@@ -23,6 +23,7 @@ const struct command *const commands[] = {
 	&cmd_user_import,    &cmd_user_export,
 	&cmd_role_set,	     &cmd_role_list,
 	&cmd_role_remove,    &cmd_group_set,
+	&cmd_group_list,     &cmd_group_remove,
 	&cmd_client_create,  &cmd_client_list,
 	&cmd_client_show,    &cmd_client_secret,
 	&cmd_client_remove,  &cmd_session_list,

@@ -41,6 +41,8 @@ extern const struct command cmd_user_export;
 extern const struct command cmd_role_set;
 extern const struct command cmd_role_list;
 extern const struct command cmd_role_remove;
+extern const struct command cmd_group_list;
+extern const struct command cmd_group_remove;
 extern const struct command cmd_group_set;
 extern const struct command cmd_client_create;
 extern const struct command cmd_client_list;

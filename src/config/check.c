@@ -209,6 +209,10 @@ static void check_identity(struct reader *reader, const struct config *cfg)
 	bool asked = false;
 
 	check_providers(reader, identity);
+	if (!cfg->mail && (identity->codes.email || identity->accounts.registration))
+		report(reader, CONFIG_ERROR, "identity",
+		       identity->codes.email ? SPAN("codes") : SPAN("accounts"), 0,
+		       identity->where, "needs 'mail'");
 	if (identity->api_keys && reader->problems->errors == 0)
 		check_api_keys(reader, identity->api_keys);
 	check_role_names(reader, identity);

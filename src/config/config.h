@@ -27,6 +27,7 @@
 #include "config/config_mail.h"
 #include "config/config_oauth.h"
 #include "config/config_waf.h"
+#include "config/config_people.h"
 #include "parse/address.h"
 
 /* ---- listen ---------------------------------------------------------------------------------- */
@@ -249,12 +250,6 @@ struct config_password {
 	struct span breached; /* file: passwords that are known, one a line; may be empty */
 };
 
-struct config_session {
-	uint64_t idle_ms;
-	uint64_t absolute_ms;
-	uint32_t per_user; /* the oldest ends when there are more */
-};
-
 struct config_tokens {
 	uint64_t access_ms;
 	uint64_t id_ms;
@@ -269,11 +264,6 @@ struct config_signing {
 	uint64_t rotate_ms;
 };
 
-struct config_theme {
-	struct span name;
-	struct span colour; /* "#rrggbb" */
-};
-
 struct config_identity {
 	struct config_where where;
 	struct span issuer; /* of the built-in server; empty: none */
@@ -286,6 +276,9 @@ struct config_identity {
 	struct config_signing signing;
 	struct config_oauth oauth;
 	struct config_theme theme;
+	struct config_codes codes;
+	struct config_sms *sms; /* NULL: none */
+	struct config_accounts accounts;
 	CONFIG_LIST(struct config_provider) providers;
 	struct config_api_keys *api_keys;
 	CONFIG_LIST(struct config_client_identity) client_certificates;

@@ -367,22 +367,6 @@ static const struct schema_object password = {
 	.keys = password_keys,
 };
 
-static const struct schema_key session_keys[] = {
-	{KEY("idle", DURATION, config_session, idle_ms), .initial = "30m", .min = 1000,
-	 .text = "A session that is not used ends after this."},
-	{KEY("absolute", DURATION, config_session, absolute_ms), .initial = "12h", .min = 1000,
-	 .text = "Every session ends after this."},
-	{KEY("per_user", COUNT, config_session, per_user), .initial = "10", .min = 1,
-	 .max = 1000, .text = "Sessions that a user has at once; the oldest ends first."},
-	{.name = NULL},
-};
-
-static const struct schema_object session = {
-	.name = "session",
-	.size = sizeof(struct config_session),
-	.keys = session_keys,
-};
-
 static const struct schema_key tokens_keys[] = {
 	{KEY("access", DURATION, config_tokens, access_ms), .initial = "5m", .min = 1000,
 	 .max = 86400000, .text = "Life of an access token."},
@@ -428,20 +412,6 @@ static const struct schema_object signing = {
 	.shorthand = "algorithm",
 };
 
-static const struct schema_key theme_keys[] = {
-	{KEY("name", TEXT, config_theme, name), .initial = "Sallyport", .format = &format_any,
-	 .text = "Name on the pages."},
-	{KEY("colour", TEXT, config_theme, colour), .initial = "#1f5fa8",
-	 .format = &format_colour, .text = "Colour of buttons and links: #rrggbb."},
-	{.name = NULL},
-};
-
-static const struct schema_object theme = {
-	.name = "theme",
-	.size = sizeof(struct config_theme),
-	.keys = theme_keys,
-};
-
 static const struct schema_key token_cache_keys[] = {
 	{KEY("size", COUNT, config_identity, token_cache_size), .initial = "10000",
 	 .max = 10000000, .text = "Verified tokens that are remembered; 0 remembers none."},
@@ -467,7 +437,7 @@ static const struct schema_key identity_keys[] = {
 	 .text = "Against guessing passwords."},
 	{KEY("password", OBJECT, config_identity, password), .object = &password,
 	 .text = "How passwords are kept, and must be."},
-	{KEY("session", OBJECT, config_identity, session), .object = &session,
+	{KEY("session", OBJECT, config_identity, session), .object = &schema_session,
 	 .text = "Logins of browsers."},
 	{KEY("tokens", OBJECT, config_identity, tokens), .object = &tokens,
 	 .text = "Lives of what is issued."},
@@ -475,8 +445,14 @@ static const struct schema_key identity_keys[] = {
 	 .text = "Keys that sign tokens."},
 	{KEY("oauth", OBJECT, config_identity, oauth), .object = &schema_oauth,
 	 .text = "What OAuth clients may do beyond the usual."},
-	{KEY("theme", OBJECT, config_identity, theme), .object = &theme,
+	{KEY("theme", OBJECT, config_identity, theme), .object = &schema_theme,
 	 .text = "How the pages look."},
+	{KEY("codes", OBJECT, config_identity, codes), .object = &schema_codes,
+	 .text = "One-time codes that are sent."},
+	{KEY("sms", OPTIONAL, config_identity, sms), .object = &schema_sms,
+	 .text = "How SMS are sent; with it, codes by SMS are offered as second factor."},
+	{KEY("accounts", OBJECT, config_identity, accounts),
+	 .object = &schema_accounts, .text = "Accounts that people make, and reset."},
 	{KEY("providers", LIST, config_identity, providers), .object = &schema_provider,
 	 .text = "Who issues bearer tokens."},
 	{KEY("api_keys", OPTIONAL, config_identity, api_keys), .object = &api_keys,

@@ -10,6 +10,7 @@
 #include "gateway/contract_plan.h"
 #include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
+#include "gateway/identity_metrics.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
@@ -152,6 +153,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 		procedure_service_metrics(admin->shared->procedures, &body);
 	if (admin->shared->webhooks)
 		webhook_service_metrics(admin->shared->webhooks, &body);
+	identity_service_metrics(admin->shared, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "gateway/audit.h"
 #include "gateway/fields.h"
+#include "gateway/identity_metrics.h"
 #include "identity/idp.h"
 #include "io/offload.h"
 #include "parse/base64.h"
@@ -555,4 +556,13 @@ void identity_service_stop(struct identity_service *service)
 		fiber_cancel(service->fiber);
 	if (service && service->teller)
 		fiber_cancel(service->teller);
+}
+
+void identity_service_metrics(const struct gateway_shared *shared, struct buf *out)
+{
+	const struct internal_service *internal = shared->internal[CONFIG_INTERNAL_IDENTITY];
+	const struct identity_service *service = internal ? internal->context : NULL;
+
+	if (service)
+		idp_metrics(service->idp, out);
 }

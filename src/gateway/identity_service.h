@@ -31,5 +31,4 @@ void identity_service_stop(struct identity_service *service);
 bool identity_service_revoked(const struct exchange *e, const struct identity *identity);
 /* The phase authenticate of routes with `auth: session`. */
 enum phase_result identity_service_session(struct exchange *e);
-
 #endif

@@ -28,6 +28,52 @@ struct span user_name_normal(struct span name, struct arena *arena)
 
 /* --- users as JSON --- */
 
+static void write_passkeys(struct json_writer *w, const struct idp_user *user)
+{
+	json_key(w, SPAN("passkeys"));
+	json_begin_array(w);
+	for (size_t i = 0; i < user->passkey_count; i++) {
+		const struct idp_passkey *key = &user->passkeys[i];
+
+		json_begin_object(w);
+		json_member_string(w, SPAN("id"), key->id);
+		json_member_string(w, SPAN("name"), key->name);
+		json_member_string(w, SPAN("key"), key->key);
+		json_member_int(w, SPAN("algorithm"), key->algorithm);
+		json_member_int(w, SPAN("counter"), key->counter);
+		json_member_int(w, SPAN("created"), key->created_unix_s);
+		json_member_int(w, SPAN("used"), key->used_unix_s);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static int read_passkeys(const struct json *object, struct idp_user *user, struct arena *arena)
+{
+	const struct json *list = json_get(object, SPAN("passkeys"));
+	size_t count = list && list->type == JSON_ARRAY ? list->array.count : 0;
+
+	/* Room for one more. */
+	user->passkeys = arena_array(arena, struct idp_passkey, USER_PASSKEYS_MAX + 1);
+	user->passkey_count = 0;
+	if (!user->passkeys)
+		return -1;
+	for (size_t i = 0; i < count && i < USER_PASSKEYS_MAX; i++) {
+		const struct json *key = &list->array.items[i];
+
+		user->passkeys[user->passkey_count++] = (struct idp_passkey){
+			.id = json_text(key, "id"),
+			.name = json_text(key, "name"),
+			.key = json_text(key, "key"),
+			.algorithm = json_number(key, "algorithm"),
+			.counter = json_number(key, "counter"),
+			.created_unix_s = json_number(key, "created"),
+			.used_unix_s = json_number(key, "used"),
+		};
+	}
+	return 0;
+}
+
 void user_write(struct json_writer *w, const struct idp_user *user, bool secrets)
 {
 	json_begin_object(w);
@@ -42,6 +88,10 @@ void user_write(struct json_writer *w, const struct idp_user *user, bool secrets
 	json_put_texts(w, "groups", &user->groups);
 	json_put_texts(w, "permissions", &user->permissions);
 	json_member_int(w, SPAN("created"), user->created_unix_s);
+	json_member_string(w, SPAN("phone"), user->phone);
+	json_put_texts(w, "channels", &user->channels);
+	json_put_texts(w, "links", &user->links);
+	json_member_int(w, SPAN("passkey_count"), (int64_t)user->passkey_count);
 	json_member_bool(w, SPAN("has_totp"), user->totp.len > 0);
 	json_member_bool(w, SPAN("has_password"), user->password.len > 0);
 	if (secrets) {
@@ -49,6 +99,7 @@ void user_write(struct json_writer *w, const struct idp_user *user, bool secrets
 		json_member_string(w, SPAN("totp"), user->totp);
 		json_member_int(w, SPAN("totp_step"), user->totp_step);
 		json_put_texts(w, "recovery", &user->recovery);
+		write_passkeys(w, user);
 	}
 	json_end_object(w);
 }
@@ -75,6 +126,7 @@ int user_read(const struct json *object, struct idp_user *user, struct arena *ar
 	user->display = json_text(object, "display");
 	user->email = json_text(object, "email");
 	user->email_verified = json_flag(object, "email_verified");
+	user->phone = json_text(object, "phone");
 	user->disabled = json_flag(object, "disabled");
 	user->must_change = json_flag(object, "must_change");
 	user->password = json_text(object, "password_hash");
@@ -82,6 +134,9 @@ int user_read(const struct json *object, struct idp_user *user, struct arena *ar
 	user->totp_step = json_number(object, "totp_step");
 	user->created_unix_s = json_number(object, "created");
 	if (json_texts(object, "recovery", arena, &user->recovery) < 0 ||
+	    json_texts(object, "channels", arena, &user->channels) < 0 ||
+	    json_texts(object, "links", arena, &user->links) < 0 ||
+	    read_passkeys(object, user, arena) < 0 ||
 	    json_texts(object, "roles", arena, &user->roles) < 0 ||
 	    json_texts(object, "groups", arena, &user->groups) < 0 ||
 	    json_texts(object, "permissions", arena, &user->permissions) < 0)
@@ -147,10 +202,65 @@ static size_t name_changes(const struct idp_user *user, struct span old_name,
 	return count;
 }
 
+/* Found by address and by links to other providers. */
+static size_t user_indexes(const struct idp_user *user, struct store_index *indexes)
+{
+	size_t count = 0;
+
+	if (user->email.len)
+		indexes[count++] = (struct store_index){SPAN("email"), user->email};
+	for (size_t i = 0; i < user->links.count && i < USER_LINKS_MAX; i++)
+		indexes[count++] = (struct store_index){SPAN("link"), user->links.at[i]};
+	return count;
+}
+
+static enum store_result find_by(struct idp *idp, const struct store_index *index,
+				 struct arena *arena, struct idp_user *user, struct err *err)
+{
+	struct store_page page;
+
+	if (!index->value.len || index->value.len > STORE_KEY_BYTES_MAX)
+		return STORE_ABSENT;
+	if (store_find(idp->store, SPAN("user"), index, SPAN_NONE, 2, arena, &page, err) !=
+	    STORE_OK)
+		return STORE_FAILED;
+	if (page.count != 1)
+		return page.count ? STORE_CONFLICT : STORE_ABSENT;
+	return read_user(&page.records[0], arena, user, err);
+}
+
+enum store_result user_find_email(struct idp *idp, struct span email, struct arena *arena,
+				  struct idp_user *user, struct err *err)
+{
+	const struct store_index index = {SPAN("email"), email};
+
+	return find_by(idp, &index, arena, user, err);
+}
+
+enum store_result user_find_link(struct idp *idp, struct span link, struct arena *arena,
+				 struct idp_user *user, struct err *err)
+{
+	const struct store_index index = {SPAN("link"), link};
+
+	return find_by(idp, &index, arena, user, err);
+}
+
+bool user_has_second_factor(const struct idp_user *user)
+{
+	return user->totp.len > 0 || user->channels.count > 0 || user->passkey_count > 0;
+}
+
+enum idp_acr user_acr_most(const struct idp_user *user)
+{
+	if (user->passkey_count)
+		return IDP_ACR_PHR;
+	return user_has_second_factor(user) ? IDP_ACR_MFA : IDP_ACR_PWD;
+}
+
 enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena *arena,
 			   struct err *err)
 {
-	const struct store_index index = {SPAN("email"), user->email};
+	struct store_index indexes[1 + USER_LINKS_MAX];
 	struct store_change changes[3] = {{.kind = SPAN("user")}};
 	struct idp_user old = {.name = SPAN("")};
 	enum store_result result;
@@ -159,7 +269,8 @@ enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena 
 
 	if (!user->id.len)
 		user->id = idp_new_id(arena, 'u');
-	if (!user->id.len)
+	user->email = text_lower(user->email, arena);
+	if (!user->id.len || !user->email.ptr)
 		return idp_no_memory(err);
 	if (!user->created_unix_s)
 		user->created_unix_s = clock_unix_s();
@@ -172,8 +283,8 @@ enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena 
 	changes[0].value = buf_span(&value);
 	changes[0].expect = user->version ? STORE_EXPECT_VERSION : STORE_EXPECT_ABSENT;
 	changes[0].version = user->version;
-	changes[0].indexes = &index;
-	changes[0].index_count = user->email.len ? 1 : 0;
+	changes[0].indexes = indexes;
+	changes[0].index_count = user_indexes(user, indexes);
 	result = buf_failed(&value)
 			 ? idp_no_memory(err)
 			 : store_commit(idp->store, changes,
@@ -371,6 +482,54 @@ enum store_result group_put(struct idp *idp, struct span name,
 				    : store_commit(idp->store, &change, 1, err);
 	buf_release(&value);
 	return result;
+}
+
+enum store_result group_remove(struct idp *idp, struct span name, struct err *err)
+{
+	const struct store_change change = {.kind = SPAN("group"), .key = name, .remove = true};
+
+	return store_commit(idp->store, &change, 1, err);
+}
+
+enum store_result group_list(struct idp *idp, struct arena *arena, struct idp_group **groups,
+			     size_t *count, struct err *err)
+{
+	struct store_page page;
+
+	if (store_list(idp->store, SPAN("group"), SPAN_NONE, SPAN_NONE, STORE_PAGE_MAX, arena,
+		       &page, err) != STORE_OK)
+		return STORE_FAILED;
+	*groups = arena_array(arena, struct idp_group, page.count + 1);
+	if (!*groups)
+		return idp_no_memory(err);
+	for (size_t i = 0; i < page.count; i++) {
+		const struct json *object = idp_parse(page.records[i].value, arena, err);
+
+		(*groups)[i].name = page.records[i].key;
+		if (!object)
+			return STORE_FAILED;
+		if (json_texts(object, "roles", arena, &(*groups)[i].roles) < 0)
+			return idp_no_memory(err);
+	}
+	*count = page.count;
+	return STORE_OK;
+}
+
+void group_write(struct json_writer *w, struct span name, const struct config_strings *roles)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("name"), name);
+	json_put_texts(w, "roles", roles);
+	json_end_object(w);
+}
+
+void role_write(struct json_writer *w, const struct idp_role *role)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("name"), role->name);
+	json_put_texts(w, "permissions", &role->permissions);
+	json_put_texts(w, "includes", &role->includes);
+	json_end_object(w);
 }
 
 enum store_result user_access(struct idp *idp, const struct idp_user *user, struct arena *arena,

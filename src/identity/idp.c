@@ -92,6 +92,8 @@ static int prepare(struct idp *idp, const struct config *cfg, bool serve, struct
 	     revoke_load(idp, err) != STORE_OK ||
 	     make_administrator(idp, cfg, &arena, err) < 0))
 		result = -1;
+	if (result == 0 && serve && !(idp->outbox = outbox_new(err)))
+		result = -1;
 	arena_release(&arena);
 	return result;
 }
@@ -163,6 +165,7 @@ void idp_close(struct idp *idp)
 	if (!idp)
 		return;
 	tls_context_unref(idp->client_tls);
+	outbox_free(idp->outbox);
 	signing_release(idp);
 	revoke_release(idp);
 	vault_close(idp->vault);
@@ -226,7 +229,47 @@ enum store_result idp_login_find(struct idp *idp, const struct config *cfg, stru
 				    .name = user.name,
 				    .roles = access.roles,
 				    .permissions = access.permissions,
+				    .methods = session.methods,
 				    .authenticated_unix_s = session.authenticated_unix_s,
 				    .expires_unix_s = session.expires_unix_s};
 	return STORE_OK;
+}
+
+/* --- figures --- */
+
+void idp_count(struct idp *idp, enum idp_counter counter)
+{
+	atomic_fetch_add_explicit(&idp->counters[counter], 1, memory_order_relaxed);
+}
+
+static unsigned long long counted(struct idp *idp, enum idp_counter counter)
+{
+	return atomic_load_explicit(&idp->counters[counter], memory_order_relaxed);
+}
+
+void idp_metrics(struct idp *idp, struct buf *out)
+{
+	struct outbox_stats stats = {0};
+
+	if (idp->outbox)
+		outbox_read_stats(idp->outbox, &stats);
+	buf_printf(out,
+		   "# HELP sallyport_logins_total Logins of people, by result.\n"
+		   "# TYPE sallyport_logins_total counter\n"
+		   "sallyport_logins_total{result=\"succeeded\"} %llu\n"
+		   "sallyport_logins_total{result=\"failed\"} %llu\n"
+		   "sallyport_logins_total{result=\"locked\"} %llu\n"
+		   "sallyport_logins_total{result=\"factor_failed\"} %llu\n",
+		   counted(idp, IDP_LOGINS_SUCCEEDED), counted(idp, IDP_LOGINS_FAILED),
+		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_FACTORS_FAILED));
+	buf_printf(out,
+		   "# HELP sallyport_messages_total Mails and SMS of the identity server.\n"
+		   "# TYPE sallyport_messages_total counter\n"
+		   "sallyport_messages_total{result=\"sent\"} %llu\n"
+		   "sallyport_messages_total{result=\"failed\"} %llu\n"
+		   "# HELP sallyport_messages_waiting Mails and SMS that are on their way.\n"
+		   "# TYPE sallyport_messages_waiting gauge\n"
+		   "sallyport_messages_waiting %u\n",
+		   (unsigned long long)stats.sent, (unsigned long long)stats.failed,
+		   stats.waiting);
 }

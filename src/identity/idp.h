@@ -75,6 +75,7 @@ struct idp_login {
 	struct span name;
 	struct config_strings roles;
 	struct config_strings permissions;
+	struct config_strings methods; /* see acr.h */
 	int64_t authenticated_unix_s;
 	int64_t expires_unix_s;
 };
@@ -84,10 +85,22 @@ enum store_result idp_login_find(struct idp *idp, const struct config *cfg, stru
 
 /*
  * The login as an identity for the calling worker, with one reference; NULL without memory. Does
- * not block.
+ * not block. Like an access token it has the claims `acr`, `amr` and `auth_time`.
  */
 struct identity *idp_login_identity(const struct idp_login *login,
 				    const struct authenticator *authenticator) MUST_CHECK;
+
+/* ---- figures ---- */
+
+enum idp_counter {
+	IDP_LOGINS_SUCCEEDED,
+	IDP_LOGINS_FAILED,
+	IDP_LOGINS_LOCKED, /* refused because of earlier failures */
+	IDP_FACTORS_FAILED,
+	IDP_COUNTERS,
+};
+/* In the form of Prometheus; any thread, does not block for long. */
+void idp_metrics(struct idp *idp, struct buf *out);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
@@ -105,7 +118,7 @@ struct idp_certificate {
 /* A request to the server and its answer; everything lives in the arena. */
 struct idp_exchange {
 	struct idp *idp;
-	const struct config *config;
+	struct config *config;
 	struct arena *arena;
 	/* The request; absent fields are empty. */
 	enum http_method method;

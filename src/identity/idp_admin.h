@@ -5,11 +5,26 @@
 #ifndef IDENTITY_IDP_ADMIN_H
 #define IDENTITY_IDP_ADMIN_H
 
+#include "identity/acr.h"
 #include "identity/idp.h"
 #include "parse/json.h"
 #include "parse/json_write.h"
 
 /* ---- users, groups, roles (directory.c) ---- */
+
+#define USER_PASSKEYS_MAX 20
+#define USER_LINKS_MAX 6
+
+/* A WebAuthn credential (passkey.h). */
+struct idp_passkey {
+	struct span id; /* base64url */
+	struct span name; /* for its owner */
+	struct span key; /* COSE public key as libfido2 keeps it, base64url */
+	int64_t algorithm; /* COSE: -7, -8, -257 */
+	int64_t counter;
+	int64_t created_unix_s;
+	int64_t used_unix_s;
+};
 
 struct idp_user {
 	struct span id; /* "u..." and never again another's: the `sub` of tokens */
@@ -22,6 +37,12 @@ struct idp_user {
 	struct span password; /* hash; empty: none */
 	struct span totp; /* sealed; empty: none */
 	int64_t totp_step; /* the last one that was used */
+	struct span phone; /* E.164, with "+"; empty: none */
+	struct config_strings
+		channels; /* that codes are sent by as second factor: "email", "sms" */
+	struct config_strings links; /* "PROVIDER SUBJECT" of other identity providers */
+	struct idp_passkey *passkeys;
+	size_t passkey_count;
 	struct config_strings recovery; /* SHA-256 of codes that are left, in hexadecimal */
 	struct config_strings roles;
 	struct config_strings groups;
@@ -36,6 +57,12 @@ enum store_result user_get(struct idp *idp, struct span id, struct arena *arena,
 			   struct idp_user *user, struct err *err);
 enum store_result user_find(struct idp *idp, struct span name, struct arena *arena,
 			    struct idp_user *user, struct err *err);
+/* By address; STORE_CONFLICT: several have it. Addresses are kept in lower case. */
+enum store_result user_find_email(struct idp *idp, struct span email, struct arena *arena,
+				  struct idp_user *user, struct err *err);
+/* By "PROVIDER SUBJECT". */
+enum store_result user_find_link(struct idp *idp, struct span link, struct arena *arena,
+				 struct idp_user *user, struct err *err);
 /* STORE_CONFLICT: the name is taken, or somebody else has changed the user. */
 enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena *arena,
 			   struct err *err);
@@ -70,6 +97,20 @@ enum store_result group_get(struct idp *idp, struct span name, struct arena *are
 enum store_result group_put(struct idp *idp, struct span name,
 			    const struct config_strings *roles, struct arena *arena,
 			    struct err *err);
+enum store_result group_remove(struct idp *idp, struct span name, struct err *err);
+struct idp_group {
+	struct span name;
+	struct config_strings roles;
+};
+enum store_result group_list(struct idp *idp, struct arena *arena, struct idp_group **groups,
+			     size_t *count, struct err *err);
+void group_write(struct json_writer *w, struct span name, const struct config_strings *roles);
+void role_write(struct json_writer *w, const struct idp_role *role);
+
+/* The highest class that the user's factors reach (acr.h). */
+enum idp_acr user_acr_most(const struct idp_user *user);
+/* Has a second factor of any kind: a password alone opens nothing. */
+bool user_has_second_factor(const struct idp_user *user);
 
 /* What the user may do now: roles by way of groups and of roles, and the roles' permissions. */
 struct idp_access {

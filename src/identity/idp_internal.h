@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
+#include "identity/acr.h"
 #include "identity/idp_admin.h"
+#include "identity/outbox.h"
 #include "identity/vault.h"
 
 struct signing_ring;
@@ -25,6 +27,8 @@ struct idp {
 	struct map revoked; /* id -> struct revoked */
 	atomic_uint_least64_t revoked_count;
 	struct tls_context *client_tls; /* for calls of ours; made when it is first needed */
+	struct outbox *outbox; /* NULL: a command line */
+	atomic_uint_least64_t counters[IDP_COUNTERS];
 	int64_t swept_unix_s; /* idp_maintain only, as the next */
 	int64_t keys_loaded_unix_s;
 };
@@ -35,6 +39,8 @@ struct tls_context *idp_client_tls(struct idp *idp, const struct config *cfg, st
 #define SCRATCH_BYTES ((size_t)16 * 1024 * 1024)
 
 /* ---- small things ---- */
+
+void idp_count(struct idp *idp, enum idp_counter counter);
 
 /* 128 random bits in hexadecimal, after a letter that says what it names. */
 struct span idp_new_id(struct arena *arena, char letter) MUST_CHECK;
@@ -50,6 +56,10 @@ bool json_flag(const struct json *object, const char *name); /* else false */
 int json_texts(const struct json *object, const char *name, struct arena *arena,
 	       struct config_strings *to) MUST_CHECK;
 void json_put_texts(struct json_writer *w, const char *name, const struct config_strings *list);
+/* A copy with ASCII letters in lower case; ptr NULL without memory. */
+struct span text_lower(struct span text, struct arena *arena) MUST_CHECK;
+/* Adds it unless it is there, in a copy of the list. */
+int texts_add(struct config_strings *list, struct span text, struct arena *arena) MUST_CHECK;
 bool texts_have(const struct config_strings *list, struct span text);
 struct span texts_join(const struct config_strings *list, char separator, struct arena *arena);
 
@@ -76,6 +86,18 @@ enum store_result session_find(struct idp *idp, const struct config_session *con
 			       struct idp_session *session, struct err *err);
 /* Writes down which clients are to be told (oauth_logout.c). */
 enum store_result oauth_session_ended(struct idp *idp, struct span session, struct err *err);
+/* The same login under a new id, with these methods: the old id opens nothing any more. */
+enum store_result session_rotate(struct idp *idp, const struct config_session *config,
+				 struct idp_session *session, struct arena *arena,
+				 struct span *cookie, struct err *err);
+/* What was shown in the session besides; session_rotate stores it. */
+int session_add_method(struct idp_session *session, const char *method,
+		       struct arena *arena) MUST_CHECK;
+/* ---- staying logged in (remember.c) ---- */
+
+/* Ends tokens by "user" or "family". */
+enum store_result remember_end_all(struct idp *idp, const char *index, struct span value,
+				   struct arena *arena, struct err *err);
 /* ---- one-time passwords (totp.c) ---- */
 
 /* Base32, for people and programs; ptr NULL without memory. */

@@ -102,6 +102,34 @@ bool texts_have(const struct config_strings *list, struct span text)
 	return false;
 }
 
+struct span text_lower(struct span text, struct arena *arena)
+{
+	char *copy = arena_alloc(arena, text.len + 1);
+
+	if (!copy)
+		return SPAN_NONE;
+	for (size_t i = 0; i < text.len; i++)
+		copy[i] = ascii_lower(text.ptr[i]);
+	copy[text.len] = '\0';
+	return span_of(copy, text.len);
+}
+
+int texts_add(struct config_strings *list, struct span text, struct arena *arena)
+{
+	struct span *all;
+
+	if (texts_have(list, text))
+		return 0;
+	all = arena_array(arena, struct span, list->count + 1);
+	if (!all)
+		return -1;
+	if (list->count)
+		memcpy(all, list->at, list->count * sizeof(*all));
+	all[list->count] = text;
+	*list = (struct config_strings){all, list->count + 1};
+	return 0;
+}
+
 int texts_split(struct span text, char separator, struct arena *arena,
 		struct config_strings *to)
 {

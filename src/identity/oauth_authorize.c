@@ -282,8 +282,7 @@ static bool is_login_good(const struct authorize *a)
 		return false;
 	if (!is_hinted_user(a))
 		return false;
-	return !span_eq(param(a, "acr_values"), SPAN("mfa")) ||
-	       texts_have(&a->session.methods, SPAN("otp"));
+	return idp_acr_of(&a->session.methods) >= idp_acr_wanted(param(a, "acr_values"));
 }
 
 /* False: the request was answered. */
@@ -300,10 +299,9 @@ static bool find_login(struct authorize *a)
 		return true;
 	if (asks_prompt(a, "none"))
 		refuse(a, "login_required", NULL);
-	else if (result == STORE_OK && span_eq(param(a, "acr_values"), SPAN("mfa")) &&
-		 !a->user.totp.len)
-		refuse(a, "unmet_authentication_requirements",
-		       "The user has no second factor.");
+	else if (result == STORE_OK &&
+		 idp_acr_wanted(param(a, "acr_values")) > user_acr_most(&a->user))
+		refuse(a, "unmet_authentication_requirements", "The user has no such factor.");
 	else
 		send_to_login(a);
 	return false;

@@ -21,7 +21,7 @@ static enum store_result access_of(struct idp_exchange *x, const struct idp_clie
 
 static const char *acr_of(const struct oauth_grant *grant)
 {
-	return texts_have(&grant->methods, SPAN("otp")) ? "mfa" : "pwd";
+	return idp_acr_name(idp_acr_of(&grant->methods));
 }
 
 static void put_audience(struct json_writer *w, const struct idp_exchange *x,

@@ -84,7 +84,7 @@ static void put_methods(struct json_writer *w)
 static void put_openid(struct json_writer *w, const struct idp_exchange *x)
 {
 	static const char *const subjects[] = {"public"};
-	static const char *const acrs[] = {"pwd", "mfa"};
+	static const char *const acrs[] = {"pwd", "mfa", "phr"};
 	static const char *const claims[] = {"sub",
 					     "iss",
 					     "aud",

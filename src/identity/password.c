@@ -1,7 +1,9 @@
 #include "identity/password.h"
 
 #include <argon2.h>
+#include <openssl/sha.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/secret.h"
@@ -109,24 +111,50 @@ bool password_verify(const struct config_password *config, struct span hash,
 	return right;
 }
 
-static bool is_known(const char *path, struct span password)
+/* "HASH" or "HASH:COUNT": the SHA-1 of a password, as lists of breaches have it. */
+static bool is_hash_of(struct span line, struct span password_sha1)
+{
+	return span_eq_nocase(span_slice(line, 0, span_find_byte(line, ':')), password_sha1);
+}
+
+enum known { KNOWN_NO, KNOWN_YES, KNOWN_UNREADABLE };
+
+static enum known is_known(const char *path, struct span password)
 {
 	FILE *file = fopen(path, "re");
-	char line[PASSWORD_BYTES_MAX + 2];
-	bool known = false;
+	char line[PASSWORD_BYTES_MAX + 2], sha1[SHA_DIGEST_LENGTH * 2 + 1];
+	unsigned char digest[SHA_DIGEST_LENGTH];
+	enum known known = KNOWN_NO;
 
 	if (!file)
-		return false;
-	while (!known && fgets(line, sizeof(line), file)) {
+		return KNOWN_UNREADABLE;
+	SHA1((const unsigned char *)password.ptr, password.len, digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(sha1 + 2 * i, 3, "%02x", digest[i]);
+	while (known == KNOWN_NO && fgets(line, sizeof(line), file)) {
 		struct span text = span_cstr(line);
 
 		while (text.len &&
 		       (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
 			text.len--;
-		known = span_eq_nocase(text, password);
+		if (span_eq_nocase(text, password) || is_hash_of(text, span_cstr(sha1)))
+			known = KNOWN_YES;
 	}
+	if (ferror(file))
+		known = KNOWN_UNREADABLE;
 	fclose(file);
 	return known;
+}
+
+static const char *known_problem(const char *path, struct span password)
+{
+	switch (is_known(path, password)) {
+	case KNOWN_NO: return NULL;
+	case KNOWN_YES: return "The password is in a list of passwords that others know.";
+	case KNOWN_UNREADABLE: break;
+	}
+	log_message(LOG_ERROR, "identity.breached", "cannot read %s", path);
+	return "The password cannot be checked now. Try again later.";
 }
 
 static size_t count_characters(struct span text)
@@ -150,9 +178,7 @@ const char *password_problem(const struct config_password *config, struct span n
 		return "The password is too long.";
 	if (span_eq_nocase(password, name))
 		return "The password is the name.";
-	if (config->breached.len && is_known(config->breached.ptr, password))
-		return "The password is in a list of passwords that others know.";
-	return NULL;
+	return config->breached.len ? known_problem(config->breached.ptr, password) : NULL;
 }
 
 void password_once(char to[PASSWORD_ONCE_SIZE])

@@ -117,22 +117,27 @@ static enum store_result limit_sessions(struct idp *idp, const struct config_ses
 	return STORE_OK;
 }
 
-enum store_result session_start(struct idp *idp, const struct config_session *config,
-				struct idp_session *session, struct arena *arena,
+static enum store_result new_id(struct idp_session *session, struct arena *arena,
 				struct span *cookie, struct err *err)
 {
 	char digest[DIGEST_HEX_SIZE];
 
-	if (limit_sessions(idp, config, session->user, arena, err) != STORE_OK)
-		return STORE_FAILED;
 	*cookie = idp_new_secret(arena);
 	if (!cookie->ptr)
 		return idp_no_memory(err);
 	digest_hex(digest, *cookie);
 	session->id = arena_dup(arena, span_cstr(digest));
-	if (!session->id.ptr)
-		return idp_no_memory(err);
 	session->version = 0;
+	return session->id.ptr ? STORE_OK : idp_no_memory(err);
+}
+
+enum store_result session_start(struct idp *idp, const struct config_session *config,
+				struct idp_session *session, struct arena *arena,
+				struct span *cookie, struct err *err)
+{
+	if (limit_sessions(idp, config, session->user, arena, err) != STORE_OK ||
+	    new_id(session, arena, cookie, err) != STORE_OK)
+		return STORE_FAILED;
 	session->created_unix_s = session->seen_unix_s = clock_unix_s();
 	session->expires_unix_s = end_of(config, session);
 	return put(idp, session, err);
@@ -198,6 +203,29 @@ enum store_result session_end(struct idp *idp, struct span id, struct err *err)
 	return result == STORE_OK ? oauth_session_ended(idp, id, err) : result;
 }
 
+int session_add_method(struct idp_session *session, const char *method, struct arena *arena)
+{
+	return texts_add(&session->methods, span_cstr(method), arena);
+}
+
+enum store_result session_rotate(struct idp *idp, const struct config_session *config,
+				 struct idp_session *session, struct arena *arena,
+				 struct span *cookie, struct err *err)
+{
+	const struct store_change old = {
+		.kind = SPAN("session"), .key = session->id, .remove = true};
+	int64_t created = session->created_unix_s;
+
+	/* Not a logout: what was given out in the session lives on. */
+	if (store_commit(idp->shared, &old, 1, err) == STORE_FAILED ||
+	    new_id(session, arena, cookie, err) != STORE_OK)
+		return STORE_FAILED;
+	session->seen_unix_s = clock_unix_s();
+	session->created_unix_s = created;
+	session->expires_unix_s = end_of(config, session);
+	return put(idp, session, err);
+}
+
 enum store_result session_end_all(struct idp *idp, struct span user, struct span but,
 				  struct arena *arena, struct err *err)
 {
@@ -210,5 +238,5 @@ enum store_result session_end_all(struct idp *idp, struct span user, struct span
 		if (!span_eq(all[i].id, but) &&
 		    session_end(idp, all[i].id, err) == STORE_FAILED)
 			return STORE_FAILED;
-	return STORE_OK;
+	return remember_end_all(idp, "user", user, arena, err);
 }

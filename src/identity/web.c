@@ -1,7 +1,8 @@
-#include "identity/web.h"
+#include "identity/flow.h"
 
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "parse/base64.h"
 #include "parse/cookie.h"
@@ -285,6 +286,19 @@ void page_submit(struct page *page, const char *text)
 	page_printf(page, "<p><button type=\"submit\">%s</button></p>\n", text);
 }
 
+void page_second(struct page *page, const char *text)
+{
+	page_printf(page, "<p><button class=\"second\" type=\"submit\">%s</button></p>\n",
+		    text);
+}
+
+void page_note(struct page *page, const char *text)
+{
+	page_raw(page, "<p class=\"note\" role=\"status\">");
+	page_text(page, span_cstr(text));
+	page_raw(page, "</p>\n");
+}
+
 void page_form_end(struct page *page)
 {
 	page_raw(page, "</form>\n");
@@ -294,16 +308,20 @@ void page_end(struct page *page, unsigned status)
 {
 	struct idp_exchange *x = page->x;
 
-	page_raw(page, "</main></body></html>\n");
+	page_raw(page, "</main>");
+	if (page->scripted)
+		page_raw(page, "<script src=\"/identity/passkey.js\" defer></script>");
+	page_raw(page, "</body></html>\n");
 	no_store(x);
 	web_field(x, SPAN("content-type"), SPAN("text/html; charset=utf-8"));
 	web_field(x, SPAN("x-frame-options"), SPAN("DENY"));
-	web_field(
-		x, SPAN("content-security-policy"),
-		arena_printf(x->arena,
-			     "default-src 'none'; style-src 'self'; form-action 'self'%s%.*s; "
-			     "base-uri 'none'; frame-ancestors 'none'",
-			     page->form_target.len ? " " : "", SPAN_ARG(page->form_target)));
+	web_field(x, SPAN("content-security-policy"),
+		  arena_printf(
+			  x->arena,
+			  "default-src 'none'; style-src 'self'; img-src 'self'; %s"
+			  "form-action 'self'%s%.*s; base-uri 'none'; frame-ancestors 'none'",
+			  page->scripted ? "script-src 'self'; " : "",
+			  page->form_target.len ? " " : "", SPAN_ARG(page->form_target)));
 	set_content(x, status, &page->html);
 }
 
@@ -359,10 +377,57 @@ enum store_result web_session(struct idp_exchange *x, struct idp_session *sessio
 
 	result = session_find(x->idp, &x->config->identity.session, cookie, x->arena, session,
 			      err);
+	if (result == STORE_ABSENT)
+		return remember_use(x, session, user, err);
 	if (result == STORE_OK)
 		result = user_get(x->idp, session->user, x->arena, user, err);
 	if (result == STORE_OK && user->disabled)
 		return STORE_ABSENT;
+	return result;
+}
+
+bool web_need_session(struct idp_exchange *x, struct idp_session *session,
+		      struct idp_user *user, struct err *err)
+{
+	switch (web_session(x, session, user, err)) {
+	case STORE_OK: return true;
+	case STORE_ABSENT:
+	case STORE_CONFLICT:
+		web_redirect(x, arena_printf(x->arena, "/identity/login?return=%.*s",
+					     SPAN_ARG(x->path)));
+		return false;
+	case STORE_FAILED: break;
+	}
+	web_unavailable(x, err);
+	return false;
+}
+
+bool web_need_fresh(struct idp_exchange *x, struct idp_session *session, struct idp_user *user,
+		    struct span back)
+{
+	int64_t fresh_s = (int64_t)(x->config->identity.session.fresh_ms / 1000);
+	struct err err;
+
+	if (!web_need_session(x, session, user, &err))
+		return false;
+	if (clock_unix_s() - session->authenticated_unix_s <= fresh_s &&
+	    (!user_has_second_factor(user) || idp_acr_of(&session->methods) >= IDP_ACR_MFA))
+		return true;
+	x->reason = "login_too_old";
+	web_redirect(x, arena_printf(x->arena, "/identity/login?again=1&return=%.*s",
+				     SPAN_ARG(back)));
+	return false;
+}
+
+enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session,
+			     struct err *err)
+{
+	struct span cookie;
+	enum store_result result = session_rotate(x->idp, &x->config->identity.session, session,
+						  x->arena, &cookie, err);
+
+	if (result == STORE_OK)
+		web_set_cookie(x, IDP_SESSION_COOKIE, cookie, -1);
 	return result;
 }
 
@@ -389,6 +454,21 @@ static const struct {
 	{SPAN_INIT("/identity/login"), BOTH, login_page},
 	{SPAN_INIT("/identity/login/code"), BOTH, login_code_page},
 	{SPAN_INIT("/identity/login/password"), BOTH, login_password_page},
+	{SPAN_INIT("/identity/login/send"), POST_ONLY, login_send_page},
+	{SPAN_INIT("/identity/login/passkey"), POST_ONLY, login_passkey_page},
+	{SPAN_INIT("/identity/security"), GET_ONLY, security_page},
+	{SPAN_INIT("/identity/security/password"), POST_ONLY, security_password},
+	{SPAN_INIT("/identity/security/email"), POST_ONLY, security_email},
+	{SPAN_INIT("/identity/security/channel"), POST_ONLY, security_channel},
+	{SPAN_INIT("/identity/security/phone"), POST_ONLY, security_phone},
+	{SPAN_INIT("/identity/passkeys"), BOTH, passkeys_page},
+	{SPAN_INIT("/identity/passkeys/remove"), POST_ONLY, passkey_remove_form},
+	{SPAN_INIT("/identity/passkey.js"), GET_ONLY, passkey_script},
+	{SPAN_INIT("/identity/reset"), BOTH, reset_page},
+	{SPAN_INIT("/identity/reset/new"), BOTH, reset_new_page},
+	{SPAN_INIT("/identity/register-account"), BOTH, register_page},
+	{SPAN_INIT("/identity/register-account/new"), BOTH, register_new_page},
+	{SPAN_INIT("/identity/verify"), BOTH, verify_page},
 	{SPAN_INIT("/identity/logout"), BOTH, logout_page},
 	{SPAN_INIT("/identity"), GET_ONLY, account_page},
 	{SPAN_INIT("/identity/"), GET_ONLY, account_page},

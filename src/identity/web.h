@@ -12,6 +12,7 @@
 #define WEB_FORM_COOKIE "__Host-sallyport-form"
 #define WEB_LOGIN_COOKIE "__Host-sallyport-login"
 #define WEB_DEVICE_COOKIE "__Host-sallyport-device"
+#define WEB_REMEMBER_COOKIE "__Host-sallyport-remember"
 
 /* ---- requests ---- */
 
@@ -50,6 +51,7 @@ struct page {
 	struct buf html;
 	struct span form_token;
 	struct span form_target; /* an origin besides our own where a form may lead to */
+	bool scripted; /* with the script of passkeys */
 };
 
 /* Sets the cookie that goes with its forms where that is missing. */
@@ -66,6 +68,10 @@ void page_hidden(struct page *page, const char *name, struct span value);
 /* A label with its input; `attributes` is HTML. */
 void page_input(struct page *page, const char *label, const char *name, const char *attributes);
 void page_submit(struct page *page, const char *text);
+/* The same, less loud. */
+void page_second(struct page *page, const char *text);
+/* A paragraph that says what was done; screen readers say it too. `text` is escaped. */
+void page_note(struct page *page, const char *text);
 void page_form_end(struct page *page);
 void page_end(struct page *page, unsigned status);
 /* A whole page with a message. */
@@ -86,7 +92,41 @@ enum store_result web_session(struct idp_exchange *x, struct idp_session *sessio
 enum store_result login_direct(struct idp_exchange *x, struct span name, struct span password,
 			       struct span code, struct idp_user *user, bool *second,
 			       struct err *err);
+/* The session, or the browser is sent to log in (false). */
+bool web_need_session(struct idp_exchange *x, struct idp_session *session,
+		      struct idp_user *user, struct err *err);
+/*
+ * The same for changes of factors: the login must be recent, and have shown a second factor where
+ * the user has one. After it the browser goes to `back`.
+ */
+bool web_need_fresh(struct idp_exchange *x, struct idp_session *session, struct idp_user *user,
+		    struct span back);
+/* A new id for the browser's session. */
+enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session,
+			     struct err *err);
+
 void login_page(struct idp_exchange *x);
+void login_send_page(struct idp_exchange *x);
+void login_passkey_page(struct idp_exchange *x);
+void security_page(struct idp_exchange *x);
+void security_password(struct idp_exchange *x);
+void security_email(struct idp_exchange *x);
+void security_channel(struct idp_exchange *x);
+void security_phone(struct idp_exchange *x);
+void passkeys_page(struct idp_exchange *x);
+void passkey_remove_form(struct idp_exchange *x);
+void passkey_script(struct idp_exchange *x);
+void reset_page(struct idp_exchange *x);
+void reset_new_page(struct idp_exchange *x);
+void register_page(struct idp_exchange *x);
+void register_new_page(struct idp_exchange *x);
+void verify_page(struct idp_exchange *x);
+bool register_offers_reset(const struct idp_exchange *x);
+bool register_offers_accounts(const struct idp_exchange *x);
+/* STORE_CONFLICT: too many mails this hour. */
+enum store_result register_send_verification(struct idp_exchange *x,
+					     const struct idp_user *user, struct span email,
+					     struct err *err);
 void login_code_page(struct idp_exchange *x);
 void login_password_page(struct idp_exchange *x);
 void account_page(struct idp_exchange *x);

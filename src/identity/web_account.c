@@ -1,23 +1,6 @@
 /* What users see of themselves: their sessions, their second factor, and the way out. */
 #include "base/clock.h"
-#include "identity/web.h"
-
-/* The session, or the browser is sent to log in. */
-static bool need_session(struct idp_exchange *x, struct idp_session *session,
-			 struct idp_user *user, struct err *err)
-{
-	switch (web_session(x, session, user, err)) {
-	case STORE_OK: return true;
-	case STORE_ABSENT:
-	case STORE_CONFLICT:
-		web_redirect(x, arena_printf(x->arena, "/identity/login?return=%.*s",
-					     SPAN_ARG(x->path)));
-		return false;
-	case STORE_FAILED: break;
-	}
-	web_unavailable(x, err);
-	return false;
-}
+#include "identity/flow.h"
 
 static void put_sessions(struct page *page, const struct idp_session *sessions, size_t count,
 			 struct span own)
@@ -51,7 +34,7 @@ void account_page(struct idp_exchange *x)
 	size_t count;
 	struct err err;
 
-	if (!need_session(x, &session, &user, &err))
+	if (!web_need_session(x, &session, &user, &err))
 		return;
 	if (session_list(x->idp, user.id, x->arena, &all, &count, &err) != STORE_OK) {
 		web_unavailable(x, &err);
@@ -63,8 +46,8 @@ void account_page(struct idp_exchange *x)
 	page_raw(&page, "</strong>.</p>\n");
 	page_printf(
 		&page,
-		"<p>Second factor: %s. <a href=\"/identity/second-factor\">Change</a></p>\n",
-		user.totp.len ? "on" : "off");
+		"<p>Second factor: %s. <a href=\"/identity/security\">How you log in</a></p>\n",
+		user_has_second_factor(&user) ? "on" : "off");
 	put_sessions(&page, all, count, session.id);
 	page_form(&page, "/identity/logout", SPAN(""));
 	page_submit(&page, "Log out");
@@ -83,7 +66,7 @@ void session_end_form(struct idp_exchange *x)
 	struct err err;
 
 	if (!web_form(x, &form) || !web_own_form(x, &form) ||
-	    !need_session(x, &session, &user, &err))
+	    !web_need_session(x, &session, &user, &err))
 		return;
 	if (session_list(x->idp, user.id, x->arena, &all, &count, &err) != STORE_OK) {
 		web_unavailable(x, &err);
@@ -151,7 +134,7 @@ static void show_recovery(struct idp_exchange *x, const struct config_strings *c
 }
 
 static void submit_totp(struct idp_exchange *x, struct idp_user *user,
-			const struct idp_session *session)
+			struct idp_session *session)
 {
 	struct secret secret = SECRET_NONE;
 	struct config_strings codes;
@@ -181,9 +164,11 @@ static void submit_totp(struct idp_exchange *x, struct idp_user *user,
 		web_unavailable(x, NULL);
 		return;
 	}
-	/* Sessions from before the second factor end. */
+	/* Sessions from before the second factor end; this one has shown it, under a new id. */
 	if (user_put(x->idp, user, x->arena, &err) != STORE_OK ||
-	    session_end_all(x->idp, user->id, session->id, x->arena, &err) != STORE_OK) {
+	    session_end_all(x->idp, user->id, session->id, x->arena, &err) != STORE_OK ||
+	    session_add_method(session, "otp", x->arena) < 0 ||
+	    web_rotate(x, session, &err) != STORE_OK) {
 		web_unavailable(x, &err);
 		return;
 	}
@@ -191,18 +176,15 @@ static void submit_totp(struct idp_exchange *x, struct idp_user *user,
 	show_recovery(x, &codes);
 }
 
-/* A second factor may be replaced only in a session that was begun with it. */
+/* A second factor may be replaced only in a session that was begun with it, and lately. */
 void totp_page(struct idp_exchange *x)
 {
 	struct idp_session session;
 	struct idp_user user;
-	struct err err;
 
-	if (!need_session(x, &session, &user, &err))
+	if (!web_need_fresh(x, &session, &user, SPAN("/identity/second-factor")))
 		return;
-	if (user.totp.len && !texts_have(&session.methods, SPAN("otp")))
-		page_message(x, 403, "Second factor", "Log in with your second factor first.");
-	else if (x->method == HTTP_METHOD_POST)
+	if (x->method == HTTP_METHOD_POST)
 		submit_totp(x, &user, &session);
 	else
 		show_totp(x, &user, totp_new_secret(x->arena), NULL, 200);
@@ -262,6 +244,10 @@ static void log_out(struct idp_exchange *x, struct span to)
 		if (result == STORE_OK)
 			idp_audit(x->idp, "logout", "session", span_cstr(digest), "address",
 				  x->address);
+	}
+	if (remember_end(x, &err) != STORE_OK) {
+		web_unavailable(x, &err);
+		return;
 	}
 	web_set_cookie(x, IDP_SESSION_COOKIE, SPAN(""), 0);
 	if (to.len)

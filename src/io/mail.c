@@ -2,12 +2,12 @@
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/secret.h"
+#include "io/http_call.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define TIMEOUT_MS 30000
@@ -175,20 +175,6 @@ static size_t on_write(char *from, size_t size, size_t count, void *context)
 	return size * count;
 }
 
-static int start_library(void)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static bool started;
-	bool ok;
-
-	pthread_mutex_lock(&lock);
-	if (!started)
-		started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-	ok = started;
-	pthread_mutex_unlock(&lock);
-	return ok ? 0 : -1;
-}
-
 static enum err_code code_of(CURL *curl, CURLcode code)
 {
 	long reply = 0;
@@ -268,7 +254,7 @@ static int transfer(const struct mail_options *o, const struct texts *t, struct 
 	CURLcode code;
 	CURL *curl;
 
-	if (start_library() < 0)
+	if (curl_start() < 0)
 		return err_set(err, ERR_MEMORY, "mail: libcurl cannot start");
 	curl = curl_easy_init();
 	to = curl_slist_append(NULL, t->to.ptr);

@@ -52,7 +52,10 @@ def pages_are_safe_and_are_not_stored(gateway):
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy, policy
     assert page.field("cache-control") == "no-store"
     assert page.field("x-frame-options") == "DENY"
-    assert "<script" not in page.text and "onclick" not in page.text
+    # One script, ours, for passkeys; nothing inline.
+    assert re.findall("<script[^>]*>", page.text) == ['<script src="/identity/passkey.js" defer>']
+    assert "script-src 'self';" in policy and "unsafe" not in policy and "onclick" not in page.text
+    assert Browser(gateway).get("/identity/passkey.js").field("content-type").startswith("text/javascript")
     for control in re.findall(r"<input (?![^>]*hidden)[^>]*>", page.text):
         name = re.search(r'id="([^"]+)"', control)[1]
         assert f'<label for="{name}">' in page.text, control
@@ -211,6 +214,10 @@ def logging_out_ends_the_session(gateway):
     assert "Log in" in browser.get("/identity").text
 
 
+def without_tokens(page):
+    return re.sub(r'(value|data-challenge)="[^"]*"', "", page.text)
+
+
 @with_server
 def unknown_wrong_and_locked_get_the_same_answer(gateway):
     make_user(gateway, "alice")
@@ -219,13 +226,13 @@ def unknown_wrong_and_locked_get_the_same_answer(gateway):
         browser = Browser(gateway)
         browser.get("/identity/login")
         page = browser.submit(name=name, password=password)
-        answers.append((page.status, re.sub(r'value="[^"]*"', "", page.text)))
+        answers.append((page.status, without_tokens(page)))
     assert len(set(answers)) == 1 and answers[0][0] == 403, answers
     for _ in range(3):
         Browser(gateway).log_in("alice", "guess")
     # Locked: the right password is as wrong as any other, and so is the answer.
     page = Browser(gateway).log_in("alice", "a long password")
-    assert (page.status, re.sub(r'value="[^"]*"', "", page.text)) == answers[0]
+    assert (page.status, without_tokens(page)) == answers[0]
     cli(gateway, "user", "unlock", "alice")
     assert "Your account" in Browser(gateway).log_in("alice", "a long password").text
 
@@ -308,9 +315,25 @@ def guesses_of_codes_are_limited(gateway):
 @with_server
 def a_second_factor_is_replaced_only_by_who_has_it(gateway):
     _, browser = make_user(gateway, "alice")
-    turn_totp_on(browser)
-    # The session is from before: the password alone does not do.
-    assert browser.get("/identity/second-factor").status == 403
+    before = browser.cookies["__Host-sallyport"]
+    secret, _ = turn_totp_on(browser)
+    # The session goes on under a new id, with what it has just shown.
+    assert browser.cookies["__Host-sallyport"] != before
+    thief = Browser(gateway)
+    thief.cookies["__Host-sallyport"] = before
+    assert "Log in" in thief.get("/identity").text
+    assert "replaces it" in browser.get("/identity/second-factor").text
+    # A login that is old does not do, nor does the password alone.
+    text = open(gateway.config).read()
+    gateway.write(text.replace("  roles: {clerk", "  session: {fresh: 1s}\n  roles: {clerk"))
+    reload_config(gateway)
+    time.sleep(2.1)
+    page = browser.get("/identity/second-factor")
+    assert "Password" in page.text and "Log in" in page.text
+    page = browser.submit(name="alice", password="a long password")
+    assert "Code" in page.text
+    page = browser.submit(code=totp(secret, 1))
+    assert "replaces it" in page.text, page.text
 
 
 @with_server

@@ -386,6 +386,10 @@ def step_up_asks_for_the_second_factor(world):
     flow = world.flow(acr_values="mfa")
     assert flow.start().query["error"] == "unmet_authentication_requirements"
     secret, _ = turn_totp_on(world.browser)
+    # It was shown in this session.
+    assert flow.start().status == 303
+    world.browser = Browser(world.gateway)
+    flow = world.flow(acr_values="phr mfa")
     page = flow.start()
     assert "Log in" in page.text
     world.browser.submit(name="alice", password="a long password")

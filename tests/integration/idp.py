@@ -38,8 +38,12 @@ routes:
 """
 
 
-def server(upstream=9, store="sqlite:id.db", more="", wait=True):
-    return Gateway(CONFIG.format(upstream=upstream, store=store, more=more), wait=wait)
+def server(upstream=9, store="sqlite:id.db", more="", top="", wait=True):
+    """`more` goes into `identity`, in the place of what is there already; `top` beside it."""
+    text = CONFIG.format(upstream=upstream, store=store, more=more).replace("\nlog:", f"\n{top}\nlog:", 1)
+    if "lockout:" in more:
+        text = text.replace("  lockout: {failures: 3, wait: 1h, max_wait: 1h}\n", "", 1)
+    return Gateway(text, wait=wait)
 
 
 def cli(gateway, *arguments, stdin=None, status=0):

@@ -252,6 +252,8 @@ static void a_new_password_is_long_and_not_known(void **state)
 	file = fopen(path, "we");
 	assert_non_null(file);
 	fputs("password12\r\nletmeinplease\n", file);
+	/* The SHA-1 of "correct horse", as lists of breaches have it. */
+	fputs("2F9E53523B62ABC141A2B4D6019D23CBA835DBD0:12\n", file);
 	fclose(file);
 	config.breached = span_cstr(path);
 	assert_null(password_problem(&config, SPAN("bob"), SPAN("a good one 77")));
@@ -260,6 +262,10 @@ static void a_new_password_is_long_and_not_known(void **state)
 	assert_non_null(password_problem(&config, SPAN("bob"), SPAN("password12")));
 	assert_non_null(password_problem(&config, SPAN("Bob-bob-bob"), SPAN("bob-bob-bob")));
 	assert_non_null(password_problem(&config, SPAN("bob"), SPAN("a good one \xff")));
+	assert_non_null(password_problem(&config, SPAN("bob"), SPAN("correct horse")));
+	/* A list that cannot be read lets nothing through. */
+	config.breached = SPAN("/nonexistent/list");
+	assert_non_null(password_problem(&config, SPAN("bob"), SPAN("a good one 77")));
 }
 
 static struct span start_session(const char *user, struct idp_session *session)
