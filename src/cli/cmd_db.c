@@ -3,16 +3,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "supply/db_build.h"
 #include "supply/db_download.h"
-#include "supply/db_input.h"
+#include "supply/db_import.h"
 
 #define PATH_BYTES 4096
 
@@ -29,87 +27,29 @@
 		.help = "Start from nothing instead of adding to what the database holds."     \
 	}
 
-/* One update at a time; released when the process ends. */
-static int lock_database(const char *path, struct err *err)
+static void say_counts(const char *path, uint64_t total, const struct db_input_counts *counts)
 {
-	char name[PATH_BYTES];
-	int fd;
-
-	if ((size_t)snprintf(name, sizeof(name), "%s.lock", path) >= sizeof(name))
-		return err_set(err, ERR_INVALID, "the path is too long");
-	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_set_errno(err, errno, "%s", name);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		(void)close(fd);
-		return err_set(err, ERR_UNAVAILABLE, "%s: another update is running", path);
-	}
-	return fd;
-}
-
-/* A builder with what the database holds; nothing yet when there is none. */
-static struct db_builder *begin(const char *path, bool fresh, struct err *err)
-{
-	struct db_builder *builder = db_builder_new();
-	struct advisory_db *db;
-	struct err why = {0};
-	int result;
-
-	if (!builder) {
-		(void)err_set(err, ERR_MEMORY, "out of memory");
-		return NULL;
-	}
-	if (fresh || access(path, F_OK) < 0)
-		return builder;
-	db = advisory_db_open(path, &why);
-	if (!db) {
-		*err = why;
-		(void)err_wrap(err, "cannot add to it (--fresh builds a new one)");
-		db_builder_free(builder);
-		return NULL;
-	}
-	result = advisory_db_verify(db, err);
-	if (result == 0)
-		result = db_builder_add_all(builder, db, err);
-	advisory_db_close(db);
-	if (result < 0) {
-		(void)err_wrap(err, "%s", path);
-		db_builder_free(builder);
-		return NULL;
-	}
-	return builder;
-}
-
-static void say_counts(const char *path, uint32_t total, const struct db_input_counts *counts)
-{
-	printf("%s: %u advisories; read %llu advisories, %llu EPSS scores, %llu known "
+	printf("%s: %llu advisories; read %llu advisories, %llu EPSS scores, %llu known "
 	       "exploited\n",
-	       path, total, (unsigned long long)counts->advisories,
+	       path, (unsigned long long)total, (unsigned long long)counts->advisories,
 	       (unsigned long long)counts->scores, (unsigned long long)counts->exploited);
 }
 
 static int import_files(const char *path, bool fresh, const char *const *files, size_t count,
 			struct err *err)
 {
-	struct db_input_counts counts = {0};
-	int lock = lock_database(path, err);
-	struct db_builder *builder = lock < 0 ? NULL : begin(path, fresh, err);
-	int result = builder ? 0 : -1;
-	uint32_t total = 0;
+	const struct db_import import = {.path = path,
+					 .fresh = fresh,
+					 .files = files,
+					 .file_count = count,
+					 .limits = DB_INPUT_LIMITS_DEFAULT,
+					 .child = CHILD_LIMITS_DEFAULT};
+	struct db_imported result;
 
-	for (size_t i = 0; i < count && result == 0; i++)
-		result = db_input_file(builder, files[i], &DB_INPUT_LIMITS_DEFAULT, &counts,
-				       err);
-	if (result == 0) {
-		total = db_builder_count(builder);
-		result = db_builder_write(builder, path, err);
-	}
-	db_builder_free(builder);
-	if (lock >= 0)
-		(void)close(lock);
-	if (result == 0)
-		say_counts(path, total, &counts);
-	return result;
+	if (db_import(&import, &result, err) < 0)
+		return -1;
+	say_counts(path, result.total, &result.counts);
+	return 0;
 }
 
 static enum exit_status run_import(const struct options *given)

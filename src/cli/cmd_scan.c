@@ -72,6 +72,8 @@ static int survey(struct scan *s, const char *path, struct err *err)
 	survey.limits.seconds = (unsigned)options_number(s->given, "timeout");
 	survey.limits.memory_bytes = (size_t)options_number(s->given, "max-memory") << 20;
 	survey.files.file_bytes = (size_t)options_number(s->given, "max-file-size") << 10;
+	survey.inventory.limits.max_unpacked_bytes =
+		(size_t)options_number(s->given, "max-unpacked") << 20;
 	return survey_run(&survey, &s->inventory, &s->findings, err);
 }
 
@@ -162,6 +164,12 @@ static enum exit_status scan(struct scan *s, struct err *err)
 		(void)err_set(err, ERR_IO, "the report could not be written");
 		return EXIT_STATUS_USAGE;
 	}
+	if (options_flag(s->given, "strict") && s->inventory.problem_count) {
+		(void)err_set(err, ERR_INVALID,
+			      "%zu files could not be read, or not all of them",
+			      s->inventory.problem_count);
+		return EXIT_STATUS_USAGE;
+	}
 	return judge(s, &report);
 }
 
@@ -244,6 +252,13 @@ static const struct option_spec options[] = {
 	 .argument = "MIB",
 	 .help = "Memory that reading may take; a scan that needs more fails.",
 	 .initial = "16384"},
+	{.name = "max-unpacked",
+	 .kind = OPTION_NUMBER,
+	 .argument = "MIB",
+	 .help = "What archives may unpack to, together; the rest is not looked at.",
+	 .initial = "32768"},
+	{.name = "strict",
+	 .help = "Exit with status 2 when something could not be read, or not all of it."},
 	{.name = "timeout",
 	 .kind = OPTION_NUMBER,
 	 .argument = "SECONDS",

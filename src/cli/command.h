@@ -22,6 +22,7 @@ extern const struct command cmd_db_import;
 extern const struct command cmd_db_info;
 extern const struct command cmd_db_update;
 extern const struct command cmd_help;
+extern const struct command cmd_lsp;
 extern const struct command cmd_man;
 extern const struct command cmd_sbom;
 extern const struct command cmd_policy_sign;

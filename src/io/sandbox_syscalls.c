@@ -28,6 +28,8 @@ static const int common_calls[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(brk),
 	SCMP_SYS(futex),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),
@@ -64,11 +66,11 @@ static const int server_calls[] = {
 	SCMP_SYS(recvmsg), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown),
 	/* waiting */
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(poll),
-	SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_getres), SCMP_SYS(time),
-	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(signalfd4),
-	SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(select),
+	SCMP_SYS(pselect6), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(clock_getres), SCMP_SYS(time), SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime), SCMP_SYS(signalfd4), SCMP_SYS(rt_sigtimedwait),
+	SCMP_SYS(rt_sigpending),
 	/* threads */
 	SCMP_SYS(set_tid_address), SCMP_SYS(membarrier), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
@@ -79,10 +81,10 @@ static const int server_calls[] = {
 	SCMP_SYS(getrlimit)};
 
 static const int reader_calls[] = {
-	SCMP_SYS(open),	       SCMP_SYS(openat), SCMP_SYS(openat2),  SCMP_SYS(stat),
-	SCMP_SYS(lstat),       SCMP_SYS(statx),	 SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-	SCMP_SYS(getdents64),  SCMP_SYS(getcwd), SCMP_SYS(fcntl),    SCMP_SYS(fadvise64),
-	SCMP_SYS(memfd_create)};
+	SCMP_SYS(open),		SCMP_SYS(openat),   SCMP_SYS(openat2),	SCMP_SYS(stat),
+	SCMP_SYS(lstat),	SCMP_SYS(statx),    SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),	SCMP_SYS(getcwd),   SCMP_SYS(fcntl),	SCMP_SYS(fadvise64),
+	SCMP_SYS(memfd_create), SCMP_SYS(fallocate)};
 
 static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
 {

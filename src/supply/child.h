@@ -21,7 +21,7 @@ struct child_limits {
 	((struct child_limits){                                                                \
 		.memory_bytes = (size_t)16 << 30, .cpu_seconds = 3600, .seconds = 3600})
 
-#define CHILD_PATHS_MAX 8
+#define CHILD_PATHS_MAX 64
 
 struct child_job {
 	/* Files, or folders with all below them, that it may read; NULL ends early. */

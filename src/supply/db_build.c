@@ -420,7 +420,7 @@ static int compare_cves(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-int db_builder_write(struct db_builder *b, const char *path, struct err *err)
+int db_builder_write_to(struct db_builder *b, int fd, struct err *err)
 {
 	uint32_t *places = mem_zalloc(b->advisories.count + 1, sizeof(*places));
 	struct db_column slots = {0};
@@ -446,9 +446,20 @@ int db_builder_write(struct db_builder *b, const char *path, struct err *err)
 		qsort(b->epss.at, b->epss.count, b->epss.row_bytes, compare_cves);
 	if (b->kev.count > 1)
 		qsort(b->kev.at, b->kev.count, b->kev.row_bytes, compare_cves);
-	result = db_write(path, &header, sections, err);
+	result = db_write_fill(fd, &header, sections, err);
 out:
 	mem_free(places);
 	mem_free(slots.at);
 	return result;
+}
+
+int db_builder_write(struct db_builder *b, const char *path, struct err *err)
+{
+	int fd = db_write_begin(path, err);
+
+	if (fd < 0)
+		return -1;
+	if (db_builder_write_to(b, fd, err) < 0)
+		return db_write_abort(path, fd);
+	return db_write_commit(path, fd, err);
 }

@@ -37,5 +37,7 @@ uint32_t db_builder_count(const struct db_builder *b);
  * it. Ends the builder's use but for db_builder_free.
  */
 int db_builder_write(struct db_builder *b, const char *path, struct err *err) MUST_CHECK;
+/* The same into an empty file that is open for reading and writing, without syncing it. */
+int db_builder_write_to(struct db_builder *b, int fd, struct err *err) MUST_CHECK;
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+#define PATH_BYTES 4096
+
 static uint64_t aligned(uint64_t n)
 {
 	return (n + 7) & ~(uint64_t)7;
@@ -49,7 +51,7 @@ static int fill(int fd, struct db_header *header,
 	header->body_hash = db_hash(span_of(to + sizeof(*header), size - sizeof(*header)));
 	header->header_hash = db_hash(span_of(header, offsetof(struct db_header, header_hash)));
 	memcpy(to, header, sizeof(*header));
-	if (munmap(to, size) < 0 || fsync(fd) < 0)
+	if (munmap(to, size) < 0)
 		return err_set_errno(err, errno, "cannot be written");
 	return 0;
 }
@@ -70,21 +72,40 @@ static void sync_folder(const char *path)
 	mem_free(copy);
 }
 
-int db_write(const char *path, struct db_header *header,
-	     const struct db_column *const sections[DB_SECTIONS], struct err *err)
+static int fresh_name(const char *path, char *to, size_t size, struct err *err)
 {
-	char fresh[4096];
-	int fd, result;
-
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
+	if ((size_t)snprintf(to, size, "%s.new", path) >= size)
 		return err_set(err, ERR_INVALID, "the path is too long");
-	lay_out(header, sections);
+	return 0;
+}
+
+int db_write_begin(const char *path, struct err *err)
+{
+	char fresh[PATH_BYTES];
+	int fd;
+
+	if (fresh_name(path, fresh, sizeof(fresh), err) < 0)
+		return -1;
 	/* A file that an earlier run has left behind may be mapped by nobody. */
 	(void)unlink(fresh);
 	fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_set_errno(err, errno, "%s", fresh);
-	result = fill(fd, header, sections, err);
+	return fd < 0 ? err_set_errno(err, errno, "%s", fresh) : fd;
+}
+
+int db_write_fill(int fd, struct db_header *header,
+		  const struct db_column *const sections[DB_SECTIONS], struct err *err)
+{
+	lay_out(header, sections);
+	return fill(fd, header, sections, err);
+}
+
+int db_write_commit(const char *path, int fd, struct err *err)
+{
+	char fresh[PATH_BYTES];
+	int result = fresh_name(path, fresh, sizeof(fresh), err);
+
+	if (result == 0 && fsync(fd) < 0)
+		result = err_set_errno(err, errno, "cannot be written");
 	if (close(fd) < 0 && result == 0)
 		result = err_set_errno(err, errno, "cannot be written");
 	if (result == 0 && rename(fresh, path) < 0)
@@ -95,4 +116,14 @@ int db_write(const char *path, struct db_header *header,
 	}
 	sync_folder(path);
 	return 0;
+}
+
+int db_write_abort(const char *path, int fd)
+{
+	char fresh[PATH_BYTES];
+
+	(void)close(fd);
+	if (fresh_name(path, fresh, sizeof(fresh), NULL) == 0)
+		(void)unlink(fresh);
+	return -1;
 }

@@ -4,11 +4,15 @@
 
 #include "supply/db_pool.h"
 
-/*
- * Fills in the rest of the header and writes all to PATH.new, which is synced and then renamed
- * over PATH. On failure PATH is as it was.
- */
-int db_write(const char *path, struct db_header *header,
-	     const struct db_column *const sections[DB_SECTIONS], struct err *err) MUST_CHECK;
+/* PATH.new, made and open: its descriptor, or -1. */
+int db_write_begin(const char *path, struct err *err) MUST_CHECK;
+/* Fills in the rest of the header, and writes all into the file. */
+int db_write_fill(int fd, struct db_header *header,
+		  const struct db_column *const sections[DB_SECTIONS],
+		  struct err *err) MUST_CHECK;
+/* Takes the descriptor; syncs PATH.new and renames it over PATH. On failure PATH is as it was. */
+int db_write_commit(const char *path, int fd, struct err *err) MUST_CHECK;
+/* Takes the descriptor, removes PATH.new. Always -1. */
+int db_write_abort(const char *path, int fd);
 
 #endif
