@@ -659,6 +659,7 @@ struct config_overload {
 		memory_bytes; /* resident, that are 100 %; 0: the cgroup's limit, if it has one */
 	uint64_t lag_ms; /* of an event loop, that is 100 % */
 	uint32_t hysteresis_percent; /* actions end this much below where they begin */
+	uint32_t fair_share_percent;
 	uint32_t no_keep_alive_percent;
 	uint32_t short_timeouts_percent;
 	uint32_t shed_low_percent;

@@ -259,6 +259,8 @@ static const struct schema_key overload_keys[] = {
 	 .text = "Lag of a worker's event loop that is 100 %."},
 	{KEY("hysteresis", PERCENT, config_overload, hysteresis_percent), .initial = "10%",
 	 .text = "Actions end this much below where they begin."},
+	{KEY("fair_share", PERCENT, config_overload, fair_share_percent), .initial = "70%",
+	 .text = "Addresses that send most get 503, until there is room again; 0%: never."},
 	{KEY("no_keep_alive", PERCENT, config_overload, no_keep_alive_percent),
 	 .initial = "75%", .text = "Answers close their connections (HTTP/1); 0%: never."},
 	{KEY("short_timeouts", PERCENT, config_overload, short_timeouts_percent),

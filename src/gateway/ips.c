@@ -127,7 +127,9 @@ static enum config_ips_kind kind_of(const struct exchange *e)
 		return CONFIG_IPS_ATTACK;
 	if (e->phase == PHASE_ADMIT || has_reason(e, "bad_target") ||
 	    has_reason(e, "malformed-body"))
-		return has_reason(e, "banned") ? NO_KIND : CONFIG_IPS_MALFORMED;
+		return has_reason(e, "banned") || has_reason(e, "over_share")
+			       ? NO_KIND
+			       : CONFIG_IPS_MALFORMED;
 	if (e->phase == PHASE_AUTHENTICATE && (status == 401 || status == 400))
 		return is_honest(e) ? NO_KIND : CONFIG_IPS_LOGIN;
 	if (e->phase == PHASE_LIMIT && status == 429)

@@ -293,6 +293,9 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 				   all, count,
 				   offsetof(struct metrics, banned_requests) +
 					   i * sizeof(counter)));
+	print_total(all, count, out, "sallyport_over_share_total",
+		    "Requests of clients that sent most while there was too much to do.",
+		    offsetof(struct metrics, over_share));
 	print_total(all, count, out, "sallyport_challenges_total",
 		    "Challenges that clients were given.",
 		    offsetof(struct metrics, challenges));

@@ -50,6 +50,7 @@ struct metrics {
 	counter banned_connections; /* closed when they were accepted */
 	counter banned_requests[2]; /* only observed; refused */
 	counter challenges; /* posed */
+	counter over_share;
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
 	counter waf_inspected, waf_failed;
 	counter waf_blocked[2], waf_observed[2]; /* requests; responses */

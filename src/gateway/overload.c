@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define PERIOD_MS 250
+#define PERIOD_MS FAIR_SHARE_STEP_MS
 #define FILE_MAX_BYTES 8192
 
 enum file { FILE_USED, FILE_LIMIT, FILE_STAT, FILE_STATM, FILES };
@@ -197,6 +197,7 @@ static void measure(struct overload_watch *watch)
 		atomic_store_explicit(&shared->pressure[i], pressure[i], memory_order_relaxed);
 	log_changes(before, now, pressure);
 	atomic_store_explicit(&shared->overload, now, memory_order_relaxed);
+	fair_share_step(&shared->fair_share, now & OVERLOAD_BIT(OVERLOAD_FAIR_SHARE));
 }
 
 static void on_timer(struct timer *timer)

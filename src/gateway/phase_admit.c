@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "gateway/exchange.h"
 #include "gateway/ips.h"
+#include "guard/ban_who.h"
 #include "parse/forwarded.h"
 
 struct address exchange_peer_address(const struct sockaddr_storage *from)
@@ -87,6 +88,22 @@ static void choose_request_id(struct exchange *e)
 	make_request_id(e);
 }
 
+/* The address of a proxy in front of us is that of all its clients. */
+static bool is_over_share(struct exchange *e)
+{
+	return !cidr_set_contains(&e->snapshot->trusted_proxies, &e->client) &&
+	       !fair_share_takes(&e->worker->shared->fair_share,
+				 ban_hash_of_address(&e->client));
+}
+
+static enum phase_result refuse_over_share(struct exchange *e)
+{
+	counter_add(&e->worker->metrics->over_share, 1);
+	e->reason = "over_share";
+	exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
+	return answer_problem(e, 503, "overloaded", NULL);
+}
+
 enum phase_result phase_admit(struct exchange *e)
 {
 	struct http_exchange *x = e->x;
@@ -101,6 +118,8 @@ enum phase_result phase_admit(struct exchange *e)
 	}
 	trust_proxy(e);
 	choose_request_id(e);
+	if (UNLIKELY(fair_share_is_active(&e->worker->shared->fair_share)) && is_over_share(e))
+		return refuse_over_share(e);
 	if (UNLIKELY(e->snapshot->ips) && ips_refuses_address(e))
 		return ips_refuse(e);
 	return PHASE_NEXT;

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "gateway/metrics.h"
 #include "gateway/snapshot.h"
+#include "guard/fair_share.h"
 #include "guard/limiter.h"
 #include "guard/overload.h"
 #include "http/client.h"
@@ -99,6 +100,7 @@ struct gateway_shared {
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
 	struct ban_service *bans;
 	_Atomic uint64_t connections;
+	struct fair_share fair_share;
 	_Atomic uint32_t overload; /* OVERLOAD_BITs of the actions in force */
 	_Atomic uint32_t pressure[OVERLOAD_RESOURCES]; /* percent, when it was last measured */
 	_Atomic uint64_t spooled_bytes; /* bodies that are held back */

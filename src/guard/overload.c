@@ -10,6 +10,7 @@ static const char *const resource_names[] = {
 };
 
 static const char *const action_names[] = {
+	[OVERLOAD_FAIR_SHARE] = "fair_share",
 	[OVERLOAD_NO_KEEP_ALIVE] = "no_keep_alive",
 	[OVERLOAD_SHORT_TIMEOUTS] = "short_timeouts",
 	[OVERLOAD_SHED_LOW] = "shed_low",
@@ -38,6 +39,7 @@ uint32_t overload_step(const struct config_overload *config, uint32_t actions,
 		       const uint32_t pressure_percent[OVERLOAD_RESOURCES])
 {
 	const uint32_t begin[OVERLOAD_ACTIONS] = {
+		[OVERLOAD_FAIR_SHARE] = config->fair_share_percent,
 		[OVERLOAD_NO_KEEP_ALIVE] = config->no_keep_alive_percent,
 		[OVERLOAD_SHORT_TIMEOUTS] = config->short_timeouts_percent,
 		[OVERLOAD_SHED_LOW] = config->shed_low_percent,

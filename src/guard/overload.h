@@ -20,6 +20,7 @@ enum overload_resource {
 };
 
 enum overload_action {
+	OVERLOAD_FAIR_SHARE, /* who sends most is shed: fair_share.h */
 	OVERLOAD_NO_KEEP_ALIVE, /* answers close their connections */
 	OVERLOAD_SHORT_TIMEOUTS, /* half of what is configured for connect and request */
 	OVERLOAD_SHED_LOW, /* routes of priority low get 503 */

@@ -393,4 +393,49 @@ def test_a_client_that_never_opens_its_window_does_not_keep_others_waiting():
         setup.probe()
 
 
+FAIR = """
+listen: ["127.0.0.1:{port}"]
+workers: 2
+admin: {address: "127.0.0.1:{admin}"}
+log: {level: error, access: off}
+trusted_proxies: [127.0.0.1]
+forwarded: {client_headers: trusted}
+ips: {malformed: {threshold: 1, window: 1h}}
+overload: {memory: 1MiB, fair_share: 70%, no_keep_alive: 0%, short_timeouts: 0%, shed_low: 0%,
+           shed_normal: 0%, refuse: 0%}
+routes: [{path: /, respond: {status: 200, body: hello}, auth: none}]
+"""
+
+
+def ask_over(connection, client, times):
+    """The statuses of that many requests, sent at once."""
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\n\r\n" % client
+    connection.sendall(request * times)
+    received, statuses = b"", []
+    while len(statuses) < times:
+        data = connection.recv(65536)
+        assert data, received[-500:]
+        received += data
+        statuses = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
+    return statuses
+
+
+def test_in_overload_who_sends_most_is_shed_and_others_are_served():
+    gateway = Gateway(FAIR)
+    try:
+        with gateway.connect() as greedy, gateway.connect() as modest:
+            until = time.monotonic() + DEADLINE_S
+            while ask_over(greedy, b"192.0.2.1", 200).count(b"503") <= 150:
+                assert time.monotonic() < until, "the greedy one is never shed"
+                time.sleep(0.25)
+            for _ in range(10):
+                statuses = ask_over(greedy, b"192.0.2.1", 200)
+                assert statuses.count(b"503") > 150, statuses
+                assert ask_over(modest, b"192.0.2.2", 1) == [b"200"]
+                time.sleep(0.1)
+            statuses = ask_over(modest, b"192.0.2.3", 4)
+            assert statuses == [b"200"] * 4, "to be shed is no reason for a ban"
+    finally:
+        assert gateway.stop() == 0
+
 run([function for name, function in list(globals().items()) if name.startswith("test_")])
