@@ -162,12 +162,26 @@ const dialects = [
   { draft: 7, since2019: false, uri: "http://json-schema.org/draft-07/schema#", ajv: Ajv7, share: 1 },
 ];
 
-function verdict(validate, instance) {
+function ask(validate, instance) {
   try {
     return validate(JSON.parse(instance)) ? "V" : "I";
   } catch (e) {
     return `T ${String(e.message).split("\n")[0]}`; // what ajv generated does not run
   }
+}
+
+// With allErrors ajv goes on after the first problem, which must not change the answer.
+function verdict(validators, instance) {
+  const [first, all] = validators.map((validate) => ask(validate, instance));
+  return first[0] === all[0] ? first : `${first} allErrors ${all[0]}`;
+}
+
+function compile(d, text) {
+  return [false, true].map((allErrors) => {
+    const ajv = new d.ajv({ strict: false, allErrors, logger: false });
+    addFormats(ajv);
+    return ajv.compile(JSON.parse(text));
+  });
 }
 
 const pairs = [];
@@ -182,19 +196,17 @@ while (answers.length < total) {
   else if (d.since2019) whole.$defs = { leaf: schema(1, { ...d, refs: false }) };
   else continue; // draft 7 would not see the definitions beside it
   const text = JSON.stringify({ $schema: d.uri, ...whole });
-  let validate = null;
+  let validators = null;
   let error = "";
   try {
-    const ajv = new d.ajv({ strict: false, allErrors: false, logger: false });
-    addFormats(ajv);
-    validate = ajv.compile(JSON.parse(text));
+    validators = compile(d, text);
   } catch (e) {
     error = String(e.message).split("\n")[0];
   }
   for (let i = 0; i < INSTANCES && answers.length < total; i++) {
     const instance = JSON.stringify(towards(whole, 3));
     pairs.push(text, instance);
-    answers.push(validate ? verdict(validate, instance) : `E ${error}`);
+    answers.push(validators ? verdict(validators, instance) : `E ${error}`);
   }
 }
 fs.writeFileSync(path.join(folder, "pairs"), pairs.join("\n") + "\n");
