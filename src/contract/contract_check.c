@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+/* The line's end between a part and the delimiter after it. */
+#define PART_TAIL_BYTES 2
 #define PROBLEM_TEXT_BYTES ((size_t)64 << 10)
 
 static void set_defaults(struct contract_check_limits *l)
@@ -83,6 +85,7 @@ void contract_check_free(struct contract_check *c)
 	if (!c)
 		return;
 	schema_run_free(c->run);
+	schema_run_free(c->inner);
 	pairs_release(&c->query);
 	pairs_release(&c->cookies);
 	pairs_release(&c->form);
@@ -239,7 +242,7 @@ bool contract_check_cuts_body(const struct contract_check *c)
 	if (c->result != CONTRACT_VALID)
 		return false;
 	for (size_t i = 0; i < c->part_count; i++)
-		if (c->parts[i].cut)
+		if (c->parts[i].cut || c->parts[i].squeezed)
 			return true;
 	return pairs_is_cut(&c->form) || json_cuts(c, &cuts) > 0;
 }
@@ -261,9 +264,18 @@ int contract_check_write_body(struct contract_check *c, struct span body, struct
 		return pairs_write(&c->form, to);
 	for (size_t i = 0; i < count; i++)
 		write_without(body, &from, cuts[i].start, cuts[i].end, to);
-	for (size_t i = 0; i < c->part_count; i++)
-		if (c->parts[i].cut)
-			write_without(body, &from, c->parts[i].start, c->parts[i].end, to);
+	for (size_t i = 0; i < c->part_count; i++) {
+		const struct check_part *part = &c->parts[i];
+		uint64_t end = part->end - PART_TAIL_BYTES;
+
+		if (part->cut)
+			write_without(body, &from, part->start, part->end, to);
+		if (!part->squeezed)
+			continue;
+		write_without(body, &from, end - part->bytes, end, to);
+		buf_append(to, span_slice(buf_span(&c->kept), part->text,
+					  part->text + part->text_len));
+	}
 	write_without(body, &from, body.len, body.len, to);
 	return buf_failed(to) ? -1 : 0;
 }

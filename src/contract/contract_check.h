@@ -22,11 +22,13 @@ struct check_part {
 	bool held; /* text is all of it */
 	bool used;
 	bool cut;
+	bool squeezed; /* something was cut out of the text */
 };
 
 struct contract_check {
 	struct contract_check_limits limits;
 	struct schema_run *run;
+	struct schema_run *inner; /* for JSON within forms; made when first needed */
 	struct pairs query;
 	struct pairs cookies;
 	struct pairs form;
@@ -74,6 +76,11 @@ enum schema_unknown check_unknown(const struct contract_check *c);
 void check_parameters(struct contract_check *c, const struct openapi_operation *o,
 		      const struct contract_route *route,
 		      const struct contract_request *request);
+/* For one parameter: what reads it, and what becomes of the result. */
+struct param_reader check_reader(struct contract_check *c);
+void check_take(struct contract_check *c, enum contract_where where,
+		const struct openapi_parameter *p, enum param_result result,
+		const struct param_reader *reader);
 void check_headers(struct contract_check *c, const struct openapi_parameter *headers,
 		   size_t count, const struct http_field *fields, size_t field_count);
 
@@ -89,6 +96,12 @@ void check_feed_pairs(struct contract_check *c, const struct openapi_media *medi
 void check_finish_form(struct contract_check *c);
 enum contract_result check_feed_multipart(struct contract_check *c, struct span piece);
 void check_finish_multipart(struct contract_check *c);
+/* -- contract_cut.c: takes unknown properties out of JSON, where they are to be stripped -- */
+/* Of a pair of kept content, and of its decoded value. */
+void check_cut_pair(struct contract_check *c, const struct openapi_field *field,
+		    struct pair *pair, struct span *decoded);
+/* Of a part that is held; `item`: it is one of a list. */
+void check_cut_part(struct contract_check *c, struct check_part *part, bool item);
 /* -- contract_stream.c -- */
 enum contract_result check_feed_stream(struct contract_check *c, struct span piece);
 void check_finish_stream(struct contract_check *c);

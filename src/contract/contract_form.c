@@ -101,7 +101,8 @@ static const struct openapi_field *find_deep_field(const struct openapi_media *m
 }
 
 static enum param_result feed_json_pair(struct contract_check *c, struct param_reader *reader,
-					struct pairs *pairs, size_t index)
+					const struct openapi_field *field, struct pairs *pairs,
+					size_t index)
 {
 	struct pair *pair = &pairs->at[index];
 	struct span value = pair->value;
@@ -113,6 +114,9 @@ static enum param_result feed_json_pair(struct contract_check *c, struct param_r
 	reader->percent = reader->plus = true;
 	if (!param_decode(reader, &value))
 		return reader->fault;
+	/* A query is not ours to change, and is parted only for a while. */
+	if (pairs == &c->form)
+		check_cut_pair(c, field, pair, &value);
 	return feed_json(c, value) ? PARAM_CHECKED : PARAM_STYLE;
 }
 
@@ -138,7 +142,7 @@ static enum param_result feed_field(struct contract_check *c, struct param_reade
 	if (field->style != OPENAPI_DEEP &&
 	    (is_json_type(field->content_type) ||
 	     (is_object_only(field) && looks_like_object(pair->value))))
-		return feed_json_pair(c, reader, pairs, index);
+		return feed_json_pair(c, reader, field, pairs, index);
 	return param_feed_field(reader, field, pairs, index);
 }
 
@@ -267,6 +271,42 @@ static bool type_fits(struct span list, struct span type)
 	return false;
 }
 
+/* The value of a part's header; ptr NULL: there is none. */
+static enum param_result find_header(struct span header, struct span name, struct span *value)
+{
+	*value = SPAN_NONE;
+	while (header.len > 0) {
+		size_t end = span_find(header, SPAN("\r\n"));
+		struct span line = span_slice(header, 0, end);
+		size_t colon = span_find_byte(line, ':');
+
+		header = span_slice(header, end + 2, header.len);
+		if (!span_eq_nocase(span_slice(line, 0, colon), name))
+			continue;
+		if (value->ptr)
+			return PARAM_DUPLICATE;
+		*value = span_trim(span_slice(line, colon + 1, line.len));
+	}
+	return PARAM_CHECKED;
+}
+
+/* encoding.headers; the run waits for the parts to be whole, and can be used meanwhile. */
+static void check_part_headers(struct contract_check *c, const struct openapi_field *field,
+			       struct span header)
+{
+	struct param_reader reader = check_reader(c);
+
+	for (size_t i = 0; i < field->header_count; i++) {
+		const struct openapi_parameter *p = &field->headers[i];
+		struct span value;
+		enum param_result result = find_header(header, p->name, &value);
+
+		if (result == PARAM_CHECKED)
+			result = param_read_text(&reader, p, value);
+		check_take(c, CONTRACT_IN_BODY, p, result, &reader);
+	}
+}
+
 static void begin_part(struct contract_check *c)
 {
 	const struct multipart *m = &c->multipart;
@@ -288,6 +328,8 @@ static void begin_part(struct contract_check *c)
 		    !is_known(c->media, m->name);
 	part->held = !part->is_file && !part->cut;
 	part->text = c->kept.len;
+	if (part->field)
+		check_part_headers(c, part->field, m->header);
 	if (part->field && part->field->content_type.len &&
 	    !type_fits(part->field->content_type, type))
 		check_problem(c, CONTRACT_IN_BODY, m->name, SPAN("contentType"),
@@ -380,7 +422,7 @@ static void feed_file(struct contract_check *c, const struct check_part *part)
 	(void)schema_run_token(c->run, JSON_TOKEN_STRING, span_of(c->scratch.ptr, len));
 }
 
-static void feed_part(struct contract_check *c, struct check_part *part)
+static void feed_part(struct contract_check *c, struct check_part *part, bool item)
 {
 	struct span type = kept(c, part->type, part->type_len);
 	struct span text = kept(c, part->text, part->text_len);
@@ -391,7 +433,8 @@ static void feed_part(struct contract_check *c, struct check_part *part)
 	} else if (is_json_type(type) ||
 		   (part->field && is_json_type(part->field->content_type)) ||
 		   (is_object_only(part->field) && span_starts_with(text, SPAN("{")))) {
-		if (feed_json(c, text))
+		check_cut_part(c, part, item);
+		if (feed_json(c, kept(c, part->text, part->text_len)))
 			return;
 		check_problem(c, CONTRACT_IN_BODY, kept(c, part->name, part->name_len),
 			      SPAN("syntax"), SPAN("JSON"));
@@ -433,7 +476,7 @@ static void feed_parts(struct contract_check *c, size_t first)
 		(void)schema_run_token(c->run, JSON_TOKEN_ARRAY_BEGIN, SPAN_NONE);
 	for (size_t i = first; i < c->part_count && c->result == CONTRACT_MORE; i++)
 		if (i == first || same_name(c, part, &c->parts[i]))
-			feed_part(c, &c->parts[i]);
+			feed_part(c, &c->parts[i], array);
 	if (array)
 		(void)schema_run_token(c->run, JSON_TOKEN_ARRAY_END, SPAN_NONE);
 }

@@ -13,7 +13,7 @@ static enum contract_where where_of(enum openapi_in in)
 	return CONTRACT_IN_QUERY;
 }
 
-static struct param_reader reader_of(struct contract_check *c)
+struct param_reader check_reader(struct contract_check *c)
 {
 	return (struct param_reader){.run = c->run,
 				     .scratch = &c->scratch,
@@ -22,11 +22,10 @@ static struct param_reader reader_of(struct contract_check *c)
 							: SCHEMA_UNKNOWN_ALLOW};
 }
 
-static void take(struct contract_check *c, const struct openapi_parameter *p,
-		 enum param_result result, const struct param_reader *reader)
+void check_take(struct contract_check *c, enum contract_where where,
+		const struct openapi_parameter *p, enum param_result result,
+		const struct param_reader *reader)
 {
-	enum contract_where where = where_of(p->in);
-
 	switch (result) {
 	case PARAM_CHECKED: check_run_problems(c, where, p->name, reader->outcome, 0); return;
 	case PARAM_ABSENT:
@@ -43,6 +42,12 @@ static void take(struct contract_check *c, const struct openapi_parameter *p,
 		return;
 	case PARAM_MEMORY: (void)check_end(c, CONTRACT_MEMORY); return;
 	}
+}
+
+static void take(struct contract_check *c, const struct openapi_parameter *p,
+		 enum param_result result, const struct param_reader *reader)
+{
+	check_take(c, where_of(p->in), p, result, reader);
 }
 
 /* ---- header fields --------------------------------------------------------------------------- */
@@ -83,7 +88,7 @@ static enum param_result find_field(struct contract_check *c, const struct opena
 void check_headers(struct contract_check *c, const struct openapi_parameter *headers,
 		   size_t count, const struct http_field *fields, size_t field_count)
 {
-	struct param_reader reader = reader_of(c);
+	struct param_reader reader = check_reader(c);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct openapi_parameter *p = &headers[i];
@@ -195,7 +200,7 @@ static void use_api_keys(struct contract_check *c, const struct openapi_operatio
 static void check_querystring(struct contract_check *c, const struct openapi_parameter *p,
 			      struct span query)
 {
-	struct param_reader reader = reader_of(c);
+	struct param_reader reader = check_reader(c);
 	struct openapi_parameter as_text = *p;
 	struct schema_run_options options = {.unknown = reader.unknown};
 
@@ -219,7 +224,7 @@ static void check_querystring(struct contract_check *c, const struct openapi_par
 static void check_pairs(struct contract_check *c, const struct openapi_operation *o,
 			bool spread, struct span query)
 {
-	struct param_reader reader = reader_of(c);
+	struct param_reader reader = check_reader(c);
 
 	for (size_t i = 0; i < o->parameter_count && c->result == CONTRACT_MORE; i++) {
 		const struct openapi_parameter *p = &o->parameters[i];
@@ -242,7 +247,7 @@ static void check_pairs(struct contract_check *c, const struct openapi_operation
 static void check_path(struct contract_check *c, const struct openapi_operation *o,
 		       const struct contract_route *route)
 {
-	struct param_reader reader = reader_of(c);
+	struct param_reader reader = check_reader(c);
 
 	for (size_t i = 0; i < o->parameter_count; i++) {
 		const struct openapi_parameter *p = &o->parameters[i];

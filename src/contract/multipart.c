@@ -232,6 +232,7 @@ static enum multipart_error take_headers(struct multipart *m, struct span text)
 	bool disposition = false, encoding = false;
 
 	m->name = m->file_name = m->content_type = SPAN_NONE;
+	m->header = text;
 	while (text.len > 0) {
 		size_t end = span_find(text, SPAN("\r\n"));
 		struct span line = span_slice(text, 0, end);

@@ -57,6 +57,7 @@ struct multipart {
 	struct span name;
 	struct span file_name; /* ptr NULL: none */
 	struct span content_type; /* ptr NULL: none */
+	struct span header; /* all of its lines, each with CRLF but for the last */
 	struct span data;
 	/* From the start of the content: of the part's delimiter line, or of the last one. */
 	uint64_t part_start;

@@ -35,6 +35,8 @@ enum openapi_kind {
 	OPENAPI_KIND_BINARY,
 };
 
+struct openapi_parameter;
+
 /* A field of a form, or a part of multipart content. */
 struct openapi_field {
 	struct span name;
@@ -43,6 +45,8 @@ struct openapi_field {
 	enum openapi_style style;
 	bool explode;
 	struct span content_type; /* of encoding: a list with wildcards; may be empty */
+	const struct openapi_parameter *headers; /* of encoding: of a part */
+	size_t header_count;
 	bool binary; /* its bytes are not looked at */
 	size_t min_bytes, max_bytes; /* of binary ones */
 };

@@ -112,6 +112,7 @@ static int read_encoding(struct openapi_builder *b, const struct openapi_node *e
 		return 0;
 	if (openapi_expect(b, &node, JSON_OBJECT, "an encoding") < 0 ||
 	    openapi_string(b, &node, "contentType", &field->content_type) < 0 ||
+	    openapi_read_headers(b, &node, &field->headers, &field->header_count) < 0 ||
 	    openapi_string(b, &node, "style", &style) < 0)
 		return -1;
 	for (size_t i = 0; style.ptr && i <= COUNT_OF(known); i++) {

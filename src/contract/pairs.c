@@ -90,7 +90,7 @@ enum pairs_result pairs_parse(struct pairs *pairs, struct span text)
 bool pairs_is_cut(const struct pairs *pairs)
 {
 	for (size_t i = 0; i < pairs->count; i++)
-		if (pairs->at[i].cut)
+		if (pairs->at[i].cut || pairs->at[i].squeezed)
 			return true;
 	return false;
 }

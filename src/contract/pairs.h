@@ -17,6 +17,7 @@ struct pair {
 	struct span raw; /* name=value, as it stands in the text */
 	bool used; /* a parameter has taken it */
 	bool cut; /* pairs_write leaves it out */
+	bool squeezed; /* `raw` has become shorter */
 };
 
 struct pairs {
@@ -38,9 +39,9 @@ int pairs_init(struct pairs *pairs, size_t max_pairs, size_t max_bytes) MUST_CHE
 void pairs_release(struct pairs *pairs);
 /* Forgets the last text. Pairs point into `text`, which must live as long as they are looked at. */
 enum pairs_result pairs_parse(struct pairs *pairs, struct span text);
-/* Appends the pairs that are not cut, in order, byte for byte, with '&' between them. */
+/* Appends the `raw` of the pairs that are not cut, in order, with '&' between them. */
 int pairs_write(const struct pairs *pairs, struct buf *to) MUST_CHECK;
-/* True when a pair is cut. */
+/* True when a pair is cut, or is not what it was. */
 bool pairs_is_cut(const struct pairs *pairs);
 
 #endif

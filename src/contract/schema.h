@@ -158,6 +158,9 @@ unsigned schema_types(const struct schema *schema);
  */
 const struct schema *schema_property(const struct schema *schema, struct span name);
 const struct schema *schema_items(const struct schema *schema);
+/* The same where just one place says something, whatever holds; else NULL. */
+const struct schema *schema_only_property(const struct schema *schema, struct span name);
+const struct schema *schema_only_items(const struct schema *schema);
 /* The schema for members that are not named; NULL when nothing is said. */
 const struct schema *schema_additional(const struct schema *schema);
 /*

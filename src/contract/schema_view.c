@@ -53,6 +53,67 @@ const struct schema *schema_items(const struct schema *schema)
 	return NULL;
 }
 
+struct places {
+	const struct schema *found;
+	unsigned count;
+};
+
+static void add_place(struct places *places, const struct schema *schema)
+{
+	if (!schema || schema->always || schema->never)
+		return;
+	places->found = schema;
+	places->count++;
+}
+
+static void find_property(const struct schema *schema, struct span name, struct places *places)
+{
+	const struct schema_object *object = schema->object;
+	uint32_t index = object ? schema_names_find(&object->names, name, SCHEMA_NAME_NONE)
+				: SCHEMA_NAME_NONE;
+
+	if (object && index != SCHEMA_NAME_NONE && object->members[index].schema)
+		add_place(places, object->members[index].schema);
+	else if (object)
+		add_place(places, object->additional);
+	if (object)
+		add_place(places, object->unevaluated);
+	for (size_t i = 0; object && i < object->pattern_count; i++)
+		add_place(places, object->patterns[i].schema);
+	for (uint32_t i = 0; i < schema->branch_count; i++)
+		find_property(schema->branches[i].schema, name, places);
+}
+
+static void find_items(const struct schema *schema, struct places *places)
+{
+	const struct schema_array *array = schema->array;
+
+	if (array) {
+		add_place(places, array->items);
+		add_place(places, array->unevaluated);
+		add_place(places, array->contains);
+		places->count += array->prefix_count > 0 ? 2 : 0;
+	}
+	for (uint32_t i = 0; i < schema->branch_count; i++)
+		find_items(schema->branches[i].schema, places);
+}
+
+const struct schema *schema_only_property(const struct schema *schema, struct span name)
+{
+	struct places places = {.count = 0};
+
+	find_property(schema, name, &places);
+	return places.count == 1 ? places.found : NULL;
+}
+
+const struct schema *schema_only_items(const struct schema *schema)
+{
+	struct places places = {.count = 0};
+
+	find_items(schema, &places);
+	return places.count == 1 ? places.found : NULL;
+}
+
 const struct schema *schema_additional(const struct schema *schema)
 {
 	if (schema->object && schema->object->additional)

@@ -55,6 +55,9 @@ static const char document[] =
 	"                csv: {type: array, items: {type: integer}}\n"
 	"                deep: {type: object, properties: {a: {type: integer}}}\n"
 	"                inner: {type: object, properties: {b: {type: integer}}}\n"
+	"                both: {type: object, properties: {p: {type: integer}}}\n"
+	"              allOf:\n"
+	"              - {properties: {both: {properties: {q: {type: integer}}}}}\n"
 	"      responses: {'200': {description: ok}}\n"
 	"  /upload:\n"
 	"    post:\n"
@@ -71,9 +74,19 @@ static const char document[] =
 	"                title: {type: string, maxLength: 5}\n"
 	"                photo: {type: string, format: binary, minLength: 2, maxLength: 10}\n"
 	"                order: {$ref: '#/components/schemas/Order'}\n"
+	"                orders: {type: array, items: {$ref: '#/components/schemas/Order'}}\n"
 	"                files: {type: array, maxItems: 2, items: {type: string, format: "
 	"binary}}\n"
 	"      responses: {'200': {description: ok}}\n"
+	"  /signed:\n"
+	"    post:\n"
+	"      operationId: signed\n"
+	"      requestBody:\n"
+	"        content:\n"
+	"          multipart/form-data:\n"
+	"            encoding: {a: {headers: {X-Rev: {required: true, schema: {type: "
+	"integer}}}}}\n"
+	"            schema: {type: object, properties: {a: {type: string}}}\n"
 	"  /xml: {post: {operationId: xml, requestBody: {content: {text/xml: {}}}}}\n"
 	"  /text: {post: {operationId: text, requestBody: {content: {text/plain: {schema: "
 	"{type: "
@@ -232,6 +245,8 @@ static void forms_meet_their_schema(void **state)
 #define PHOTO(bytes) PART("photo; filename=x.png\r\nContent-Type: image/png\r\n\r\n" bytes)
 #define FILE_PART PART("files; filename=x\r\nContent-Type: application/pdf\r\n\r\n%PDF")
 
+#define ORDERS(text) PART("orders\r\nContent-Type: application/json\r\n\r\n" text)
+
 static void multipart_bodies_meet_their_schema(void **state)
 {
 	static const char type[] = "multipart/form-data; boundary=\"b\"";
@@ -331,9 +346,33 @@ static void unknown_properties_and_fields_are_stripped(void **state)
 	       "[{\"id\":1},{\"id\":1}]");
 	strips("/form", form, "x=1&name=a&y", "name=a");
 	strips("/form", form, "name=a&age=1", "name=a&age=1");
+	strips("/form", form, "inner=%7B%22x%22:%7B%7D,%22b%22:1%7D&name=a",
+	       "inner=%7B%22b%22:1%7D&name=a");
+	strips("/form", form, "name=a&inner={\"b\":1,\"%78\":\"+\"}&z=1",
+	       "name=a&inner={\"b\":1}");
+	strips("/form", form, "name=a&both={\"p\":1,\"q\":2}", "name=a&both={\"p\":1,\"q\":2}");
 	strips("/upload", parts,
 	       TITLE PART("x\r\n\r\n1") PHOTO("PNG") PART("y\r\n\r\n") "--b--\r\n",
 	       TITLE PHOTO("PNG") "--b--\r\n");
+	strips("/upload", parts,
+	       PART("order\r\n\r\n{\"x\":1,\"id\":2}") TITLE PHOTO("PNG") ORDERS("{\"id\":1}")
+		       ORDERS("{\"id\":1,\"y\":\"\\u0000\"}") "--b--\r\n",
+	       PART("order\r\n\r\n{\"id\":2}") TITLE PHOTO("PNG") ORDERS("{\"id\":1}")
+		       ORDERS("{\"id\":1}") "--b--\r\n");
+}
+
+static void headers_of_parts_meet_their_schema(void **state)
+{
+	static const char type[] = "multipart/form-data; boundary=b";
+
+	(void)state;
+	gives("/signed", type, PART("a\r\nX-Rev: 7\r\n\r\n1") "--b--\r\n", "valid");
+	gives("/signed", type, PART("a\r\nx-rev: 7\r\nX-Other: 1\r\n\r\n1") "--b--\r\n",
+	      "valid");
+	gives("/signed", type, PART("a\r\nX-Rev: x\r\n\r\n1") "--b--\r\n", "type X-Rev");
+	gives("/signed", type, PART("a\r\n\r\n1") "--b--\r\n", "required X-Rev");
+	gives("/signed", type, PART("a\r\nX-Rev: 7\r\nX-Rev: 7\r\n\r\n1") "--b--\r\n",
+	      "duplicate X-Rev");
 }
 
 static enum contract_result respond(const char *id, unsigned status, const char *type,
@@ -414,7 +453,7 @@ static void nothing_is_allocated_after_warm_up(void **state)
 		{"/json", "application/json", "{\"id\":1,\"tags\":[\"\\u0041\"],\"y\":1}"},
 		{"/form", "application/x-www-form-urlencoded", "name=%41&deep%5Ba%5D=1&z=1"},
 		{"/upload", "multipart/form-data; boundary=b",
-		 TITLE PHOTO("PNG") PART("order\r\n\r\n{\"id\":1}") "--b--"},
+		 TITLE PHOTO("PNG") PART("order\r\n\r\n{\"id\":1,\"z\":1}") "--b--"},
 		{"/text", "text/plain", "abcd"},
 	};
 
@@ -445,8 +484,8 @@ static void failing_allocations_are_results(void **state)
 		check = contract_check_new(NULL, NULL);
 		if (check) {
 			result = send_to("/upload", "multipart/form-data; boundary=b",
-					 SPAN(TITLE PHOTO("PNG")
-						      PART("order\r\n\r\n{\"id\":1}") "--b--"),
+					 SPAN(TITLE PHOTO("PNG") PART(
+						 "order\r\n\r\n{\"id\":1,\"z\":1}") "--b--"),
 					 CONTRACT_UNKNOWN_STRIP, 100);
 			if (result == CONTRACT_VALID)
 				result = send_to("/form", "application/x-www-form-urlencoded",
@@ -511,6 +550,7 @@ int main(void)
 		cmocka_unit_test(too_large_bodies_are_told),
 		cmocka_unit_test(forms_meet_their_schema),
 		cmocka_unit_test(multipart_bodies_meet_their_schema),
+		cmocka_unit_test(headers_of_parts_meet_their_schema),
 		cmocka_unit_test(other_bodies_are_checked_by_kind),
 		cmocka_unit_test(content_that_is_not_in_the_contract_is_refused),
 		cmocka_unit_test(unknown_properties_and_fields_are_stripped),
