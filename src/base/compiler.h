@@ -3,6 +3,7 @@
 #define BASE_COMPILER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -11,8 +12,21 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define NORETURN __attribute__((noreturn))
 #define NOINLINE __attribute__((noinline))
+/*
+ * Asks for memory that will be used soon: with some dozens of exchanges under way, what one of them
+ * left behind is out of the near caches when it goes on.
+ */
+#define PREFETCH(address) __builtin_prefetch(address, 1, 3)
+#define CACHE_LINE_BYTES 64
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* Harmless for any address, NULL too. */
+static inline void prefetch_lines(const void *from, unsigned lines)
+{
+	for (unsigned i = 0; i < lines; i++)
+		PREFETCH((const void *)((uintptr_t)from + (uintptr_t)i * CACHE_LINE_BYTES));
+}
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1

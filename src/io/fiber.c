@@ -73,6 +73,7 @@ static void make_ready(struct fiber *fiber)
 	if (fiber->ready)
 		return;
 	fiber->ready = true;
+	fiber_context_prefetch(&fiber->context);
 	list_push_back(&loop_current()->ready, &fiber->ready_node);
 }
 
@@ -220,6 +221,12 @@ static struct fiber *take_fiber(fiber_function *function, void *arg, struct err 
 	if (fiber) {
 		thread.free_list = fiber->next_free;
 		thread.free_count--;
+		/* For the one who takes the next. */
+		if (thread.free_list) {
+			PREFETCH(thread.free_list);
+			prefetch_lines((const char *)thread.free_list - 16 * CACHE_LINE_BYTES,
+				       16);
+		}
 	} else {
 		fiber = map_fiber(err);
 		if (!fiber)
@@ -271,6 +278,7 @@ void fiber_run_ready(struct loop *loop)
 		struct fiber *fiber = list_entry(node, struct fiber, ready_node);
 
 		fiber->ready = false;
+		PREFETCH(batch.next);
 		resume(fiber);
 	}
 }

@@ -10,13 +10,14 @@
 #include "base/mem.h"
 #include "io/loop_internal.h"
 
+_Thread_local struct loop_clock loop_clock;
 static _Thread_local struct loop *current;
 
-static void read_clocks(struct loop *loop)
+static void read_clocks(void)
 {
-	loop->round_ns = clock_ns();
-	loop->now_ms = loop->round_ns / 1000000;
-	loop->unix_s = clock_unix_coarse_s();
+	loop_clock.round_ns = clock_ns();
+	loop_clock.now_ms = loop_clock.round_ns / 1000000;
+	loop_clock.unix_s = clock_unix_coarse_s();
 }
 
 static int open_descriptors(struct loop *loop, struct err *err)
@@ -53,8 +54,8 @@ struct loop *loop_new(struct err *err)
 		mem_free(loop);
 		return NULL;
 	}
-	read_clocks(loop);
-	wheel_init(&loop->wheel, loop->now_ms);
+	read_clocks();
+	wheel_init(&loop->wheel, loop_clock.now_ms);
 	list_init(&loop->ready);
 	list_init(&loop->deferred);
 	list_init(&loop->deferred_next);
@@ -80,30 +81,6 @@ void loop_free(struct loop *loop)
 struct loop *loop_current(void)
 {
 	return current;
-}
-
-int64_t loop_now_ms(void)
-{
-	return current->now_ms;
-}
-
-int64_t loop_round_ns(void)
-{
-	return current->round_ns;
-}
-
-int64_t loop_unix_s(void)
-{
-	return current->unix_s;
-}
-
-int64_t loop_deadline_ms(int64_t ms)
-{
-	int64_t deadline;
-
-	if (ms < 0 || __builtin_add_overflow(current->now_ms, ms, &deadline))
-		return FIBER_FOREVER;
-	return deadline;
 }
 
 uint64_t loop_step_counter(const struct loop *loop)
@@ -295,6 +272,9 @@ static void dispatch(struct loop *loop, struct watch *watch, uint32_t events)
 		fiber_wake(watch->other);
 }
 
+/* How many events ahead. */
+#define PREFETCH_EVENTS 4
+
 static void dispatch_all(struct loop *loop)
 {
 	bool mailbox = false;
@@ -302,6 +282,8 @@ static void dispatch_all(struct loop *loop)
 	for (loop->event_next = 0; loop->event_next < loop->event_count;) {
 		const struct epoll_event *event = &loop->events[loop->event_next++];
 
+		/* Beyond the last there are old ones, at worst of what has been freed: only a hint. */
+		PREFETCH(event[PREFETCH_EVENTS].data.ptr);
 		if (!event->data.ptr)
 			mailbox = true;
 		else if (event->events)
@@ -317,8 +299,8 @@ static int wait_for_events(struct loop *loop, int64_t max_wait_ms)
 	int64_t next_ms = wheel_next_ms(&loop->wheel);
 	int64_t wait_ms = max_wait_ms;
 
-	if (next_ms != INT64_MAX && next_ms - loop->now_ms < wait_ms)
-		wait_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
+	if (next_ms != INT64_MAX && next_ms - loop_clock.now_ms < wait_ms)
+		wait_ms = next_ms > loop_clock.now_ms ? next_ms - loop_clock.now_ms : 0;
 	if (!list_empty(&loop->ready) || !list_empty(&loop->deferred) ||
 	    !list_empty(&loop->deferred_next))
 		wait_ms = 0;
@@ -330,11 +312,11 @@ static void note_lag(struct loop *loop, int64_t round_us)
 {
 	if (round_us > loop->lag_peak_us)
 		loop->lag_peak_us = round_us;
-	if (loop->now_ms < loop->lag_until_ms)
+	if (loop_clock.now_ms < loop->lag_until_ms)
 		return;
 	atomic_store_explicit(&loop->lag_us, loop->lag_peak_us, memory_order_relaxed);
 	loop->lag_peak_us = 0;
-	loop->lag_until_ms = loop->now_ms + 1000;
+	loop->lag_until_ms = loop_clock.now_ms + 1000;
 }
 
 /* Passes over the ready fibers in one round, before new events are looked at. */
@@ -344,18 +326,18 @@ void loop_step(struct loop *loop, int64_t max_wait_ms)
 {
 	int count = wait_for_events(loop, max_wait_ms);
 
-	read_clocks(loop);
+	read_clocks();
 	if (count < 0 && errno != EINTR)
 		log_message(LOG_ERROR, "loop.epoll_failed", "errno %d", errno);
 	loop->event_count = count > 0 ? count : 0;
 	dispatch_all(loop);
 	run_deferred_next(loop);
-	wheel_advance(&loop->wheel, loop->now_ms);
+	wheel_advance(&loop->wheel, loop_clock.now_ms);
 	for (int pass = 0; pass < READY_PASSES && !list_empty(&loop->ready); pass++)
 		fiber_run_ready(loop);
 	/* Work that defers more work is run now too; it is meant for flushing, which ends. */
 	run_deferred(loop, &loop->deferred);
-	note_lag(loop, (clock_ns() - loop->round_ns) / 1000);
+	note_lag(loop, (clock_ns() - loop_clock.round_ns) / 1000);
 }
 
 void loop_run(struct loop *loop)

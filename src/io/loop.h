@@ -29,14 +29,41 @@ void loop_step(struct loop *loop, int64_t max_wait_ms);
 /* Makes loop_run return after the current round. Any thread. */
 void loop_stop(struct loop *loop);
 
+/* The clocks of the calling thread's loop, read once a round; for the functions below. */
+struct loop_clock {
+	int64_t now_ms;
+	int64_t round_ns;
+	int64_t unix_s;
+};
+extern _Thread_local struct loop_clock loop_clock;
+
 /* Monotonic milliseconds, read once a round: cheap. */
-int64_t loop_now_ms(void);
+static inline int64_t loop_now_ms(void)
+{
+	return loop_clock.now_ms;
+}
+
 /* The same moment in nanoseconds: when the events of this round were fetched. */
-int64_t loop_round_ns(void);
-/* Deadline `ms` from now; FIBER_FOREVER for a negative value. */
-int64_t loop_deadline_ms(int64_t ms);
+static inline int64_t loop_round_ns(void)
+{
+	return loop_clock.round_ns;
+}
+
 /* The wall clock in seconds, read once a round. */
-int64_t loop_unix_s(void);
+static inline int64_t loop_unix_s(void)
+{
+	return loop_clock.unix_s;
+}
+
+/* Deadline `ms` from now; FIBER_FOREVER for a negative value. */
+static inline int64_t loop_deadline_ms(int64_t ms)
+{
+	int64_t deadline_ms;
+
+	if (ms < 0 || __builtin_add_overflow(loop_clock.now_ms, ms, &deadline_ms))
+		return FIBER_FOREVER;
+	return deadline_ms;
+}
 
 /* --- timers: 1 ms ticks; never early, late by at most the running step --- */
 struct timer {
@@ -55,7 +82,7 @@ static inline void timer_init(struct timer *timer, void (*fire)(struct timer *ti
  * Arms or moves the timer. fire() runs in the loop, disarmed. Moving one that is armed or stopped
  * to a later time costs next to nothing: the wheel finds out when it comes to the old one.
  */
-void timer_set(struct timer *timer, int64_t at_ms);
+static inline void timer_set(struct timer *timer, int64_t at_ms);
 /* It will not fire, but stays linked: for timers that are about to be set again. */
 static inline void timer_stop(struct timer *timer)
 {
@@ -63,6 +90,15 @@ static inline void timer_stop(struct timer *timer)
 }
 /* It will not fire and is no longer linked; needed before its memory goes. */
 void timer_clear(struct timer *timer);
+/* The rest of timer_set: into the wheel, or to another place in it. */
+void timer_place(struct timer *timer, int64_t at_ms);
+static inline void timer_set(struct timer *timer, int64_t at_ms)
+{
+	if (LIKELY(timer->armed && at_ms >= timer->slot_ms))
+		timer->at_ms = at_ms;
+	else
+		timer_place(timer, at_ms);
+}
 
 /* --- watches: readiness of one descriptor --- */
 struct watch;

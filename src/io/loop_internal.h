@@ -36,14 +36,11 @@ int64_t wheel_next_ms(const struct timer_wheel *wheel);
 struct loop {
 	int epoll_fd;
 	int event_fd;
-	int64_t now_ms;
-	int64_t round_ns;
-	int64_t unix_s;
 	struct timer_wheel wheel;
 	struct list ready; /* fibers */
 	struct list deferred;
 	struct list deferred_next;
-	struct epoll_event events[LOOP_EVENTS_MAX];
+	struct epoll_event events[LOOP_EVENTS_MAX + 8]; /* some more to look ahead */
 	int event_count;
 	int event_next;
 	struct watch *dispatched; /* whose callback runs; cleared when that removes it */

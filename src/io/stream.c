@@ -509,6 +509,13 @@ bool stream_maybe_readable(const struct stream *stream)
 	return stream->ssl && !stream->tls_starved && SSL_has_pending(stream->ssl);
 }
 
+enum io_result stream_await(struct stream *stream, int64_t deadline_ms)
+{
+	if (stream_maybe_readable(stream))
+		return IO_OK;
+	return wait_for(stream, EPOLLIN, deadline_ms);
+}
+
 bool stream_peer_gone(const struct stream *stream)
 {
 	return stream->watch.fd < 0 || stream->watch.ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);

@@ -81,6 +81,8 @@ void stream_shutdown(struct stream *stream);
 enum io_result stream_finish(struct stream *stream, int64_t deadline_ms);
 /* Decrypted bytes wait, or the kernel may have some: a read is worth trying. */
 bool stream_maybe_readable(const struct stream *stream);
+/* Parks until it is: for readers that hold no buffer meanwhile. */
+enum io_result stream_await(struct stream *stream, int64_t deadline_ms);
 /* The peer has closed or reset the connection, as far as is known without reading. */
 bool stream_peer_gone(const struct stream *stream);
 

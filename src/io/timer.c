@@ -177,7 +177,7 @@ void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
 	wheel_add(wheel, timer, at_ms);
 }
 
-void timer_set(struct timer *timer, int64_t at_ms)
+void timer_place(struct timer *timer, int64_t at_ms)
 {
 	wheel_set(&loop_current()->wheel, timer, at_ms);
 }
