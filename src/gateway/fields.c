@@ -19,11 +19,13 @@ bool fields_edited(const struct config_header_edit *edit, struct span name)
 	return false;
 }
 
-bool fields_named_by_connection(struct span connection)
+bool fields_is_named(const struct http1_head *head, struct span name)
 {
-	return connection.ptr && !span_eq_nocase(connection, SPAN("keep-alive")) &&
-	       !span_eq_nocase(connection, SPAN("close")) &&
-	       !span_eq_nocase(connection, SPAN("upgrade"));
+	for (size_t i = 0; i < head->field_count; i++)
+		if (head->fields[i].id == HTTP_FIELD_CONNECTION &&
+		    http_list_has(head->fields[i].value, name))
+			return true;
+	return false;
 }
 
 bool fields_value_contains(const struct http1_head *head, struct span name, struct span text)

@@ -28,9 +28,9 @@ bool fields_value_contains(const struct http1_head *head, struct span name, stru
 /* A browser that wants to show a page, which can be sent elsewhere first. */
 bool fields_want_page(const struct http1_head *head);
 /*
- * Whether a Connection value may name further fields, which then end here (RFC 9110 section 7.6.1);
- * ptr NULL: there is no such field.
+ * Whether the head's Connection fields name this one, which then ends here (RFC 9110 section
+ * 7.6.1). Only to be asked when head->connection_names.
  */
-bool fields_named_by_connection(struct span connection);
+bool fields_is_named(const struct http1_head *head, struct span name);
 
 #endif

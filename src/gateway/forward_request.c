@@ -73,8 +73,6 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 	const struct http1_head *head = &e->x->request;
 	const struct config_header_edit *edit = &e->route->config->request_headers;
 	const struct identity_pass *pass = service->snapshot->pass;
-	struct span connection = http1_field(head, HTTP_FIELD_CONNECTION);
-	bool named = fields_named_by_connection(connection);
 	bool edits = fields_has_edits(edit);
 	uint64_t drop = DROP_ALWAYS;
 
@@ -87,7 +85,7 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 		    identity_strip_has(e->snapshot->strip, field) ||
 		    identity_pass_drops(pass, field))
 			continue;
-		if ((named && http_list_has(connection, field->name)) ||
+		if ((head->connection_names && fields_is_named(head, field->name)) ||
 		    (edits && fields_edited(edit, field->name)))
 			continue;
 		out->fields[out->count++] = *field;

@@ -50,13 +50,14 @@ static int64_t response_length(const struct http1_head *response)
  */
 static size_t drop_named_fields(const struct http1_head *response)
 {
-	struct span connection = http1_field(response, HTTP_FIELD_CONNECTION);
 	size_t kept = 0;
 
-	if (!fields_named_by_connection(connection))
+	if (!response->connection_names)
 		return response->field_count;
+	/* Connection itself stays until the end, because it is asked; it does not leave either. */
 	for (size_t i = 0; i < response->field_count; i++)
-		if (!http_list_has(connection, response->fields[i].name))
+		if (response->fields[i].id == HTTP_FIELD_CONNECTION ||
+		    !fields_is_named(response, response->fields[i].name))
 			response->fields[kept++] = response->fields[i];
 	return kept;
 }

@@ -69,6 +69,7 @@ static void head_clear(struct http1_head *head)
 	head->keep_alive = false;
 	head->expect_continue = false;
 	head->upgrade = false;
+	head->connection_names = false;
 }
 
 /* Text that ends where more may come: does [at, end) agree with `literal` as far as it goes? */
@@ -260,7 +261,7 @@ static bool parse_length(struct span value, uint64_t *length)
  */
 static NOINLINE enum http1_result connection_options(struct http1_head *head, bool request)
 {
-	bool close = false, keep = false, upgrade = false;
+	bool close = false, keep = false, upgrade = false, names = false;
 
 	for (size_t i = head->first[HTTP_FIELD_CONNECTION] - 1u; i < head->field_count; i++) {
 		struct span rest = head->fields[i].value;
@@ -275,9 +276,14 @@ static NOINLINE enum http1_result connection_options(struct http1_head *head, bo
 				continue;
 			if (!http_is_token(option))
 				return HTTP1_BAD_FIELD;
-			close |= span_eq_nocase(option, SPAN("close"));
-			keep |= span_eq_nocase(option, SPAN("keep-alive"));
-			upgrade |= span_eq_nocase(option, SPAN("upgrade"));
+			if (span_eq_nocase(option, SPAN("close")))
+				close = true;
+			else if (span_eq_nocase(option, SPAN("keep-alive")))
+				keep = true;
+			else if (span_eq_nocase(option, SPAN("upgrade")))
+				upgrade = true;
+			else
+				names = true;
 			id = http_field_lookup(option);
 			if (request &&
 			    (id == HTTP_FIELD_HOST || id == HTTP_FIELD_CONTENT_LENGTH ||
@@ -285,6 +291,7 @@ static NOINLINE enum http1_result connection_options(struct http1_head *head, bo
 				return HTTP1_BAD_FIELD;
 		}
 	}
+	head->connection_names = names;
 	head->keep_alive = !close && (keep || head->minor_version == 1);
 	head->upgrade = upgrade && head->first[HTTP_FIELD_UPGRADE] && head->minor_version == 1;
 	return HTTP1_DONE;

@@ -69,6 +69,7 @@ struct http1_head {
 	bool keep_alive; /* what version and Connection ask for */
 	bool expect_continue; /* HTTP/1.1 with content to come */
 	bool upgrade; /* Connection lists "upgrade" and an Upgrade field is there */
+	bool connection_names; /* Connection lists other than close, keep-alive and upgrade */
 };
 
 /*

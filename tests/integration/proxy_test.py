@@ -293,15 +293,34 @@ def test_head_has_the_length_but_no_body():
 def test_fields_that_the_service_names_in_connection_stay_with_it():
     def script(connection, _head, _number, rest):
         connection.sendall(
-            b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 7\r\nX-Other: 9\r\n"
-            b"Content-Length: 5\r\nX-Last: 11\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nConnection: x-hop, connection\r\nX-Hop: 7\r\nX-Other: 9\r\n"
+            b"Connection: keep-alive\r\nContent-Length: 5\r\nX-Last: 11\r\n"
+            b"X-Late: 13\r\nConnection: x-late\r\n\r\n"
         )
         return rest
 
     with Setup(script) as (gateway, _):
         status, headers, _ = gateway.request("HEAD", "/up/")
         assert (status, headers["Content-Length"]) == (200, "5"), headers
-        assert "X-Hop" not in headers and headers["X-Other"] == "9"
+        assert "X-Hop" not in headers and "X-Late" not in headers, headers
+        assert headers["X-Other"] == "9" and headers["X-Last"] == "11", headers
+
+
+def test_fields_that_any_connection_field_of_the_client_names_end_here():
+    heads = []
+
+    def script(connection, head, _number, _rest):
+        heads.append(head.lower())
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with Setup(script) as (gateway, _):
+        gateway.raw(
+            b"GET /up/ HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nX-One: 1\r\nX-Two: 2\r\n"
+            b"X-Three: 3\r\nConnection: x-two, close\r\nConnection: x-one\r\n\r\n"
+        )
+    assert len(heads) == 1, heads
+    assert b"x-one" not in heads[0] and b"x-two" not in heads[0], heads[0]
+    assert b"x-three: 3" in heads[0], heads[0]
 
 
 def test_a_service_that_dies_is_never_a_complete_answer():

@@ -536,22 +536,25 @@ static void connection_options_decide_what_stays_open(void **state)
 {
 	static const struct {
 		const char *version, *fields;
-		bool keep_alive, upgrade;
+		bool keep_alive, upgrade, names;
 	} cases[] = {
-		{"1.1", "", true, false},
-		{"1.1", "Connection: keep-alive\r\n", true, false},
-		{"1.1", "Connection: Close\r\n", false, false},
-		{"1.1", "Connection: keep-alive, close\r\n", false, false},
-		{"1.1", "Connection: keep-alive\r\nConnection: close\r\n", false, false},
-		{"1.1", "Connection: close\r\nConnection: keep-alive\r\n", false, false},
-		{"1.0", "", false, false},
-		{"1.0", "Connection: Keep-Alive\r\n", true, false},
-		{"1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true, true},
+		{"1.1", "", true, false, false},
+		{"1.1", "Connection: keep-alive\r\n", true, false, false},
+		{"1.1", "Connection: Close\r\n", false, false, false},
+		{"1.1", "Connection: keep-alive, close\r\n", false, false, false},
+		{"1.1", "Connection: keep-alive\r\nConnection: close\r\n", false, false, false},
+		{"1.1", "Connection: close\r\nConnection: keep-alive\r\n", false, false, false},
+		{"1.0", "", false, false, false},
+		{"1.0", "Connection: Keep-Alive\r\n", true, false, false},
+		{"1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true, true, false},
 		{"1.1", "Upgrade: websocket\r\nConnection: , keep-alive,upgrade\r\n", true,
-		 true},
-		{"1.1", "Upgrade: websocket\r\n", true, false},
-		{"1.1", "Connection: upgrade\r\n", true, false},
-		{"1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n", false, false},
+		 true, false},
+		{"1.1", "Upgrade: websocket\r\n", true, false, false},
+		{"1.1", "Connection: upgrade\r\n", true, false, false},
+		{"1.1", "Connection: x-hop\r\n", true, false, true},
+		{"1.1", "Connection: close, x-hop\r\nX-Hop: 1\r\n", false, false, true},
+		{"1.1", "Connection: x-hop\r\nConnection: keep-alive\r\n", true, false, true},
+		{"1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n", false, false, false},
 	};
 
 	(void)state;
@@ -561,7 +564,8 @@ static void connection_options_decide_what_stays_open(void **state)
 		snprintf(text, sizeof(text), "GET / HTTP/%s\r\nHost: a\r\n%s\r\n",
 			 cases[i].version, cases[i].fields);
 		assert_int_equal(request(text), HTTP1_DONE);
-		if (head.keep_alive != cases[i].keep_alive || head.upgrade != cases[i].upgrade)
+		if (head.keep_alive != cases[i].keep_alive ||
+		    head.upgrade != cases[i].upgrade || head.connection_names != cases[i].names)
 			fail_msg("case %zu", i);
 	}
 	assert_int_equal(with_field("Connection: a b"), HTTP1_BAD_FIELD);
