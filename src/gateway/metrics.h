@@ -35,10 +35,10 @@ struct route_metrics {
 	struct route_metrics *next;
 	char *operation;
 	counter requests[METRICS_CLASSES];
-	counter buckets[METRICS_BUCKETS + 1];
 	counter duration_us;
 	counter received_bytes;
 	counter sent_bytes;
+	counter buckets[METRICS_BUCKETS + 1];
 };
 
 struct metrics {

@@ -21,12 +21,18 @@ struct node {
 	uint32_t literal_count;
 };
 
-/* The child of a node for a literal segment; all nodes share one table. */
+/*
+ * The child of a node for a literal segment; all nodes share one table. A short segment is in the
+ * edge itself, so that one cache line answers.
+ */
 struct edge {
-	struct span segment; /* ptr NULL: empty slot */
 	uint32_t parent;
-	uint32_t child;
+	uint32_t child; /* NONE: empty slot */
+	uint32_t len;
+	char text
+		[20]; /* or, where it does not fit, a pointer to the text in the configuration */
 };
+_Static_assert(sizeof(struct edge) == 32, "two edges a cache line");
 
 struct host_tree {
 	struct span name; /* without the leading "*" for a suffix */
@@ -79,6 +85,27 @@ static size_t edge_home(const struct router *r, uint32_t parent, struct span seg
 	return hash_mix(hash_span(segment), parent) & (r->edge_cap - 1);
 }
 
+static struct edge edge_of(uint32_t parent, uint32_t child, struct span segment)
+{
+	struct edge edge = {.parent = parent, .child = child, .len = (uint32_t)segment.len};
+
+	if (segment.len <= sizeof(edge.text))
+		memcpy(edge.text, segment.ptr, segment.len);
+	else
+		memcpy(edge.text, &segment.ptr, sizeof(segment.ptr));
+	return edge;
+}
+
+static struct span edge_segment(const struct edge *edge)
+{
+	const char *far;
+
+	if (edge->len <= sizeof(edge->text))
+		return span_of(edge->text, edge->len);
+	memcpy(&far, edge->text, sizeof(far));
+	return span_of(far, edge->len);
+}
+
 static uint32_t find_edge(const struct router *r, uint32_t parent, struct span segment)
 {
 	if (!r->edge_cap)
@@ -86,18 +113,18 @@ static uint32_t find_edge(const struct router *r, uint32_t parent, struct span s
 	for (size_t i = edge_home(r, parent, segment);; i = (i + 1) & (r->edge_cap - 1)) {
 		const struct edge *edge = &r->edges[i];
 
-		if (!edge->segment.ptr)
+		if (edge->child == NONE)
 			return NONE;
-		if (edge->parent == parent && span_eq(edge->segment, segment))
+		if (edge->parent == parent && span_eq(edge_segment(edge), segment))
 			return edge->child;
 	}
 }
 
 static void put_edge(struct router *r, struct edge edge)
 {
-	size_t i = edge_home(r, edge.parent, edge.segment);
+	size_t i = edge_home(r, edge.parent, edge_segment(&edge));
 
-	while (r->edges[i].segment.ptr)
+	while (r->edges[i].child != NONE)
 		i = (i + 1) & (r->edge_cap - 1);
 	r->edges[i] = edge;
 	r->edge_count++;
@@ -115,11 +142,13 @@ static int grow_edges(struct router *r)
 	grown = mem_zalloc(cap, sizeof(*grown));
 	if (!grown)
 		return -1;
+	for (size_t i = 0; i < cap; i++)
+		grown[i].child = NONE;
 	r->edges = grown;
 	r->edge_cap = cap;
 	r->edge_count = 0;
 	for (size_t i = 0; i < old_cap; i++)
-		if (old[i].segment.ptr)
+		if (old[i].child != NONE)
 			put_edge(r, old[i]);
 	mem_free(old);
 	return 0;
@@ -134,7 +163,7 @@ static uint32_t literal_child(struct router *r, uint32_t parent, struct span seg
 	child = add_node(r);
 	if (child == NONE || grow_edges(r) < 0)
 		return NONE;
-	put_edge(r, (struct edge){segment, parent, child});
+	put_edge(r, edge_of(parent, child, segment));
 	r->nodes[parent].literal_count++;
 	return child;
 }

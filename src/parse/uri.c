@@ -385,8 +385,10 @@ bool uri_split_authority(struct span authority, struct span *host, unsigned *por
 	if (*p == '[') {
 		p += ip_literal_len(authority);
 	} else {
-		p = http_scan_host(p, p, end);
-		while (UNLIKELY(p != end && (class_of(*p) & HOST_PLAIN)))
+		/* Shorter ones are no work for blocks of sixteen. */
+		if (authority.len >= 16)
+			p = http_scan_host(p, p, end);
+		while (p != end && (class_of(*p) & HOST_PLAIN))
 			p++;
 	}
 	len = (size_t)(p - authority.ptr);

@@ -145,6 +145,37 @@ static void paths_are_compared_with_case(void **state)
 	router_free(t.router);
 }
 
+static void segments_of_every_length_are_told_apart(void **state)
+{
+	enum { LONGEST = 40 };
+	char paths[2 * LONGEST][LONGEST + 4];
+	struct config_route routes[2 * LONGEST];
+	struct err err = {.code = ERR_NONE};
+	struct router *router;
+
+	(void)state;
+	/* Two of each length, which differ in their last byte. */
+	for (int i = 0; i < 2 * LONGEST; i++) {
+		int len = snprintf(paths[i], sizeof(paths[i]), "/%0*d%c/z", i / 2, 0,
+				   i % 2 ? 'a' : 'b');
+
+		routes[i] = (struct config_route){.path = span_of(paths[i], (size_t)len)};
+	}
+	router = router_new(routes, COUNT_OF(routes), &err);
+	assert_non_null(router);
+	for (int i = 0; i < 2 * LONGEST; i++) {
+		const struct config_route *route = NULL;
+		uint32_t allowed;
+
+		assert_int_equal(router_find(router, SPAN("a"), routes[i].path, HTTP_METHOD_GET,
+					     SPAN("GET"), &route, &allowed),
+				 ROUTER_FOUND);
+		/* With no digits and with one the text is the same: the first of equals counts. */
+		assert_true(span_eq(route->path, routes[i].path));
+	}
+	router_free(router);
+}
+
 static void deep_paths_are_matched_only_by_all_below(void **state)
 {
 	struct table t = {.rows = {{"/**", SPAN_NONE, SPAN_NONE}}};
@@ -338,6 +369,7 @@ int main(void)
 		cmocka_unit_test(all_below_takes_the_path_itself_but_no_sibling),
 		cmocka_unit_test(a_parameter_takes_one_segment_that_is_not_empty),
 		cmocka_unit_test(paths_are_compared_with_case),
+		cmocka_unit_test(segments_of_every_length_are_told_apart),
 		cmocka_unit_test(deep_paths_are_matched_only_by_all_below),
 		cmocka_unit_test(the_exact_host_comes_before_suffixes_and_those_before_any),
 		cmocka_unit_test(a_host_that_no_route_names_finds_nothing),
