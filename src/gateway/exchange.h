@@ -64,22 +64,24 @@ struct exchange {
 	struct inspection *inspection; /* by the firewall, still under way; see inspect.h */
 	struct spool spool; /* the request's body, where it is held back */
 
-	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */
 	struct span request_id;
 	struct span traceparent;
 
-	/* Fields that the answer gets whoever makes it (RateLimit, WWW-Authenticate, CORS ...). */
-	struct http_field extra[8];
-	size_t extra_count;
+	size_t extra_count; /* of `extra` */
 
 	/* for metrics and logs */
 	enum phase_id phase; /* the one that is running, and at the end the one that answered */
-	int64_t phase_ns
-		[PHASE_COUNT]; /* when it began; 0: not reached. Only with an access log */
 	const char *reason; /* why it was refused, a stable word; NULL when forwarded */
 	const struct endpoint *endpoint;
 	unsigned attempts;
 	bool timed; /* keep phase_ns */
+
+	/* What follows begins without a value: most exchanges have no use for it. */
+
+	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */
+	int64_t phase_ns[PHASE_COUNT]; /* when it began, of those that were entered, if timed */
+	/* Fields that the answer gets whoever makes it (RateLimit, WWW-Authenticate, CORS ...). */
+	struct http_field extra[8];
 };
 
 struct phase {

@@ -103,47 +103,50 @@ static int out_of_memory(struct err *err)
 	return err_set(err, ERR_MEMORY, "no memory for the request");
 }
 
+static int put_rfc7239(struct exchange *e, struct list_out *out, struct span client,
+		       struct span proto, struct err *err)
+{
+	bool v4 = address_is_ipv4(&e->client);
+	struct span value = arena_printf(&e->x->arena, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s",
+					 v4 ? "" : "\"[", SPAN_ARG(client), v4 ? "" : "]\"",
+					 SPAN_ARG(e->x->request.authority), SPAN_ARG(proto));
+
+	if (!value.ptr)
+		return out_of_memory(err);
+	put(out, SPAN("forwarded"), value);
+	return 0;
+}
+
+static struct span via_of(const struct exchange *e)
+{
+	switch (e->x->version) {
+	case 10: return e->snapshot->via[SNAPSHOT_VIA_10];
+	case 20: return e->snapshot->via[SNAPSHOT_VIA_20];
+	default: return e->snapshot->via[SNAPSHOT_VIA_11];
+	}
+}
+
 /* The chain of addresses: what a trusted proxy sent, and who sent it to us. */
 static int put_forwarded(struct exchange *e, struct list_out *out, struct err *err)
 {
 	const struct config_forwarded_headers *forwarded = &e->snapshot->config->forwarded;
-	struct arena *arena = &e->x->arena;
 	struct span proto = e->secure ? SPAN("https") : SPAN("http");
-	char text[ADDRESS_TEXT_SIZE];
-	struct span client = span_of(text, address_format(&e->client, text));
+	char *text = arena_alloc(&e->x->arena, ADDRESS_TEXT_SIZE);
+	struct span client;
 
-	client = arena_dup(arena, client);
-	if (!client.ptr)
+	if (!text)
 		return out_of_memory(err);
+	client = address_text_get(&e->worker->address_texts, &e->client, text);
 	if (forwarded->send & CONFIG_FORWARDED_SEND_X) {
 		put(out, SPAN("x-forwarded-for"), client);
 		put(out, SPAN("x-forwarded-proto"), proto);
 		put(out, SPAN("x-forwarded-host"), e->x->request.authority);
 	}
-	if (forwarded->send & CONFIG_FORWARDED_SEND_RFC7239) {
-		bool v4 = address_is_ipv4(&e->client);
-		struct span value =
-			arena_printf(arena, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s",
-				     v4 ? "" : "\"[", SPAN_ARG(client), v4 ? "" : "]\"",
-				     SPAN_ARG(e->x->request.authority), SPAN_ARG(proto));
-
-		if (!value.ptr)
-			return out_of_memory(err);
-		put(out, SPAN("forwarded"), value);
-	}
-	if (forwarded->via.len) {
-		char *via = arena_alloc(arena, forwarded->via.len + 4);
-
-		if (!via)
-			return out_of_memory(err);
-		memcpy(via,
-		       e->x->version == 20   ? "2.0 "
-		       : e->x->version == 10 ? "1.0 "
-					     : "1.1 ",
-		       4);
-		memcpy(via + 4, forwarded->via.ptr, forwarded->via.len);
-		put(out, SPAN("via"), span_of(via, forwarded->via.len + 4));
-	}
+	if (forwarded->send & CONFIG_FORWARDED_SEND_RFC7239 &&
+	    put_rfc7239(e, out, client, proto, err) < 0)
+		return -1;
+	if (forwarded->via.len)
+		put(out, SPAN("via"), via_of(e));
 	put(out, forwarded->request_id_header, e->request_id);
 	return 0;
 }

@@ -1,3 +1,5 @@
+#include "gateway/pipeline.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/access_log.h"
@@ -32,15 +34,66 @@ void exchange_add_field(struct exchange *e, struct span name, struct span value)
 	e->extra[e->extra_count++] = (struct http_field){name, value, http_field_lookup(name)};
 }
 
-static void run_phases(struct exchange *e)
+#define PHASE_BIT(id) ((uint32_t)1 << (id))
+
+/* Each of these phases begins with the same question, and would go on at once. */
+uint32_t pipeline_idle_phases(const struct snapshot *s, const struct snapshot_route *route)
+{
+	const struct config_service *service = route->config->service;
+	bool contract = service && s->services[service->index].contract;
+	uint32_t idle = 0;
+
+	if (!access_rule_wants_identity(route->access)) {
+		idle |= PHASE_BIT(PHASE_AUTHENTICATE);
+		/* Clients that are banned are told so there. */
+		if (!s->ips)
+			idle |= PHASE_BIT(PHASE_AUTHORIZE);
+	}
+	if (route->config->waf == CONFIG_WAF_MODE_OFF)
+		idle |= PHASE_BIT(PHASE_INSPECT);
+	if (contract)
+		return idle;
+	/* Without a contract no operation is known that could have rules of its own. */
+	idle |= PHASE_BIT(PHASE_VALIDATE);
+	if (!route->limit_count)
+		idle |= PHASE_BIT(PHASE_LIMIT);
+	if (!route->sensitive)
+		idle |= PHASE_BIT(PHASE_APPROVE);
+	return idle;
+}
+
+/* The time of each phase is told, so each is entered. */
+static void run_timed_phases(struct exchange *e)
 {
 	for (unsigned i = 0; i < PHASE_COUNT; i++) {
 		e->phase = (enum phase_id)i;
-		if (e->timed)
-			e->phase_ns[i] = clock_ns();
+		e->phase_ns[i] = clock_ns();
 		if (phases[i].enter(e) != PHASE_NEXT)
 			return;
 	}
+}
+
+static enum phase_result enter(struct exchange *e, enum phase_id id)
+{
+	e->phase = id;
+	return phases[id].enter(e);
+}
+
+static void run_phases(struct exchange *e)
+{
+	uint32_t left;
+
+	if (e->timed) {
+		run_timed_phases(e);
+		return;
+	}
+	if (enter(e, PHASE_ADMIT) != PHASE_NEXT || enter(e, PHASE_ROUTE) != PHASE_NEXT)
+		return;
+	left = (PHASE_BIT(PHASE_COUNT) - PHASE_BIT(PHASE_AUTHENTICATE)) &
+	       ~e->route->idle_phases;
+	for (; left; left &= left - 1)
+		if (enter(e, (enum phase_id)__builtin_ctz(left)) != PHASE_NEXT)
+			return;
 }
 
 static void finish(struct exchange *e)
@@ -77,12 +130,13 @@ static void answer_out_of_memory(struct http_exchange *x)
 void exchange_serve(struct http_exchange *x)
 {
 	struct worker *worker = x->server->data;
-	struct exchange *e = arena_new(&x->arena, struct exchange);
+	struct exchange *e = arena_alloc(&x->arena, sizeof(*e));
 
 	if (!e) {
 		answer_out_of_memory(x);
 		return;
 	}
+	memset(e, 0, offsetof(struct exchange, id));
 	e->x = x;
 	e->worker = worker;
 	e->view = view_ref(worker->view);

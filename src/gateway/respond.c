@@ -11,21 +11,28 @@
 	 FIELD_BIT(HTTP_FIELD_TRAILER) | FIELD_BIT(HTTP_FIELD_X_REQUEST_ID))
 #define DROP_SERVER (FIELD_BIT(HTTP_FIELD_SERVER) | FIELD_BIT(HTTP_FIELD_X_POWERED_BY))
 
+#define DATE_NAME "date"
+#define DATE_BYTES (CLOCK_HTTP_SIZE - 1)
+
 struct date_cache {
 	int64_t unix_s;
-	char text[CLOCK_HTTP_SIZE];
+	char line[sizeof(DATE_NAME ": ") - 1 + DATE_BYTES + sizeof("\r\n")];
 };
 
-static struct span date_now(void)
+static struct http_field date_now(void)
 {
-	static _Thread_local struct date_cache cache;
+	static _Thread_local struct date_cache cache = {.line = DATE_NAME ": "};
+	char *value = cache.line + sizeof(DATE_NAME ": ") - 1;
 	int64_t now = loop_unix_s();
 
 	if (cache.unix_s != now) {
-		clock_http(cache.text, now);
+		clock_http(value, now);
+		memcpy(value + DATE_BYTES, "\r\n", 2);
 		cache.unix_s = now;
 	}
-	return span_of(cache.text, CLOCK_HTTP_SIZE - 1);
+	return (struct http_field){.name = span_of(cache.line, sizeof(DATE_NAME) - 1),
+				   .value = span_of(value, DATE_BYTES),
+				   .id = HTTP_FIELD_DATE};
 }
 
 struct out {
@@ -35,10 +42,15 @@ struct out {
 	uint64_t drop; /* ids that must not get in */
 };
 
+static inline void put_field(struct out *out, const struct http_field *field)
+{
+	out->fields[out->count++] = *field;
+	out->seen |= FIELD_BIT(field->id);
+}
+
 static void put(struct out *out, struct span name, struct span value, enum http_field_id id)
 {
-	out->fields[out->count++] = (struct http_field){name, value, id};
-	out->seen |= FIELD_BIT(id);
+	put_field(out, &(struct http_field){name, value, id});
 }
 
 static void put_from_service(struct out *out, const struct http_response *response,
@@ -52,7 +64,7 @@ static void put_from_service(struct out *out, const struct http_response *respon
 		if (out->drop & FIELD_BIT(field->id) ||
 		    (edits && fields_edited(edit, field->name)))
 			continue;
-		put(out, field->name, field->value, field->id);
+		put_field(out, field);
 	}
 	for (size_t i = 0; edits && i < edit->set.count; i++)
 		put(out, edit->set.at[i].name, edit->set.at[i].value,
@@ -70,22 +82,22 @@ static bool is_in(const struct out *out, struct span name, enum http_field_id id
 	return false;
 }
 
-static void put_security(struct out *out, const struct exchange *e)
+/* Those that are not in yet; none of them is: then all of them as the block that they are. */
+static const struct http_field_block *put_security(struct out *out, const struct exchange *e)
 {
-	const struct config_security_headers *headers = &e->snapshot->config->headers;
+	const struct snapshot *s = e->snapshot;
+	const struct http_field_block *block = &s->security;
 
-	if (!headers->enabled)
-		return;
-	for (size_t i = 0; i < e->snapshot->security_field_count; i++) {
-		const struct http_field *field = &e->snapshot->security_fields[i];
-
-		if (!is_in(out, field->name, field->id))
-			out->fields[out->count++] = *field;
-	}
-	if (e->secure && headers->hsts.len &&
-	    !(out->seen & FIELD_BIT(HTTP_FIELD_STRICT_TRANSPORT_SECURITY)))
-		put(out, SPAN("strict-transport-security"), headers->hsts,
-		    HTTP_FIELD_STRICT_TRANSPORT_SECURITY);
+	if (!s->config->headers.enabled)
+		return NULL;
+	if (e->secure && s->security_tls.field_count)
+		block = &s->security_tls;
+	if (!(out->seen & s->security_ids))
+		return block;
+	for (size_t i = 0; i < block->field_count; i++)
+		if (!is_in(out, block->fields[i].name, block->fields[i].id))
+			put_field(out, &block->fields[i]);
+	return NULL;
 }
 
 enum io_result respond_head(struct exchange *e, const struct http_response *response, int flags,
@@ -94,8 +106,8 @@ enum io_result respond_head(struct exchange *e, const struct http_response *resp
 	const struct config *cfg = e->snapshot->config;
 	const struct config_header_edit *edit =
 		e->route ? &e->route->config->response_headers : NULL;
-	size_t room = response->field_count + e->extra_count + cfg->headers.fields.count + 4 +
-		      (edit ? edit->set.count : 0);
+	size_t room = response->field_count + e->extra_count +
+		      e->snapshot->security_tls.field_count + 4 + (edit ? edit->set.count : 0);
 	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),
 			  .drop = DROP_ALWAYS};
 	struct http_response final = *response;
@@ -108,9 +120,12 @@ enum io_result respond_head(struct exchange *e, const struct http_response *resp
 	for (size_t i = 0; i < e->extra_count; i++)
 		if (e->extra[i].value.ptr)
 			put(&out, e->extra[i].name, e->extra[i].value, e->extra[i].id);
-	put_security(&out, e);
-	if (!(out.seen & FIELD_BIT(HTTP_FIELD_DATE)))
-		put(&out, SPAN("date"), date_now(), HTTP_FIELD_DATE);
+	final.block = put_security(&out, e);
+	if (!(out.seen & FIELD_BIT(HTTP_FIELD_DATE))) {
+		struct http_field date = date_now();
+
+		put_field(&out, &date);
+	}
 	put(&out, cfg->forwarded.request_id_header, e->request_id, HTTP_FIELD_X_REQUEST_ID);
 	final.fields = out.fields;
 	final.field_count = out.count;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "gateway/contract_plan.h"
 #include "gateway/inspect.h"
+#include "gateway/pipeline.h"
 
 struct counted_snapshot {
 	struct snapshot snapshot; /* first */
@@ -280,22 +281,69 @@ static int build_listens(struct snapshot *s, struct tls_tickets *tickets, struct
 	return 0;
 }
 
-static int build_security_fields(struct snapshot *s, struct err *err)
+static void add_security(struct snapshot *s, struct span name, struct span value)
+{
+	struct http_field *field = &s->security_fields[s->security_tls.field_count++];
+
+	*field = (struct http_field){name, value, http_field_lookup(name)};
+	s->security_ids |= (uint64_t)1 << field->id;
+	buf_append(&s->security_lines, name);
+	buf_append_cstr(&s->security_lines, ": ");
+	buf_append(&s->security_lines, value);
+	buf_append_cstr(&s->security_lines, "\r\n");
+}
+
+static bool has_security(const struct snapshot *s, struct span name)
+{
+	for (size_t i = 0; i < s->security_tls.field_count; i++)
+		if (span_eq_nocase(s->security_fields[i].name, name))
+			return true;
+	return false;
+}
+
+static int build_security(struct snapshot *s, struct err *err)
 {
 	const struct config_security_headers *headers = &s->config->headers;
+	struct span hsts = SPAN("strict-transport-security");
+	size_t plain_bytes;
 
-	if (!headers->enabled || !headers->fields.count)
+	buf_init(&s->security_lines, SIZE_MAX);
+	if (!headers->enabled)
 		return 0;
-	s->security_fields = mem_zalloc(headers->fields.count, sizeof(*s->security_fields));
+	s->security_fields = mem_zalloc(headers->fields.count + 1, sizeof(*s->security_fields));
 	if (!s->security_fields)
 		return out_of_memory(err);
-	s->security_field_count = headers->fields.count;
-	for (size_t i = 0; i < headers->fields.count; i++) {
-		const struct config_pair *pair = &headers->fields.at[i];
+	for (size_t i = 0; i < headers->fields.count; i++)
+		add_security(s, headers->fields.at[i].name, headers->fields.at[i].value);
+	s->security = (struct http_field_block){.fields = s->security_fields,
+						.field_count = s->security_tls.field_count};
+	plain_bytes = buf_span(&s->security_lines).len;
+	if (headers->hsts.len && !has_security(s, hsts))
+		add_security(s, hsts, headers->hsts);
+	if (buf_failed(&s->security_lines))
+		return out_of_memory(err);
+	s->security_tls.fields = s->security_fields;
+	s->security_tls.lines = buf_span(&s->security_lines);
+	s->security.lines = span_slice(s->security_tls.lines, 0, plain_bytes);
+	return 0;
+}
 
-		s->security_fields[i] = (struct http_field){pair->name, pair->value,
-							    http_field_lookup(pair->name)};
+static int build_via(struct snapshot *s, struct err *err)
+{
+	static const char *const versions[SNAPSHOT_VIA_COUNT] = {"1.0 ", "1.1 ", "2.0 "};
+	size_t len = 4 + s->config->forwarded.via.len;
+
+	buf_init(&s->via_text, SIZE_MAX);
+	if (!s->config->forwarded.via.len)
+		return 0;
+	for (size_t i = 0; i < SNAPSHOT_VIA_COUNT; i++) {
+		buf_append_cstr(&s->via_text, versions[i]);
+		buf_append(&s->via_text, s->config->forwarded.via);
 	}
+	if (buf_failed(&s->via_text))
+		return out_of_memory(err);
+	for (size_t i = 0; i < SNAPSHOT_VIA_COUNT; i++)
+		s->via[i] = span_slice(buf_span(&s->via_text), i * len, (i + 1) * len);
 	return 0;
 }
 
@@ -304,8 +352,9 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 {
 	if (build_trusted(s, err) < 0 || build_ips(s, err) < 0 ||
 	    build_services(s, previous, err) < 0 || build_routes(s, previous, err) < 0 ||
-	    build_listens(s, tickets, err) < 0 || build_security_fields(s, err) < 0 ||
-	    contract_plan_check_sensitive(s, err) < 0 || inspect_load(s, err) < 0)
+	    build_listens(s, tickets, err) < 0 || build_security(s, err) < 0 ||
+	    build_via(s, err) < 0 || contract_plan_check_sensitive(s, err) < 0 ||
+	    inspect_load(s, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)
@@ -315,6 +364,8 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 		return -1;
 	if (previous)
 		authenticator_adopt(s->authenticator, previous->authenticator);
+	for (size_t i = 0; i < s->config->routes.count; i++)
+		s->routes[i].idle_phases = pipeline_idle_phases(s, &s->routes[i]);
 	return 0;
 }
 
@@ -366,6 +417,8 @@ static void release(struct snapshot *s)
 	mem_free(s->services);
 	mem_free(s->listens);
 	mem_free(s->security_fields);
+	buf_release(&s->security_lines);
+	buf_release(&s->via_text);
 	router_free(s->router);
 	identity_strip_free(s->strip);
 	authenticator_unref(s->authenticator);

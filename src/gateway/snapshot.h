@@ -10,6 +10,7 @@
 #include "gateway/router.h"
 #include "guard/limiter.h"
 #include "guard/service.h"
+#include "http/exchange.h"
 #include "identity/identity.h"
 #include "identity/pass.h"
 #include "io/tls.h"
@@ -17,6 +18,9 @@
 
 /* Limits of one route; a configuration with more is refused. */
 #define SNAPSHOT_LIMITS_MAX 16
+
+/* HTTP/1.0, 1.1 and 2 */
+enum snapshot_via { SNAPSHOT_VIA_10, SNAPSHOT_VIA_11, SNAPSHOT_VIA_20, SNAPSHOT_VIA_COUNT };
 
 struct snapshot_limit {
 	enum config_limit_per per;
@@ -33,6 +37,7 @@ struct snapshot_route {
 	size_t limit_count;
 	const struct guard_service *guard; /* the service's; NULL: none */
 	struct bulkhead *bulkhead; /* the operation's; NULL: none */
+	uint32_t idle_phases; /* a bit for each phase that has nothing to do on this route */
 	struct buf respond_file; /* content of config->respond->file */
 };
 
@@ -73,9 +78,14 @@ struct snapshot {
 	struct snapshot_listen *listens;
 	struct cidr_set trusted_proxies;
 	struct snapshot_ips *ips; /* NULL: nobody is banned */
-	/* config.headers with the ids of the names looked up. */
-	struct http_field *security_fields;
-	size_t security_field_count;
+	/* config.headers; over TLS, Strict-Transport-Security follows. */
+	struct http_field_block security, security_tls;
+	uint64_t security_ids; /* a bit for each id (enum http_field_id) in there */
+	struct http_field *security_fields; /* memory of the blocks */
+	struct buf security_lines;
+	/* The value of Via in requests to services, by the version that the client speaks. */
+	struct span via[SNAPSHOT_VIA_COUNT];
+	struct buf via_text;
 	struct waf_rules *waf_rules; /* NULL: no route is inspected */
 	struct waf_policy *waf_block; /* for the routes of this mode; NULL: there are none */
 	struct waf_policy *waf_observe;

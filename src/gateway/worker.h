@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "gateway/address_text.h"
 #include "gateway/metrics.h"
 #include "gateway/snapshot.h"
 #include "guard/fair_share.h"
@@ -126,6 +127,7 @@ struct worker {
 	size_t listener_count;
 	struct metrics *metrics;
 	uint64_t random[2]; /* state for ids that need not be secret */
+	struct address_text_cache address_texts;
 	struct contract_check *checks[32]; /* kept for reuse */
 	struct waf_worker *waf; /* NULL until it is needed */
 	unsigned check_count;

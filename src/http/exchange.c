@@ -29,6 +29,8 @@ static struct pooled_exchange *take_pooled(size_t field_capacity)
 	if (pooled) {
 		free_list = pooled->next_free;
 		free_count--;
+		/* For the one who takes the next. */
+		prefetch_lines(free_list, sizeof(*pooled) / CACHE_LINE_BYTES + 1);
 		if (pooled->field_capacity >= field_capacity)
 			return pooled;
 		free_pooled(pooled);

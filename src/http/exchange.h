@@ -31,6 +31,13 @@ struct http_peer {
 	const void *listener; /* what was given to http_server_accept */
 };
 
+/* Fields that many responses have in common, prepared once; names are in lower case. */
+struct http_field_block {
+	const struct http_field *fields;
+	size_t field_count;
+	struct span lines; /* the same as HTTP/1 writes them */
+};
+
 /*
  * A response head. Fields hold no Content-Length, Transfer-Encoding, Connection or Keep-Alive:
  * those are the connection's business. Names are in lower or canonical case; HTTP/2 lowers them.
@@ -39,6 +46,7 @@ struct http_response {
 	unsigned status;
 	const struct http_field *fields;
 	size_t field_count;
+	const struct http_field_block *block; /* further fields; NULL: none */
 	int64_t content_length; /* -1: not known beforehand */
 };
 

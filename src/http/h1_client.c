@@ -146,6 +146,7 @@ static enum io_result send_head(struct http_call *call, const struct http_reques
 		      h1_fields_bytes(head->fields, head->field_count);
 	char *from = h1_output_room(&client->out, need);
 	char *to = from;
+	enum io_result result;
 
 	if (!from)
 		return note(client, IO_FAILED);
@@ -163,7 +164,10 @@ static enum io_result send_head(struct http_call *call, const struct http_reques
 		client->request_ended = true;
 	if (flags & HTTP_SEND_MORE)
 		return IO_OK;
-	return note(client, h1_output_flush(&client->out, &client->stream, deadline_ms));
+	result = h1_output_flush(&client->out, &client->stream, deadline_ms);
+	if (flags & HTTP_SEND_END)
+		h1_output_idle(&client->out);
+	return note(client, result);
 }
 
 static enum io_result send_body(struct http_call *call, struct span piece, int flags,
@@ -271,6 +275,12 @@ static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
 	enum io_result result;
 	size_t consumed = 0;
 
+	/* A buffer taken only now is one that was in use a moment ago, and is still in the cache. */
+	if (!client->in.ptr) {
+		result = stream_await(&client->stream, deadline_ms);
+		if (result != IO_OK)
+			return note(client, result);
+	}
 	if (!h1_input_ready(&client->in))
 		return fail(client, "out of memory");
 	if (client->in.start == client->in.end) {
@@ -368,6 +378,10 @@ struct h1_client *h1_client_take_idle(struct http_pool *pool)
 		return NULL;
 	client = list_entry(node, struct h1_client, node);
 	pool->idle_count--;
+	/* For the one who takes the next. */
+	if (!list_empty(&pool->idle))
+		prefetch_lines(list_entry(pool->idle.next, struct h1_client, node),
+			       sizeof(*client) / CACHE_LINE_BYTES + 1);
 	timer_stop(&client->idle_timer);
 	client->in_use = true;
 	return client;

@@ -155,6 +155,8 @@ static void choose_keep_alive(struct h1_server *s)
 
 static char *put_status_line(char *to, unsigned status)
 {
+	if (LIKELY(status == 200))
+		return h1_put(to, SPAN("HTTP/1.1 200 OK\r\n"));
 	to = h1_put(to, SPAN("HTTP/1.1 "));
 	*to++ = (char)('0' + status / 100 % 10);
 	*to++ = (char)('0' + status / 10 % 10);
@@ -195,7 +197,8 @@ static enum io_result send_head(struct http_exchange *x, const struct http_respo
 {
 	struct h1_server *s = connection_of(x);
 	bool interim = response->status < 200 && response->status != 101;
-	size_t fixed = 256 + x->protocol.len;
+	struct span lines = response->block ? response->block->lines : SPAN_NONE;
+	size_t fixed = 256 + x->protocol.len + lines.len;
 	char *to, *from;
 
 	if (interim && x->version == 10)
@@ -213,6 +216,7 @@ static enum io_result send_head(struct http_exchange *x, const struct http_respo
 		return IO_FAILED;
 	to = put_status_line(to, response->status);
 	to = h1_put_fields(to, response->fields, response->field_count);
+	to = h1_put(to, lines);
 	to = put_connection_fields(s, to, response);
 	to = h1_put(to, SPAN("\r\n"));
 	s->out.len += (size_t)(to - from);

@@ -86,14 +86,25 @@ static inline char *h1_put(char *to, struct span s)
 {
 	char *end = to + s.len;
 
-	if (s.len >= 8 && s.len <= 16) {
+	if (s.len > 32) {
+		memcpy(to, s.ptr, s.len);
+	} else if (s.len > 16) {
+		struct {
+			uint64_t word[2];
+		} first, last;
+
+		memcpy(&first, s.ptr, 16);
+		memcpy(&last, s.ptr + s.len - 16, 16);
+		memcpy(to, &first, 16);
+		memcpy(end - 16, &last, 16);
+	} else if (s.len >= 8) {
 		uint64_t first, last;
 
 		memcpy(&first, s.ptr, 8);
 		memcpy(&last, s.ptr + s.len - 8, 8);
 		memcpy(to, &first, 8);
 		memcpy(end - 8, &last, 8);
-	} else if (s.len >= 4 && s.len < 8) {
+	} else if (s.len >= 4) {
 		uint32_t first, last;
 
 		memcpy(&first, s.ptr, 4);
@@ -101,7 +112,9 @@ static inline char *h1_put(char *to, struct span s)
 		memcpy(to, &first, 4);
 		memcpy(end - 4, &last, 4);
 	} else if (s.len) {
-		memcpy(to, s.ptr, s.len);
+		to[0] = s.ptr[0];
+		to[s.len / 2] = s.ptr[s.len / 2];
+		end[-1] = s.ptr[s.len - 1];
 	}
 	return end;
 }

@@ -109,17 +109,20 @@ static enum io_result submit_head(struct h2_exchange *ex, const struct http_resp
 	nghttp2_nv nv[FIELDS_MAX + 2];
 	char status_text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
 			       (char)('0' + status % 10)};
+	const struct http_field_block *block = response->block;
 	char length_text[20];
-	size_t count;
+	size_t count, more = 0;
 	int error;
 
-	if (response->field_count > FIELDS_MAX)
+	if (response->field_count + (block ? block->field_count : 0) > FIELDS_MAX)
 		return IO_FAILED;
 	nv[0] = h2_field(SPAN(":status"), span_of(status_text, 3));
 	count = h2_fields(nv + 1, response->fields, response->field_count, &x->arena);
-	if (count == SIZE_MAX)
+	if (count != SIZE_MAX && block)
+		more = h2_fields(nv + 1 + count, block->fields, block->field_count, &x->arena);
+	if (count == SIZE_MAX || more == SIZE_MAX)
 		return IO_FAILED;
-	count++;
+	count += more + 1;
 	if (response->content_length >= 0 && !interim && status != 204 && !x->tunnel) {
 		size_t len = put_length(length_text, (uint64_t)response->content_length);
 
