@@ -196,6 +196,16 @@ static const struct idp_certificate *copy_certificate(struct exchange *e, struct
 	return to;
 }
 
+static bool has_field(const struct exchange *e, struct span name)
+{
+	const struct http1_head *head = &e->x->request;
+
+	for (size_t i = 0; i < head->field_count; i++)
+		if (span_eq_nocase(head->fields[i].name, name))
+			return true;
+	return false;
+}
+
 static bool is_repeated(const struct exchange *e, struct span name)
 {
 	const struct http1_head *head = &e->x->request;
@@ -242,6 +252,32 @@ static enum phase_result send_job(struct exchange *e, const struct identity_job 
 	return internal_respond(e, &response, j->x.content);
 }
 
+/* What can be answered from memory needs neither another thread nor a copy of the request. */
+static bool serve_now(struct exchange *e, const struct identity_service *service,
+		      struct span body, enum phase_result *result)
+{
+	const struct http1_head *head = &e->x->request;
+	struct idp_exchange x = {.idp = service->idp,
+				 .config = e->snapshot->config,
+				 .arena = &e->x->arena,
+				 .method = head->method,
+				 .path = e->path,
+				 .body = body,
+				 .authorization = http1_field(head, HTTP_FIELD_AUTHORIZATION),
+				 .content_type = http1_field(head, HTTP_FIELD_CONTENT_TYPE),
+				 .dpop_repeated = has_field(e, SPAN("dpop"))};
+	struct http_response response;
+
+	if (x.method != HTTP_METHOD_POST || is_repeated(e, SPAN("authorization")) ||
+	    !idp_serve_now(&x))
+		return false;
+	response = (struct http_response){
+		.status = x.status, .fields = x.fields, .field_count = x.field_count};
+	e->reason = x.reason;
+	*result = internal_respond(e, &response, x.content);
+	return true;
+}
+
 static enum phase_result serve(struct exchange *e, void *context)
 {
 	struct identity_service *service = context;
@@ -252,6 +288,8 @@ static enum phase_result serve(struct exchange *e, void *context)
 
 	result = internal_read_body(e, BODY_BYTES_MAX, &body);
 	if (result != PHASE_NEXT)
+		return result;
+	if (serve_now(e, service, body, &result))
 		return result;
 	j = job_new(service, e->snapshot->config, run_serve);
 	if (!j || fill(j, e, body) < 0) {

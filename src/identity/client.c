@@ -1,5 +1,6 @@
 /* OAuth clients, as RFC 7591 names their properties. */
 #include "base/clock.h"
+#include "identity/idp_fast.h"
 #include "identity/idp_internal.h"
 #include "parse/jwk.h"
 #include "parse/uri.h"
@@ -108,8 +109,8 @@ static int check_keys(const struct idp_client *client, struct err *err)
 static int check_method(const struct idp_client *client, struct err *err)
 {
 	struct span method = client->auth_method;
-	size_t names = (client->tls_subject.len > 0) + (client->tls_dns.len > 0) +
-		       (client->tls_uri.len > 0);
+	int names = (client->tls_subject.len > 0) + (client->tls_dns.len > 0) +
+		    (client->tls_uri.len > 0);
 
 	if (!method.len)
 		return 0;
@@ -320,14 +321,61 @@ enum store_result client_put(struct idp *idp, const struct idp_client *client, s
 	result = buf_failed(&value) ? idp_no_memory(err)
 				    : store_commit(idp->store, &change, 1, err);
 	buf_release(&value);
+	idp_forget_client(idp, client->id);
 	return result;
 }
 
 enum store_result client_remove(struct idp *idp, struct span id, struct err *err)
 {
 	const struct store_change change = {.kind = SPAN("client"), .key = id, .remove = true};
+	enum store_result result = store_commit(idp->store, &change, 1, err);
 
-	return store_commit(idp->store, &change, 1, err);
+	idp_forget_client(idp, id);
+	return result;
+}
+
+static int copy_texts(struct config_strings *to, const struct config_strings *from,
+		      struct arena *arena)
+{
+	to->count = from->count;
+	to->at = arena_array(arena, struct span, from->count + 1);
+	if (!to->at)
+		return -1;
+	for (size_t i = 0; i < from->count; i++) {
+		to->at[i] = arena_dup(arena, from->at[i]);
+		if (!to->at[i].ptr)
+			return -1;
+	}
+	return 0;
+}
+
+int client_copy(struct idp_client *to, const struct idp_client *from, struct arena *arena)
+{
+	struct span *const texts[] = {&to->id,		&to->name,    &to->secret,
+				      &to->auth_method, &to->jwks,    &to->jwks_uri,
+				      &to->tls_subject, &to->tls_dns, &to->tls_uri,
+				      &to->logout_uri};
+	const struct {
+		struct config_strings *to;
+		const struct config_strings *from;
+	} lists[] = {{&to->redirects, &from->redirects},
+		     {&to->logout_redirects, &from->logout_redirects},
+		     {&to->grants, &from->grants},
+		     {&to->scopes, &from->scopes},
+		     {&to->resources, &from->resources},
+		     {&to->roles, &from->roles},
+		     {&to->exchange, &from->exchange}};
+
+	*to = *from;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		*texts[i] = texts[i]->len ? arena_dup(arena, *texts[i]) : SPAN("");
+		if (!texts[i]->ptr)
+			return -1;
+	}
+	for (size_t i = 0; i < COUNT_OF(lists); i++)
+		if (copy_texts(lists[i].to, lists[i].from, arena) < 0)
+			return -1;
+	return 0;
 }
 
 enum store_result client_list(struct idp *idp, struct span after, size_t limit,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/fetch_once.h"
+#include "identity/idp_fast.h"
 #include "identity/oauth.h"
 #include "parse/base64.h"
 #include "parse/jws.h"
@@ -64,7 +65,7 @@ static bool read_basic(struct idp_exchange *x, struct span *id, struct span *sec
 	return true;
 }
 
-static bool has_secret(const struct idp_client *client, struct span secret)
+bool oauth_has_secret(const struct idp_client *client, struct span secret)
 {
 	char digest[DIGEST_HEX_SIZE];
 
@@ -340,6 +341,24 @@ static bool has_own_certificate(struct idp_exchange *x, const struct idp_client 
 
 /* ---- all of them ---- */
 
+bool oauth_credentials(struct idp_exchange *x, const struct form *form, struct span *id,
+		       struct span *secret)
+{
+	bool basic = span_eq_nocase(span_slice(x->authorization, 0, 6), SPAN("Basic "));
+	struct span basic_id;
+
+	*id = form_get(form, SPAN("client_id"));
+	*secret = form_get(form, SPAN("client_secret"));
+	if (oauth_is_repeated(form) || (basic && secret->ptr))
+		return false;
+	if (!basic)
+		return id->ptr && secret->ptr;
+	if (!read_basic(x, &basic_id, secret) || (id->ptr && !span_eq(*id, basic_id)))
+		return false;
+	*id = basic_id;
+	return true;
+}
+
 static enum store_result is_authentic(struct idp_exchange *x, const struct form *form,
 				      const struct idp_client *client, struct span secret,
 				      bool *is, struct err *err)
@@ -358,7 +377,7 @@ static enum store_result is_authentic(struct idp_exchange *x, const struct form 
 		*is = !secret.ptr && x->certificate && has_own_certificate(x, client);
 	else
 		/* A confidential client always shows its secret, a public one has none. */
-		*is = client->secret.len ? has_secret(client, secret) : !secret.len;
+		*is = client->secret.len ? oauth_has_secret(client, secret) : !secret.len;
 	return STORE_OK;
 }
 
@@ -397,7 +416,9 @@ bool oauth_client(struct idp_exchange *x, const struct form *form, bool need_sec
 		web_unavailable(x, &err);
 		return false;
 	}
-	if (!is)
+	if (is)
+		idp_remember_client(x->idp, client);
+	else
 		refuse_client(x, basic);
 	return is;
 }

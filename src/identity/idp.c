@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "identity/idp_fast.h"
 #include "identity/idp_internal.h"
 #include "identity/password.h"
 
@@ -124,6 +125,12 @@ struct idp *idp_open(const struct idp_options *options, bool serve, struct err *
 		(void)idp_no_memory(err);
 		return NULL;
 	}
+	idp->memory = idp_memory_new();
+	if (!idp->memory) {
+		idp_close(idp);
+		(void)idp_no_memory(err);
+		return NULL;
+	}
 	idp->audit = options->audit;
 	idp->audit_context = options->audit_context;
 	if (serve)
@@ -164,6 +171,7 @@ void idp_close(struct idp *idp)
 {
 	if (!idp)
 		return;
+	idp_memory_free(idp->memory);
 	tls_context_unref(idp->client_tls);
 	outbox_free(idp->outbox);
 	signing_release(idp);

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct idp;
+struct idp_access;
 
 struct idp_options {
 	struct config *config; /* a reference is taken; for the store and the key file */
@@ -138,6 +139,7 @@ struct idp_exchange {
 	/* What the tokens of the answer are bound to: keys as base64url; empty: to none. */
 	struct span token_jkt;
 	struct span token_x5t;
+	const struct idp_access *own_access; /* of the client, where it is known; else NULL */
 	/* The answer. */
 	unsigned status;
 	struct http_field fields[IDP_FIELDS_MAX];
@@ -146,6 +148,12 @@ struct idp_exchange {
 	const char *reason; /* why it was refused, a stable word; NULL: it was not */
 };
 
+/*
+ * Answers a token request by client credentials, or an introspection, when all that it takes is in
+ * memory: true. Otherwise false, and idp_serve has to. Does not block; fields may point into the
+ * exchange, not into what the server keeps.
+ */
+bool idp_serve_now(struct idp_exchange *x) MUST_CHECK;
 /* Always gives an answer. Blocks. */
 void idp_serve(struct idp_exchange *x);
 

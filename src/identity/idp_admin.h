@@ -188,6 +188,9 @@ struct idp_client {
 bool client_is_confidential(const struct idp_client *client);
 enum store_result client_get(struct idp *idp, struct span id, struct arena *arena,
 			     struct idp_client *client, struct err *err);
+/* A copy whose texts are in the arena; -1 without memory. */
+int client_copy(struct idp_client *to, const struct idp_client *from,
+		struct arena *arena) MUST_CHECK;
 /* ERR_INVALID: a redirect URI, a grant or a scope that there cannot be. */
 enum store_result client_put(struct idp *idp, const struct idp_client *client, struct err *err);
 enum store_result client_remove(struct idp *idp, struct span id, struct err *err);

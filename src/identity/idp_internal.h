@@ -12,6 +12,7 @@
 #include "identity/vault.h"
 
 struct signing_ring;
+struct idp_memory;
 
 struct idp {
 	struct store *store; /* users, clients, grants, keys */
@@ -26,6 +27,7 @@ struct idp {
 	struct signing_ring *ring; /* reference-counted */
 	struct map revoked; /* id -> struct revoked */
 	atomic_uint_least64_t revoked_count;
+	struct idp_memory *memory;
 	struct tls_context *client_tls; /* for calls of ours; made when it is first needed */
 	struct outbox *outbox; /* NULL: a command line */
 	atomic_uint_least64_t counters[IDP_COUNTERS];

@@ -62,6 +62,10 @@ bool oauth_client(struct idp_exchange *x, const struct form *form, bool need_sec
 /* The client's public keys, from itself or its URL; NULL with *err. The caller frees them. */
 struct jwk_set *oauth_client_keys(struct idp_exchange *x, const struct idp_client *client,
 				  bool fresh, struct err *err);
+/* The id and the secret that the request shows in one way; false: none, or not in one way. */
+bool oauth_credentials(struct idp_exchange *x, const struct form *form, struct span *id,
+		       struct span *secret);
+bool oauth_has_secret(const struct idp_client *client, struct span secret);
 /*
  * What tokens for the client will be bound to: sets x->token_jkt and x->token_x5t (oauth_bind.c).
  * False: the proof is missing or bad, and the request was answered.
@@ -114,6 +118,13 @@ void oauth_put_claims(struct json_writer *w, const struct idp_user *user, struct
 
 /* The claims of an access token of ours that is good now; NULL: it is not. */
 const struct json *oauth_access_claims(struct idp_exchange *x, struct span token);
+
+/* The same of claims whose origin is known: not over, of this issuer, not taken back. */
+bool oauth_are_good(const struct idp_exchange *x, const struct json *claims);
+/* A client is told of its own tokens, and of those that are for it to accept. */
+bool oauth_may_know(const struct idp_client *client, const struct json *claims);
+/* RFC 7662 section 2.2. */
+void oauth_answer_active(struct idp_exchange *x, const struct json *claims);
 
 /* PKCE with S256 (RFC 7636 section 4.6). */
 bool oauth_verifier_fits(struct span verifier, struct span challenge);

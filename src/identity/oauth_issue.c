@@ -2,6 +2,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "identity/idp_fast.h"
 #include "identity/oauth.h"
 #include "identity/opaque.h"
 #include "parse/base64.h"
@@ -13,6 +14,10 @@ static enum store_result access_of(struct idp_exchange *x, const struct idp_clie
 {
 	struct idp_user own = {.roles = client->roles};
 
+	if (!user && !subject.len && x->own_access) {
+		*access = *x->own_access;
+		return STORE_OK;
+	}
 	/* Another client's token was exchanged: its roles are not this one's. */
 	if (subject.len)
 		own.roles.count = 0;
@@ -120,7 +125,8 @@ static enum store_result make_access(struct idp_exchange *x, const struct idp_cl
 	json_member_int(&w, SPAN("iat"), now);
 	json_member_int(&w, SPAN("exp"), now + oauth_access_life_s(x, grant));
 	json_member_string(&w, SPAN("jti"), jti);
-	json_member_string(&w, SPAN("scope"), scope);
+	if (scope.len)
+		json_member_string(&w, SPAN("scope"), scope);
 	if (grant->id.len)
 		json_member_string(&w, SPAN("grant"), grant->id);
 	put_login(&w, grant);
@@ -264,7 +270,8 @@ static void answer_tokens(struct idp_exchange *x, const struct oauth_grant *gran
 	json_member_string(&w, SPAN("token_type"),
 			   x->token_jkt.len ? SPAN("DPoP") : SPAN("Bearer"));
 	json_member_int(&w, SPAN("expires_in"), oauth_access_life_s(x, grant));
-	json_member_string(&w, SPAN("scope"), scope);
+	if (scope.len)
+		json_member_string(&w, SPAN("scope"), scope);
 	if (out->refresh.len)
 		json_member_string(&w, SPAN("refresh_token"), out->refresh);
 	if (out->id.len)
@@ -300,6 +307,15 @@ void oauth_issue(struct idp_exchange *x, const struct idp_client *client,
 	buf_release(&out.id);
 }
 
+bool oauth_are_good(const struct idp_exchange *x, const struct json *claims)
+{
+	return json_number(claims, "exp") > clock_unix_s() &&
+	       json_is(json_get(claims, SPAN("iss")), x->config->identity.issuer) &&
+	       !idp_is_revoked_id(x->idp, json_text(claims, "jti")) &&
+	       !idp_is_revoked_id(x->idp, json_text(claims, "grant")) &&
+	       !idp_is_revoked_id(x->idp, json_text(claims, "sid"));
+}
+
 const struct json *oauth_access_claims(struct idp_exchange *x, struct span token)
 {
 	struct span payload = opaque_is(token)
@@ -309,11 +325,8 @@ const struct json *oauth_access_claims(struct idp_exchange *x, struct span token
 	struct err err;
 
 	claims = payload.ptr ? json_parse(x->arena, payload, NULL, &err) : NULL;
-	if (!claims || json_number(claims, "exp") <= clock_unix_s() ||
-	    !json_is(json_get(claims, SPAN("iss")), x->config->identity.issuer) ||
-	    idp_is_revoked_id(x->idp, json_text(claims, "jti")) ||
-	    idp_is_revoked_id(x->idp, json_text(claims, "grant")) ||
-	    idp_is_revoked_id(x->idp, json_text(claims, "sid")))
+	if (!claims || !oauth_are_good(x, claims))
 		return NULL;
+	idp_remember_token(x->idp, token, payload);
 	return claims;
 }

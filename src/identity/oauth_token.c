@@ -289,8 +289,7 @@ static void answer_inactive(struct idp_exchange *x)
 	web_json(x, 200, &body);
 }
 
-/* A client is told of its own tokens, and of those that are for it to accept. */
-static bool may_know(const struct idp_client *client, const struct json *claims)
+bool oauth_may_know(const struct idp_client *client, const struct json *claims)
 {
 	const struct json *aud = json_get(claims, SPAN("aud"));
 	struct span text;
@@ -306,25 +305,11 @@ static bool may_know(const struct idp_client *client, const struct json *claims)
 	return false;
 }
 
-void oauth_introspect(struct idp_exchange *x)
+void oauth_answer_active(struct idp_exchange *x, const struct json *claims)
 {
-	const struct json *claims;
-	struct idp_client client;
 	struct json_writer w;
-	struct form form;
 	struct buf body;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, true, &client))
-		return;
-	if (!form_get(&form, SPAN("token")).len) {
-		web_error(x, 400, "invalid_request", "There is no token.");
-		return;
-	}
-	claims = oauth_access_claims(x, form_get(&form, SPAN("token")));
-	if (!claims || !may_know(&client, claims)) {
-		answer_inactive(x);
-		return;
-	}
 	buf_init(&body, 65536);
 	json_writer_init(&w, &body);
 	json_begin_object(&w);
@@ -339,6 +324,25 @@ void oauth_introspect(struct idp_exchange *x)
 	}
 	json_end_object(&w);
 	web_json(x, 200, &body);
+}
+
+void oauth_introspect(struct idp_exchange *x)
+{
+	const struct json *claims;
+	struct idp_client client;
+	struct form form;
+
+	if (!web_form(x, &form) || !oauth_client(x, &form, true, &client))
+		return;
+	if (!form_get(&form, SPAN("token")).len) {
+		web_error(x, 400, "invalid_request", "There is no token.");
+		return;
+	}
+	claims = oauth_access_claims(x, form_get(&form, SPAN("token")));
+	if (claims && oauth_may_know(&client, claims))
+		oauth_answer_active(x, claims);
+	else
+		answer_inactive(x);
 }
 
 /* ---- revocation (RFC 7009) ---- */

@@ -285,6 +285,32 @@ def revoking_an_opaque_token_is_at_once(world):
             "active": False}
 
 
+# ---- what is remembered
+
+
+@in_world()
+def a_client_that_was_changed_elsewhere_is_known_so_within_a_second(world):
+    ask = lambda secret: world.browser.token(secret=secret, client_id="shop",
+                                             grant_type="client_credentials").status
+    assert [ask(world.secret) for _ in range(3)] == [200, 200, 200]
+    assert ask("wrong") == 401
+    new = cli(world.gateway, "client", "secret", "shop")[0]["client_secret"]
+    time.sleep(1.2)
+    assert ask(world.secret) == 401 and ask(new) == 200 and ask(new) == 200
+    cli(world.gateway, "client", "remove", "shop")
+    time.sleep(1.2)
+    assert ask(new) == 401
+
+
+@in_world()
+def a_remembered_token_is_revoked_at_once(world):
+    token = world.tokens()["access_token"]
+    fields = {"client_id": "shop", "client_secret": world.secret, "token": token}
+    assert all(world.browser.post("/identity/introspect", fields).json["active"] for _ in range(3))
+    world.browser.post("/identity/revoke", fields)
+    assert not world.browser.post("/identity/introspect", fields).json["active"]
+
+
 # ---- dynamic registration
 
 
@@ -403,6 +429,8 @@ if __name__ == "__main__":
         an_actor_token_names_who_acts,
         opaque_tokens_say_nothing_and_are_accepted_without_asking,
         revoking_an_opaque_token_is_at_once,
+        a_client_that_was_changed_elsewhere_is_known_so_within_a_second,
+        a_remembered_token_is_revoked_at_once,
         dynamic_registration_is_off_by_default,
         a_registered_client_gets_what_such_clients_may_have,
         registrations_are_limited,

@@ -3,6 +3,7 @@
 for what is shared, where these are installed."""
 
 import glob
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 
 from harness import Service, Skip, answer, run
 from idp import Browser, Client, Flow, cli, make_user, server
+from jose import Key
 
 CALLBACK = "https://shop.example/callback"
 
@@ -104,6 +106,37 @@ def check(store):
         tokens = flow.redeem(code, secret=secret).json
         for client in (browser, other):
             assert client.get_with(tokens["access_token"], "/api/x").status == 200
+        # Opaque tokens are opened by whoever is shown them, and revoked like others.
+        secret = cli(first, "client", "create", "job", "--grants", "client_credentials",
+                     "--opaque")[0]["client_secret"]
+        fields = {"client_id": "job", "client_secret": secret}
+        opaque = browser.post("/identity/token", {"grant_type": "client_credentials", **fields})
+        opaque = opaque.json["access_token"]
+        for client in (browser, other):
+            assert client.get_with(opaque, "/api/x").status == 200
+        browser.post("/identity/revoke", {"token": opaque, **fields})
+        assert browser.get_with(opaque, "/api/x").status == 401
+        until = time.monotonic() + 20
+        while other.get_with(opaque, "/api/x").status != 401:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        # An assertion, and a proof, are used once wherever they go.
+        key = Key()
+        path = first.folder + "/jwks.json"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(key.jwks(), file)
+        cli(first, "client", "create", "signer", "--grants", "client_credentials", "--auth",
+            "private_key_jwt", "--jwks", path)
+        grant = {"grant_type": "client_credentials"}
+        proof = {"DPoP": key.proof("POST", browser.issuer + "/identity/token")}
+        assertion = key.assertion("signer", browser.issuer)
+        done = browser.post("/identity/token", {**grant, **assertion}, proof)
+        assert done.status == 200, done.text
+        again = other.post("/identity/token", {**grant, **assertion})
+        assert again.status == 401 and again.json["error"] == "invalid_client", again.text
+        again = other.post("/identity/token", {
+            **grant, **key.assertion("signer", browser.issuer)}, proof)
+        assert again.json["error"] == "invalid_dpop_proof", again.text
         # What is ended at one ends at the other, tokens too, within a second.
         browser.get("/identity/logout")
         browser.submit()
@@ -150,6 +183,7 @@ def without_its_store_the_gate_stays_shut_and_tokens_go_on():
         token = ask().json["access_token"]
         servers.end_all()
         assert browser.get_with(token, "/api/x").status == 200
+        time.sleep(1.2)  # clients are remembered for a second
         done = ask()
         assert done.status == 503 and done.field("retry-after"), done.text
         assert browser.exchange("GET", "/app/x").status == 503
