@@ -19,6 +19,8 @@ struct config_session {
 struct config_theme {
 	struct span name;
 	struct span colour; /* "#rrggbb" */
+	struct span background; /* "#rrggbb" */
+	struct span logo; /* file: PNG, JPEG or SVG; may be empty */
 };
 
 /* One-time codes that are sent. */

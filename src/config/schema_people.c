@@ -26,6 +26,10 @@ static const struct schema_key theme_keys[] = {
 	 .text = "Name on the pages."},
 	{KEY("colour", TEXT, config_theme, colour), .initial = "#1f5fa8",
 	 .format = &format_colour, .text = "Colour of buttons and links: #rrggbb."},
+	{KEY("background", TEXT, config_theme, background), .initial = "#eef1f5",
+	 .format = &format_colour, .text = "Colour behind the page: #rrggbb."},
+	{KEY("logo", FILE, config_theme, logo),
+	 .text = "Picture above the name: PNG, JPEG or SVG, at most 256 KiB."},
 	{.name = NULL},
 };
 

@@ -149,6 +149,9 @@ static void collect(struct folders *folders, const char *config_path, const stru
 	add_providers(folders, cfg);
 	add_webhooks(folders, cfg);
 	add_file(folders, cfg->identity.password.breached);
+	add_file(folders, cfg->identity.theme.logo);
+	if (cfg->identity.sms)
+		add_file(folders, cfg->identity.sms->ca);
 	if (cfg->mail)
 		add_file(folders, cfg->mail->ca);
 }

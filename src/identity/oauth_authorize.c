@@ -349,6 +349,31 @@ static struct span redirect_origin(struct span redirect)
 	return span_slice(redirect, 0, scheme + 3 + path);
 }
 
+/* Scopes that the standards define, in words; others by their names. */
+static void put_scope(struct page *page, struct span scope)
+{
+	static const struct {
+		struct span scope;
+		const char *text;
+	} known[] = {
+		{SPAN_INIT("openid"), "to know that it is you"},
+		{SPAN_INIT("profile"), "to see your name"},
+		{SPAN_INIT("email"), "to see your e-mail address"},
+		{SPAN_INIT("offline_access"), "to keep this access when you have logged out"},
+	};
+
+	page_raw(page, "<li>");
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (span_eq(scope, known[i].scope)) {
+			page_printf(page, "%s <span class=\"small\">", known[i].text);
+			page_text(page, scope);
+			page_raw(page, "</span></li>\n");
+			return;
+		}
+	page_text(page, scope);
+	page_raw(page, "</li>\n");
+}
+
 static void ask_consent(struct authorize *a)
 {
 	struct span rest = a->scope;
@@ -362,9 +387,7 @@ static void ask_consent(struct authorize *a)
 	page_text(&page, a->user.name);
 	page_raw(&page, ":</p><ul>\n");
 	while (rest.ptr) {
-		page_raw(&page, "<li>");
-		page_text(&page, span_cut(&rest, ' '));
-		page_raw(&page, "</li>\n");
+		put_scope(&page, span_cut(&rest, ' '));
 	}
 	page_raw(&page, "</ul>\n");
 	page_form(&page, "/identity/authorize", SPAN(""));
@@ -380,7 +403,8 @@ static void ask_consent(struct authorize *a)
 		page_text(&page, a->sent.pairs[i].value);
 		page_raw(&page, "\">");
 	}
-	page_raw(&page, "<p><button type=\"submit\" name=\"decision\" value=\"allow\">Allow"
+	page_raw(&page, "<p class=\"pair\"><button type=\"submit\" name=\"decision\" "
+			"value=\"allow\">Allow"
 			"</button> <button class=\"second\" type=\"submit\" name=\"decision\" "
 			"value=\"deny\">Deny</button></p>\n");
 	page_form_end(&page);

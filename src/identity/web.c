@@ -140,7 +140,7 @@ void web_redirect(struct idp_exchange *x, struct span to)
 	web_field(x, SPAN("location"), to);
 }
 
-static void set_content(struct idp_exchange *x, unsigned status, struct buf *body)
+void web_content(struct idp_exchange *x, unsigned status, struct buf *body)
 {
 	x->status = status;
 	x->content = buf_failed(body) ? SPAN_NONE : arena_dup(x->arena, buf_span(body));
@@ -156,7 +156,7 @@ void web_json(struct idp_exchange *x, unsigned status, struct buf *body)
 	web_field(x, SPAN("content-type"), SPAN("application/json"));
 	no_store(x);
 	web_field(x, SPAN("pragma"), SPAN("no-cache"));
-	set_content(x, status, body);
+	web_content(x, status, body);
 }
 
 void web_error(struct idp_exchange *x, unsigned status, const char *error,
@@ -230,6 +230,8 @@ void page_begin(struct page *page, struct idp_exchange *x, const char *title)
 	page_text(page, x->config->identity.theme.name);
 	page_raw(page, "</title><link rel=\"stylesheet\" href=\"/identity/style.css\"></head>"
 		       "<body><main><p class=\"brand\">");
+	if (x->config->identity.theme.logo.len)
+		page_raw(page, "<img src=\"/identity/logo\" alt=\"\"> ");
 	page_text(page, x->config->identity.theme.name);
 	page_printf(page, "</p><h1>%s</h1>\n", title);
 }
@@ -322,7 +324,7 @@ void page_end(struct page *page, unsigned status)
 			  "form-action 'self'%s%.*s; base-uri 'none'; frame-ancestors 'none'",
 			  page->scripted ? "script-src 'self'; " : "",
 			  page->form_target.len ? " " : "", SPAN_ARG(page->form_target)));
-	set_content(x, status, &page->html);
+	web_content(x, status, &page->html);
 }
 
 void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text)
@@ -332,39 +334,6 @@ void page_message(struct idp_exchange *x, unsigned status, const char *title, co
 	page_begin(&page, x, title);
 	page_printf(&page, "<p>%s</p>\n", text);
 	page_end(&page, status);
-}
-
-void page_style(struct idp_exchange *x)
-{
-	static const char rules[] =
-		"*{box-sizing:border-box}\n"
-		"body{margin:0;background:#f3f4f6;color:#1b1f24;font:1rem/1.5 "
-		"system-ui,sans-serif}\n"
-		"main{max-width:26rem;margin:8vh auto;padding:2rem;background:#fff;"
-		"border-radius:.5rem;box-shadow:0 1px 4px rgba(0,0,0,.2)}\n"
-		"@media(max-width:30rem){main{margin:0;min-height:100vh;border-radius:0}}\n"
-		".brand{margin:0;color:var(--colour);font-weight:600}\n"
-		"h1{margin:.2rem 0 1rem;font-size:1.4rem}\n"
-		"label{display:block;font-weight:600}\n"
-		"input:not([type=hidden]):not([type=checkbox]){width:100%;padding:.6rem;font:"
-		"inherit;"
-		"border:1px solid #6b7280;border-radius:.3rem}\n"
-		"button{padding:.6rem 1.2rem;font:inherit;font-weight:600;color:#fff;"
-		"background:var(--colour);border:0;border-radius:.3rem;cursor:pointer}\n"
-		"button.second{color:var(--colour);background:#fff;border:1px solid "
-		"var(--colour)}\n"
-		":focus-visible{outline:3px solid #f59e0b;outline-offset:2px}\n"
-		".alert{padding:.6rem;border-left:4px solid #b91c1c;background:#fef2f2}\n"
-		"code{overflow-wrap:anywhere}a{color:var(--colour)}\n"
-		"ul{padding-left:1.2rem}\n";
-	struct buf css;
-
-	buf_init(&css, 8192);
-	buf_printf(&css, ":root{--colour:%.*s}\n%s", SPAN_ARG(x->config->identity.theme.colour),
-		   rules);
-	web_field(x, SPAN("content-type"), SPAN("text/css; charset=utf-8"));
-	web_field(x, SPAN("cache-control"), SPAN("public, max-age=300"));
-	set_content(x, 200, &css);
 }
 
 /* ---- the server ---- */
@@ -475,6 +444,7 @@ static const struct {
 	{SPAN_INIT("/identity/second-factor"), BOTH, totp_page},
 	{SPAN_INIT("/identity/sessions/end"), POST_ONLY, session_end_form},
 	{SPAN_INIT("/identity/style.css"), GET_ONLY, page_style},
+	{SPAN_INIT("/identity/logo"), GET_ONLY, page_logo},
 };
 
 void idp_serve(struct idp_exchange *x)

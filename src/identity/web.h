@@ -37,6 +37,8 @@ void web_set_cookie(struct idp_exchange *x, const char *name, struct span value,
 		    int64_t max_age_s);
 /* 303; `to` is absolute, or a path of this server. */
 void web_redirect(struct idp_exchange *x, struct span to);
+/* The answer's status and content; wipes and releases it. */
+void web_content(struct idp_exchange *x, unsigned status, struct buf *body);
 void web_json(struct idp_exchange *x, unsigned status, struct buf *body); /* releases it */
 /* RFC 6749 section 5.2. `description` may be NULL. */
 void web_error(struct idp_exchange *x, unsigned status, const char *error,
@@ -76,8 +78,9 @@ void page_form_end(struct page *page);
 void page_end(struct page *page, unsigned status);
 /* A whole page with a message. */
 void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text);
-/* style.css */
+/* style.css and the logo (web_style.c) */
 void page_style(struct idp_exchange *x);
+void page_logo(struct idp_exchange *x);
 
 /* ---- the parts of the server ---- */
 

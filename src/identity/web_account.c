@@ -5,7 +5,7 @@
 static void put_sessions(struct page *page, const struct idp_session *sessions, size_t count,
 			 struct span own)
 {
-	page_raw(page, "<h2>Sessions</h2><ul>\n");
+	page_raw(page, "<h2>Sessions</h2><ul class=\"list\">\n");
 	for (size_t i = 0; i < count; i++) {
 		char seen[CLOCK_HTTP_SIZE];
 
@@ -126,7 +126,8 @@ static void show_recovery(struct idp_exchange *x, const struct config_strings *c
 	page_begin(&page, x, "Recovery codes");
 	page_raw(&page,
 		 "<p>The second factor is on. Keep these codes in a safe place: each lets "
-		 "you in once when your app is lost. They are not shown again.</p><ul>\n");
+		 "you in once when your app is lost. They are not shown again.</p>\n"
+		 "<ul class=\"codes\">\n");
 	for (size_t i = 0; i < codes->count; i++)
 		page_printf(&page, "<li><code>%.*s</code></li>\n", SPAN_ARG(codes->at[i]));
 	page_raw(&page, "</ul><p><a href=\"/identity\">Done</a></p>\n");
