@@ -66,6 +66,20 @@ bool version_take_byte(struct span *rest, char byte)
 	return true;
 }
 
+int version_compare_numbers(struct span a, struct span b)
+{
+	while (a.len || b.len) {
+		struct span x = version_take_digits(&a), y = version_take_digits(&b);
+		int order = version_compare_digits(x, y);
+
+		if (order)
+			return order;
+		(void)version_take_byte(&a, '.');
+		(void)version_take_byte(&b, '.');
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*compare)(struct span a, struct span b);

@@ -21,6 +21,8 @@ static inline int version_sign(int n)
 
 /* Compares runs of digits as numbers of any size; an empty one is zero. */
 int version_compare_digits(struct span a, struct span b);
+/* Of digits and dots alone: numbers between dots; missing ones are zero. */
+int version_compare_numbers(struct span a, struct span b);
 /* Byte order, letters in lower case. */
 int version_compare_nocase(struct span a, struct span b);
 /* True for digits only, at least one. */

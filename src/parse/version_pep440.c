@@ -148,21 +148,6 @@ static struct pep440 pep440_split(struct span s)
 	return v;
 }
 
-/* Numbers between dots; missing ones are zero. */
-static int compare_releases(struct span a, struct span b)
-{
-	while (a.len || b.len) {
-		struct span x = version_take_digits(&a), y = version_take_digits(&b);
-		int order = version_compare_digits(x, y);
-
-		if (order)
-			return order;
-		(void)version_take_byte(&a, '.');
-		(void)version_take_byte(&b, '.');
-	}
-	return 0;
-}
-
 /* The place among pre-releases: a development release of the final one comes first of all. */
 static int pre_rank(const struct pep440 *v)
 {
@@ -204,7 +189,7 @@ static int compare_valid(const struct pep440 *a, const struct pep440 *b)
 	int order = version_compare_digits(a->epoch, b->epoch);
 
 	if (order == 0)
-		order = compare_releases(a->release, b->release);
+		order = version_compare_numbers(a->release, b->release);
 	if (order == 0)
 		order = version_sign(pre_rank(a) - pre_rank(b));
 	if (order == 0)

@@ -35,21 +35,6 @@ static struct semver semver_split(struct span s)
 	return v;
 }
 
-/* Missing numbers are zero. */
-static int compare_numbers(struct span a, struct span b)
-{
-	while (a.len || b.len) {
-		struct span x = version_take_digits(&a), y = version_take_digits(&b);
-		int order = version_compare_digits(x, y);
-
-		if (order)
-			return order;
-		(void)version_take_byte(&a, '.');
-		(void)version_take_byte(&b, '.');
-	}
-	return 0;
-}
-
 /* The next identifier; *rest is without ptr behind the last one. */
 static struct span take_identifier(struct span *rest, bool joined)
 {
@@ -86,7 +71,7 @@ static int compare_identifiers(struct span a, bool a_joined, struct span b, bool
 
 static int compare(const struct semver *x, const struct semver *y, compare_words *words)
 {
-	int order = compare_numbers(x->numbers, y->numbers);
+	int order = version_compare_numbers(x->numbers, y->numbers);
 
 	if (order)
 		return order;

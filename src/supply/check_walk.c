@@ -8,6 +8,9 @@
 
 #include "supply/detect.h"
 
+/* Of scripts that are shown to other tools. */
+#define SCRIPT_BYTES_MAX ((size_t)512 << 10)
+
 struct walker {
 	const struct check_walk *job;
 	struct buf path; /* relative to what is walked */
@@ -82,6 +85,12 @@ int check_walk_text(const struct check_walk *job, const struct check_file_place 
 		  check_file(job->checker, kind, place->path, text, job->findings, &why), &why,
 		  err) < 0)
 		return -1;
+	/* What we cannot read is too strange for others, too. */
+	if (kind == CHECK_SHELL && job->misconfigurations && job->scripts &&
+	    why.code == ERR_NONE && text.len <= SCRIPT_BYTES_MAX) {
+		buf_append(job->scripts, place->path);
+		buf_append_byte(job->scripts, '\0');
+	}
 	why = (struct err){0};
 	if (job->secrets && leak_wants(place->path) && leak_is_text(text) &&
 	    judge(job, place->path, check_secrets(job->checker, &leak, job->findings, &why),
@@ -218,8 +227,20 @@ static int walk_path(struct walker *w, struct err *err)
 	if (fd < 0)
 		return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %s", path,
 			       strerrorname_np(errno));
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+	if (fstat(fd, &st) < 0) {
+		(void)close(fd);
+		return err_set_errno(err, errno, "%s", path);
+	}
+	if (S_ISDIR(st.st_mode))
 		return walk_folder(w, fd, 0);
+	if (!S_ISREG(st.st_mode)) {
+		(void)close(fd);
+		return err_set(err, ERR_INVALID, "%s: neither a folder nor a regular file",
+			       path);
+	}
+	if ((uint64_t)st.st_size > w->job->limits.file_bytes)
+		inventory_problem(w->job->inventory, span_cstr(path), 0,
+				  "larger than %zu bytes", w->job->limits.file_bytes);
 	result = check_walk_wants(w->job, span_cstr(path), 0)
 			 ? check_one(w, fd, span_cstr(path))
 			 : 0;

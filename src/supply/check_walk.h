@@ -21,6 +21,7 @@ struct check_walk {
 	bool secrets;
 	struct check_walk_limits limits;
 	struct finding_list *findings; /* places are relative to `path` */
+	struct buf *scripts; /* is told the names of shell scripts, each ends in NUL; or NULL */
 	struct inventory *inventory; /* is told of files that cannot be read, as problems */
 };
 

@@ -108,7 +108,7 @@ NORETURN static void be_child(int to, const struct child_job *job,
 	_exit(0);
 }
 
-static int read_all(int from, int64_t deadline_ms, struct buf *to, struct err *err)
+int child_read(int from, int64_t deadline_ms, struct buf *to, struct err *err)
 {
 	for (;;) {
 		struct pollfd ready = {.fd = from, .events = POLLIN};
@@ -182,7 +182,7 @@ int child_run(const struct child_job *job, const struct child_limits *limits,
 		(void)close(ends[0]);
 		return err_set_errno(err, errno, "cannot start a process");
 	}
-	read = read_all(ends[0], deadline_ms, result, err);
+	read = child_read(ends[0], deadline_ms, result, err);
 	(void)close(ends[0]);
 	if (read < 0)
 		(void)kill(child, SIGKILL);

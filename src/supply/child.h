@@ -44,6 +44,12 @@ int child_run(const struct child_job *job, const struct child_limits *limits,
 	      struct buf *result, struct err *err) MUST_CHECK;
 
 /*
+ * Appends what comes from a pipe until its end, or a time of clock_ms(). -1: ERR_LIMIT (too late),
+ * ERR_MEMORY (more than the buffer's maximum), ERR_IO.
+ */
+int child_read(int from, int64_t deadline_ms, struct buf *to, struct err *err) MUST_CHECK;
+
+/*
  * The folder of a file, for `paths`: what belongs to it is beside it. A folder stays as it is.
  * The result is `path`, in `folder` of `size` bytes, or a literal.
  */

@@ -2,6 +2,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <sys/stat.h>
 
 #include "parse/json.h"
 #include "supply/epss.h"
@@ -256,9 +258,16 @@ static int read_archive(struct archive *a, struct db_builder *b,
 int db_input_file(struct db_builder *b, const char *path, const struct db_input_limits *limits,
 		  struct db_input_counts *counts, struct err *err)
 {
-	struct archive *a = archive_read_new();
+	struct archive *a;
+	struct stat st;
 	int result;
 
+	/* Opening a FIFO would wait for somebody who writes. */
+	if (stat(path, &st) < 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID, "%s: not a regular file", path);
+	a = archive_read_new();
 	if (!a)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	/* Named one by one: some of libarchive's filters would start other programs. */

@@ -12,6 +12,7 @@ static const struct named {
 	{SPAN_INIT("yarn.lock"), {DETECT_FILE, lock_yarn}},
 	{SPAN_INIT("pnpm-lock.yaml"), {DETECT_FILE, lock_pnpm}},
 	{SPAN_INIT("bun.lock"), {DETECT_FILE, lock_bun}},
+	{SPAN_INIT("bun.lockb"), {DETECT_FILE, lock_bun_binary}},
 	{SPAN_INIT("poetry.lock"), {DETECT_FILE, lock_poetry}},
 	{SPAN_INIT("uv.lock"), {DETECT_FILE, lock_uv}},
 	{SPAN_INIT("Pipfile.lock"), {DETECT_FILE, lock_pipfile}},

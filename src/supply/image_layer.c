@@ -112,7 +112,6 @@ static bool read_content(struct layers *l, struct archive *a, bool only_elf, str
 		if (got <= 0)
 			return got == 0;
 		to->len += (size_t)got;
-		l->scan->unpacked_bytes += (size_t)got;
 		if (only_elf && !span_starts_with(buf_span(to), SPAN("\x7f"
 								     "ELF")))
 			return false;
@@ -234,6 +233,27 @@ static struct archive *open_layer(struct span bytes)
 	return a;
 }
 
+static size_t unpacked_now(struct archive *a)
+{
+	la_int64_t bytes = archive_filter_bytes(a, 0);
+
+	return bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* What is left of an entry, in pieces, so that a bomb is noticed while it goes off. */
+static bool skip_rest(const struct scan *s, struct archive *a)
+{
+	size_t max = s->options->limits.max_unpacked_bytes;
+	const void *block;
+	la_int64_t offset;
+	size_t size;
+
+	while (s->unpacked_bytes <= max && unpacked_now(a) <= max - s->unpacked_bytes)
+		if (archive_read_data_block(a, &block, &size, &offset) != ARCHIVE_OK)
+			return true; /* its end; what is broken shows at the next head */
+	return false;
+}
+
 void layers_read(struct layers *l, struct span bytes, uint32_t index, struct span name)
 {
 	struct scan *s = l->scan;
@@ -252,12 +272,12 @@ void layers_read(struct layers *l, struct span bytes, uint32_t index, struct spa
 				 result == ARCHIVE_WARN)) {
 		take_entry(l, &own, a, entry, index, &content);
 		arena_reset(&s->scratch);
-		if ((uint64_t)archive_filter_bytes(a, 0) >
-		    s->options->limits.max_unpacked_bytes) {
+		if (!skip_rest(s, a)) {
 			inventory_problem(s->inv, name, 0, "a layer that unpacks to too much");
 			break;
 		}
 	}
+	s->unpacked_bytes += unpacked_now(a);
 	if (result == ARCHIVE_FATAL || result == ARCHIVE_FAILED)
 		inventory_problem(s->inv, name, 0, "a broken layer: %s",
 				  archive_error_string(a));

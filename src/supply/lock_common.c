@@ -239,6 +239,13 @@ bool lock_lines_next(struct lock_lines *l, struct span *line)
 	return true;
 }
 
+int lock_check_text(const struct lock_input *in, struct err *err)
+{
+	if (span_find_byte(in->text, '\0') < in->text.len)
+		return err_set(err, ERR_SYNTAX, "line 1: not a text file");
+	return 0;
+}
+
 size_t lock_indent(struct span line)
 {
 	size_t n = 0;

@@ -6,8 +6,8 @@ int lock_gradle(const struct lock_input *in, struct err *err)
 	struct lock_lines lines;
 	struct span line;
 
-	if (span_find_byte(in->text, '\0') < in->text.len)
-		return err_set(err, ERR_SYNTAX, "line 1: not a text file");
+	if (lock_check_text(in, err) < 0)
+		return -1;
 	lock_lines_init(&lines, in->text);
 	while (lock_lines_next(&lines, &line)) {
 		struct span rest, group, artifact, version, name;

@@ -39,6 +39,8 @@ int lock_npm(const struct lock_input *in, struct err *err); /* package-lock, shr
 int lock_yarn(const struct lock_input *in, struct err *err); /* 1 and berry */
 int lock_pnpm(const struct lock_input *in, struct err *err); /* 5 to 9 */
 int lock_bun(const struct lock_input *in, struct err *err); /* bun.lock */
+/* bun.lockb, of bun before 1.2: always ERR_INVALID, saying so. */
+int lock_bun_binary(const struct lock_input *in, struct err *err);
 int lock_package_json(const struct lock_input *in, struct err *err); /* an installed package */
 /* Python */
 int lock_requirements(const struct lock_input *in, struct err *err);
@@ -133,6 +135,8 @@ struct lock_lines {
 };
 void lock_lines_init(struct lock_lines *l, struct span text);
 bool lock_lines_next(struct lock_lines *l, struct span *line);
+/* For forms that any text would be: -1 (ERR_SYNTAX) when there is a NUL in it. */
+int lock_check_text(const struct lock_input *in, struct err *err) MUST_CHECK;
 /* Leading spaces; a tab counts as one. */
 size_t lock_indent(struct span line);
 

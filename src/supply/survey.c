@@ -9,9 +9,13 @@
 
 #include "supply/image.h"
 #include "supply/inventory_child.h"
+#include "supply/shellcheck.h"
 
 #define PACKED_BYTES_MAX ((size_t)4 << 30)
 #define FINDINGS_BYTES_MAX ((size_t)1 << 30)
+/* Of so many scripts at once; it is quick, or has got lost. */
+#define SHELLCHECK_SECONDS 120
+#define SCRIPTS_BYTES_MAX ((size_t)64 << 20)
 
 /* --- Findings as bytes. Both ends are the same program. */
 
@@ -107,6 +111,7 @@ struct job {
 	struct inventory inv;
 	struct arena arena;
 	struct finding_list findings;
+	struct buf scripts;
 	struct err failed; /* what a visitor could not do */
 	bool is_image;
 };
@@ -139,13 +144,15 @@ static bool is_image(const struct survey *survey)
 
 static struct check_walk walk_of(struct job *j)
 {
-	return (struct check_walk){.path = j->survey->path,
-				   .checker = j->checker,
-				   .misconfigurations = j->survey->misconfigurations,
-				   .secrets = j->survey->secrets,
-				   .limits = j->survey->files,
-				   .findings = &j->findings,
-				   .inventory = &j->inv};
+	return (struct check_walk){
+		.path = j->survey->path,
+		.checker = j->checker,
+		.misconfigurations = j->survey->misconfigurations,
+		.secrets = j->survey->secrets,
+		.limits = j->survey->files,
+		.findings = &j->findings,
+		.scripts = j->survey->shellcheck && !j->is_image ? &j->scripts : NULL,
+		.inventory = &j->inv};
 }
 
 static bool visit_wants(void *context, struct span path, uint64_t bytes)
@@ -214,14 +221,27 @@ static int prepare(void *context, struct err *err)
 	return 0;
 }
 
+/* A single file that has no components may still have something to check. */
+static int take_components(struct job *j, struct err *err)
+{
+	struct err why = {0};
+	bool may_have_none =
+		j->checker && !j->is_image && j->survey->inventory.source == INVENTORY_AUTO;
+
+	if (inventory_scan(&j->inv, j->survey->path, &j->how, &why) == 0)
+		return 0;
+	if (may_have_none && why.code == ERR_INVALID)
+		return 0;
+	return err_set(err, why.code, "%s", why.message);
+}
+
 static int work(void *context, struct buf *to, struct err *err)
 {
 	struct job *j = context;
 	const struct survey *survey = j->survey;
 	struct check_walk walk = walk_of(j);
 
-	if ((survey->components || j->is_image) &&
-	    inventory_scan(&j->inv, survey->path, &j->how, err) < 0)
+	if ((survey->components || j->is_image) && take_components(j, err) < 0)
 		return -1;
 	if (j->failed.code != ERR_NONE)
 		return err_set(err, j->failed.code, "%s", j->failed.message);
@@ -230,7 +250,41 @@ static int work(void *context, struct buf *to, struct err *err)
 	if (!j->inv.finished && inventory_finish(&j->inv, err) < 0)
 		return -1;
 	pack_findings(&j->findings, to);
+	put_u32(to, (uint32_t)j->scripts.len);
+	buf_append(to, buf_span(&j->scripts));
 	return inventory_pack(&j->inv, to, err);
+}
+
+/* What it could not do is told, and the scan goes on: it is not ours. */
+static void ask_shellcheck(const struct survey *survey, struct span scripts,
+			   struct inventory *inv, struct finding_list *findings)
+{
+	const struct shellcheck job = {survey->path, scripts,
+				       survey->limits.seconds < SHELLCHECK_SECONDS
+					       ? survey->limits.seconds
+					       : SHELLCHECK_SECONDS};
+	struct err err = {0};
+
+	if (shellcheck_run(&job, findings, &err) < 0)
+		inventory_problem(inv, SPAN(""), 0, "%s", err.message);
+}
+
+static int take_result(const struct survey *survey, struct span rest, struct inventory *inv,
+		       struct finding_list *findings, struct err *err)
+{
+	struct span scripts;
+	uint32_t length;
+
+	if (unpack_findings(&rest, findings, err) < 0)
+		return -1;
+	if (!get_u32(&rest, &length) || length > rest.len)
+		return err_set(err, ERR_INVALID, "the scan gave no list of scripts");
+	scripts = span_slice(rest, 0, length);
+	if (inventory_unpack(inv, span_slice(rest, length, rest.len), err) < 0)
+		return -1;
+	if (scripts.len && findings)
+		ask_shellcheck(survey, scripts, inv, findings);
+	return 0;
 }
 
 int survey_run(const struct survey *survey, struct inventory *inv,
@@ -245,20 +299,17 @@ int survey_run(const struct survey *survey, struct inventory *inv,
 		.context = &j,
 	};
 	struct buf bytes;
-	struct span rest;
 	int result;
 
 	/* They allocate nothing here, and everything in the child, which ends with it. */
 	inventory_init(&j.inv, INVENTORY_TEXT_BYTES);
 	arena_init(&j.arena, FINDINGS_BYTES_MAX, (size_t)1 << 16);
 	finding_list_init(&j.findings, &j.arena);
+	buf_init(&j.scripts, SCRIPTS_BYTES_MAX);
 	buf_init(&bytes, PACKED_BYTES_MAX);
 	result = child_run(&job, &survey->limits, &bytes, err);
-	rest = buf_span(&bytes);
 	if (result == 0)
-		result = unpack_findings(&rest, findings, err);
-	if (result == 0)
-		result = inventory_unpack(inv, rest, err);
+		result = take_result(survey, buf_span(&bytes), inv, findings, err);
 	buf_release(&bytes);
 	return result;
 }

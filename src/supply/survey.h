@@ -15,6 +15,7 @@ struct survey {
 	bool components;
 	bool misconfigurations;
 	bool secrets;
+	bool shellcheck; /* also what ShellCheck finds, with `misconfigurations` */
 	const char *rules_path; /* rules of the user's; NULL: none */
 	struct inventory_options inventory;
 	struct check_walk_limits files; /* of those that are checked */

@@ -489,6 +489,8 @@ static void broken_files_say_where(void **state)
 		{lock_pnpm, "a: [\n", "line "},
 		{lock_pnpm, "packages: {}\n", "line 1: not a pnpm lock file"},
 		{lock_bun, "{}", "line 1: not a bun"},
+		{lock_bun_binary, "#!/usr/bin/env bun\nbun-lockfile-format-v0\n",
+		 "the binary form"},
 		{lock_poetry, "[[package]]\nname = \n", "line 2: "},
 		{lock_uv, "package = 1\n", "line 1: package is no list"},
 		{lock_pipfile, "{}", "line 1: not a Pipfile.lock"},
