@@ -1,7 +1,7 @@
-/* document.c - the JSON Schema of the file and the reference table, both from the schema. */
+/* document.c - the JSON Schema of a file and the reference table, both from the schema. */
 #include "config/config.h"
 
-#include "config/schema.h"
+#include "config/table.h"
 
 #define OBJECTS_MAX 64
 
@@ -208,7 +208,8 @@ static void json_object(struct buf *out, const struct schema_object *schema)
 	buf_append_cstr(out, "}]");
 }
 
-void config_write_json_schema(struct buf *out)
+void table_write_json_schema(const struct schema_object *schema, const char *title,
+			     struct buf *out)
 {
 	static const char fixed[] =
 		"  \"variable\":{\"type\":\"string\",\"pattern\":\"\\\\$\\\\{\"},\n"
@@ -225,11 +226,13 @@ void config_write_json_schema(struct buf *out)
 		"\"^(100|[0-9]{1,2})%$|\\\\$\\\\{\"}";
 	struct objects objects = {.count = 0};
 
-	collect(&objects, &schema_config);
+	collect(&objects, schema);
 	buf_append_cstr(out, "{\n"
 			     "\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\n"
-			     "\"title\":\"The configuration file of Sallyport\",\n");
-	json_object(out, &schema_config);
+			     "\"title\":");
+	json_string(out, title);
+	buf_append_cstr(out, ",\n");
+	json_object(out, schema);
 	buf_append_cstr(out, ",\n\"$defs\":{\n");
 	buf_append_cstr(out, fixed);
 	for (size_t i = 1; i < objects.count; i++) {
@@ -238,6 +241,11 @@ void config_write_json_schema(struct buf *out)
 		buf_append_byte(out, '}');
 	}
 	buf_append_cstr(out, "}\n}\n");
+}
+
+void config_write_json_schema(struct buf *out)
+{
+	table_write_json_schema(&schema_config, "The configuration file of Sallyport", out);
 }
 
 /* ---- reference ------------------------------------------------------------------------------- */
@@ -310,11 +318,16 @@ static void reference_object(struct buf *out, const struct schema_object *schema
 	}
 }
 
-void config_write_reference(struct buf *out)
+void table_write_reference(const struct schema_object *schema, struct buf *out)
 {
 	struct objects objects = {.count = 0};
 
-	collect(&objects, &schema_config);
+	collect(&objects, schema);
 	for (size_t i = 0; i < objects.count; i++)
 		reference_object(out, objects.at[i]);
+}
+
+void config_write_reference(struct buf *out)
+{
+	table_write_reference(&schema_config, out);
 }

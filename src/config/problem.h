@@ -1,4 +1,4 @@
-/* problem.h - collecting what is wrong with a configuration. Used inside config only. */
+/* problem.h - collecting what is wrong with a configuration. Not for those who only load one. */
 #ifndef CONFIG_PROBLEM_H
 #define CONFIG_PROBLEM_H
 

@@ -1,4 +1,7 @@
-/* reader.h - from a tree to structures, as the schema says. Used inside config only. */
+/*
+ * reader.h - from a tree to structures, as the schema says. Used inside config and by
+ * tables of other parts (table.h).
+ */
 #ifndef CONFIG_READER_H
 #define CONFIG_READER_H
 

@@ -1,7 +1,7 @@
 /*
  * schema.h - the one description of every key of the configuration file. Reading, the check for
  * unknown keys, masked printing, the JSON Schema and the reference are all driven by it.
- * Used inside config only.
+ * Used inside config, and by tables of other parts (table.h).
  */
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H

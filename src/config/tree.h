@@ -1,6 +1,6 @@
 /*
  * tree.h - a YAML document as a tree in which every node knows its file, line and column. Used
- * inside config only.
+ * inside config, and by tables of other parts (table.h).
  *
  * Accepted is one document of YAML as libyaml reads it, with these refused: duplicate keys, keys
  * that are not plain text, tags, aliases to something unfinished (cycles), more nesting than

@@ -1,4 +1,4 @@
-/* value.h - the texts that the configuration is made of. Pure. Used inside config only. */
+/* value.h - the texts that the configuration, and other tables, are made of. Pure. */
 #ifndef CONFIG_VALUE_H
 #define CONFIG_VALUE_H
 
