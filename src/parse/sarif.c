@@ -123,11 +123,19 @@ static void put_location(struct json_writer *w, const struct finding_place *plac
 }
 
 /* The same finding in another version of the file, whatever its line. */
-static void put_fingerprint(struct json_writer *w, const struct finding *f)
+static void put_fingerprint(struct json_writer *w, const struct sarif_run *run, size_t i)
 {
+	const struct finding *f = &run->findings[i];
 	uint64_t hash = hash_siphash13(f->rule, 1, 2);
 	char hex[17];
 
+	if (run->fingerprints) {
+		json_key(w, SPAN("partialFingerprints"));
+		json_begin_object(w);
+		json_member_string(w, SPAN("sallyport/v1"), run->fingerprints[i]);
+		json_end_object(w);
+		return;
+	}
 	hash = hash_siphash13(f->subject, hash, 3);
 	hash = hash_siphash13(f->place.file, hash, 4);
 	snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)hash);
@@ -137,15 +145,32 @@ static void put_fingerprint(struct json_writer *w, const struct finding *f)
 	json_end_object(w);
 }
 
-static void put_result(struct json_writer *w, const struct finding *f, size_t rule)
+static void put_suppression(struct json_writer *w, struct span why)
 {
+	json_key(w, SPAN("suppressions"));
+	json_begin_array(w);
+	json_begin_object(w);
+	json_member_string(w, SPAN("kind"), SPAN("external"));
+	json_member_string(w, SPAN("status"), SPAN("accepted"));
+	json_member_string(w, SPAN("justification"), why);
+	json_end_object(w);
+	json_end_array(w);
+}
+
+static void put_result(struct json_writer *w, const struct sarif_run *run, size_t i,
+		       size_t rule)
+{
+	const struct finding *f = &run->findings[i];
+
 	json_begin_object(w);
 	json_member_string(w, SPAN("ruleId"), f->rule);
 	json_member_int(w, SPAN("ruleIndex"), (int64_t)rule);
 	json_member_string(w, SPAN("level"), level_of(f->severity));
 	put_message(w, SPAN("message"), f->message.len ? f->message : f->rule);
 	put_location(w, &f->place);
-	put_fingerprint(w, f);
+	put_fingerprint(w, run, i);
+	if (run->suppressions && run->suppressions[i].len)
+		put_suppression(w, run->suppressions[i]);
 	json_key(w, SPAN("properties"));
 	json_begin_object(w);
 	json_member_string(w, SPAN("severity"), span_cstr(finding_severity_name(f->severity)));
@@ -163,7 +188,8 @@ static void put_tool(struct json_writer *w, const struct sarif_tool *tool,
 	json_key(w, SPAN("driver"));
 	json_begin_object(w);
 	json_member_string(w, SPAN("name"), tool->name);
-	json_member_string(w, SPAN("version"), tool->version);
+	if (tool->version.len)
+		json_member_string(w, SPAN("version"), tool->version);
 	if (tool->uri.len)
 		json_member_string(w, SPAN("informationUri"), tool->uri);
 	json_key(w, SPAN("rules"));
@@ -181,10 +207,27 @@ static void put_tool(struct json_writer *w, const struct sarif_tool *tool,
 	json_end_object(w);
 }
 
-void sarif_write(struct buf *to, const struct sarif_tool *tool, const struct finding *findings,
-		 size_t count)
+static void put_run(struct json_writer *w, const struct sarif_run *run)
 {
 	struct map rules = MAP_INIT;
+
+	json_begin_object(w);
+	put_tool(w, &run->tool, run->findings, run->count, &rules);
+	json_member_string(w, SPAN("columnKind"), SPAN("unicodeCodePoints"));
+	json_key(w, SPAN("results"));
+	json_begin_array(w);
+	for (size_t i = 0; i < run->count; i++) {
+		uintptr_t rule = (uintptr_t)map_get(&rules, run->findings[i].rule);
+
+		put_result(w, run, i, rule ? rule - 1 : 0);
+	}
+	json_end_array(w);
+	json_end_object(w);
+	map_release(&rules);
+}
+
+void sarif_write_runs(struct buf *to, const struct sarif_run *runs, size_t count)
+{
 	struct json_writer w;
 
 	json_writer_init(&w, to);
@@ -194,19 +237,16 @@ void sarif_write(struct buf *to, const struct sarif_tool *tool, const struct fin
 	json_member_string(&w, SPAN("version"), SPAN("2.1.0"));
 	json_key(&w, SPAN("runs"));
 	json_begin_array(&w);
-	json_begin_object(&w);
-	put_tool(&w, tool, findings, count, &rules);
-	json_member_string(&w, SPAN("columnKind"), SPAN("unicodeCodePoints"));
-	json_key(&w, SPAN("results"));
-	json_begin_array(&w);
-	for (size_t i = 0; i < count; i++) {
-		uintptr_t rule = (uintptr_t)map_get(&rules, findings[i].rule);
+	for (size_t i = 0; i < count; i++)
+		put_run(&w, &runs[i]);
+	json_end_array(&w);
+	json_end_object(&w);
+}
 
-		put_result(&w, &findings[i], rule ? rule - 1 : 0);
-	}
-	json_end_array(&w);
-	json_end_object(&w);
-	json_end_array(&w);
-	json_end_object(&w);
-	map_release(&rules);
+void sarif_write(struct buf *to, const struct sarif_tool *tool, const struct finding *findings,
+		 size_t count)
+{
+	struct sarif_run run = {.tool = *tool, .findings = findings, .count = count};
+
+	sarif_write_runs(to, &run, 1);
 }

@@ -1,6 +1,6 @@
 /*
  * sarif.h - findings as a SARIF 2.1.0 log (OASIS standard), for code hosts and editors. One run of
- * one tool; rules are collected from the findings. The text depends on nothing but what is given.
+ * each tool; rules are collected from the findings. The text depends on nothing but what is given.
  */
 #ifndef PARSE_SARIF_H
 #define PARSE_SARIF_H
@@ -21,5 +21,18 @@ struct sarif_tool {
  */
 void sarif_write(struct buf *to, const struct sarif_tool *tool, const struct finding *findings,
 		 size_t count);
+
+struct sarif_run {
+	struct sarif_tool tool;
+	const struct finding *findings;
+	/* NULL, or one a finding: why it is not to be acted on (empty: it is), section 3.27.23. */
+	const struct span *suppressions;
+	/* NULL, or one a finding, in place of a hash of its rule, subject and file. */
+	const struct span *fingerprints;
+	size_t count;
+};
+
+/* As sarif_write, for several tools. */
+void sarif_write_runs(struct buf *to, const struct sarif_run *runs, size_t count);
 
 #endif
