@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "supply/check.h"
 #include "supply/leak.h"
 
@@ -297,6 +298,34 @@ static void a_rule_that_takes_too_long_is_told(void **state)
 	checker_free(c);
 }
 
+/* Whichever allocation fails: an error, or all that there is to find. */
+static void memory_may_run_out_anywhere(void **state)
+{
+	const struct leak_text text = {.path = SPAN("x"),
+				       .text = made("a=sk_live_{{alnum:24}}")};
+	bool failed = true;
+
+	(void)state;
+	for (unsigned long n = 1; failed; n++) {
+		struct checker *c = checker_new(NULL);
+		struct finding_list list;
+		struct arena own;
+		struct err err = {0};
+		int result;
+
+		assert_non_null(c);
+		arena_init(&own, 1 << 20, 4096);
+		finding_list_init(&list, &own);
+		mem_fail_at(n);
+		result = check_secrets(c, &text, &list, &err);
+		failed = mem_fail_happened();
+		mem_fail_at(0);
+		assert_true(result == 0 ? list.count == 1 : err.code != ERR_NONE);
+		arena_release(&own);
+		checker_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +345,7 @@ int main(void)
 		cmocka_unit_test(broken_rules_are_refused_with_their_line),
 		cmocka_unit_test(a_pattern_that_does_not_compile_is_told),
 		cmocka_unit_test(a_rule_that_takes_too_long_is_told),
+		cmocka_unit_test(memory_may_run_out_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "supply/db_build.h"
 #include "supply/db_input.h"
 #include "supply/lsp.h"
@@ -303,7 +304,7 @@ static void changes_wait_until_typing_rests(void **state)
 	assert_string_equal(tick(1050), "");
 	assert_int_equal(lsp_server_tick(server, 1050), 1100);
 	has(tick(1100), "dockerfile-sudo");
-	has(take(CHANGE("{\"text\":\"FROM a:1\\nUSER a\\n\"}"), 2000), "");
+	take(CHANGE("{\"text\":\"FROM a:1\\nUSER a\\n\"}"), 2000);
 	assert_null(strstr(tick(3000), "dockerfile-sudo"));
 }
 
@@ -369,7 +370,8 @@ static void what_is_no_message_is_answered_with_an_error(void **state)
 		     "{\"uri\":1}}}",
 		     0),
 		"");
-	has(take("{\"method\":\"textDocument/didChange\",\"params\":1}", 0), "");
+	assert_string_equal(take("{\"method\":\"textDocument/didChange\",\"params\":1}", 0),
+			    "");
 }
 
 static void too_large_and_too_many_documents_are_said(void **state)
@@ -412,6 +414,30 @@ static void exit_tells_whether_it_was_announced(void **state)
 	assert_int_equal(lsp_server_exit(server), 1);
 }
 
+/* Whichever allocation fails: it goes on or says so, and answers the next request. */
+static void memory_may_run_out_anywhere(void **state)
+{
+	bool failed = true;
+
+	(void)state;
+	for (unsigned long n = 1; failed; n++) {
+		struct span open =
+			SPAN(OPEN("package.json", "{\\n \\\"dependencies\\\": {"
+						  "\\n  \\\"a\\\": \\\"^1.2.3\\\"}}"));
+		struct err err = {0};
+
+		tear_down(NULL);
+		assert_int_equal(set_up(NULL), 0);
+		initialize("");
+		mem_fail_at(n);
+		if (lsp_server_take(server, open, 0, &err) == 0)
+			(void)lsp_server_tick(server, 0);
+		failed = mem_fail_happened();
+		mem_fail_at(0);
+		has(take("{\"id\":9,\"method\":\"shutdown\"}", 0), "\"id\":9");
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -431,6 +457,7 @@ int main(void)
 		CASE(what_is_no_message_is_answered_with_an_error),
 		CASE(too_large_and_too_many_documents_are_said),
 		CASE(exit_tells_whether_it_was_announced),
+		CASE(memory_may_run_out_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
