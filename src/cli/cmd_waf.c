@@ -182,12 +182,12 @@ out:
 
 static enum exit_status run_check(const struct options *given)
 {
-	return waf_work_run(given, check);
+	return waf_work_run(given, true, check);
 }
 
 static enum exit_status run_tune(const struct options *given)
 {
-	return waf_work_run(given, tune);
+	return waf_work_run(given, true, tune);
 }
 
 static const struct option_spec check_options[] = {WAF_RULES_OPTIONS, {.name = NULL}};

@@ -246,7 +246,8 @@ static enum exit_status explain_messages(struct waf_work *w, struct replay *repl
 					 struct err *err)
 {
 	enum exit_status status = EXIT_STATUS_USAGE;
-	struct waf_policy *policy = inspect_policy_new(w->rules, w->cfg, WAF_BLOCK, err);
+	struct waf_policy *policy =
+		inspect_policy_new(w->rules, w->cfg, WAF_BLOCK, NULL, 0, err);
 	struct waf_worker *worker = policy ? waf_worker_new(NULL, err) : NULL;
 	struct waf_transaction *t = worker ? waf_transaction_new(worker, policy) : NULL;
 
@@ -281,7 +282,7 @@ static enum exit_status explain(struct waf_work *w, struct err *err)
 
 static enum exit_status run_explain(const struct options *given)
 {
-	return waf_work_run(given, explain);
+	return waf_work_run(given, true, explain);
 }
 
 static const struct option_spec explain_options[] = {

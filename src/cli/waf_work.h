@@ -3,6 +3,7 @@
 #define CLI_WAF_WORK_H
 
 #include "cli/admin_work.h"
+#include "gateway/patches.h"
 #include "waf/waf.h"
 
 #define WAF_INPUT_MAX ((size_t)256 << 20)
@@ -12,6 +13,7 @@ struct waf_work {
 	struct config *cfg; /* NULL: the rules come from --rules */
 	struct arena arena;
 	struct waf_rules *rules;
+	struct patches patches; /* of the configuration; part of the rules */
 	struct buf out;
 	bool json;
 };
@@ -21,8 +23,13 @@ struct waf_work {
  * no databases. 0, or -1 with *err.
  */
 int waf_work_load(struct waf_work *w, bool check_only, struct err *err) MUST_CHECK;
-/* Runs a command: prints what it has left in w->out, or the error, and cleans up. */
-enum exit_status waf_work_run(const struct options *given,
+/* Only those of the configuration. */
+int waf_work_load_configured(struct waf_work *w, bool check_only, struct err *err) MUST_CHECK;
+/*
+ * Runs a command: prints what it has left in w->out, or the error, and cleans up. `formatted`: the
+ * command has --format.
+ */
+enum exit_status waf_work_run(const struct options *given, bool formatted,
 			      enum exit_status (*work)(struct waf_work *w, struct err *err));
 
 extern const char *const waf_work_formats[];

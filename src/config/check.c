@@ -486,6 +486,22 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 	}
 }
 
+static void check_patches(struct reader *reader, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->patches.count; i++) {
+		const struct config_patch *patch = &cfg->patches.at[i];
+
+		if (!cfg->waf)
+			report(reader, CONFIG_ERROR, "patches", patch->name, i, patch->where,
+			       "patches are rules of the firewall: there is no 'waf'");
+		for (size_t k = 0; k < patch->services.count; k++)
+			if (!config_service_find(cfg, patch->services.at[k]))
+				report(reader, CONFIG_ERROR, "patches", patch->name, i,
+				       patch->where, "there is no service '%.*s'",
+				       SPAN_ARG(patch->services.at[k]));
+	}
+}
+
 void check_config(struct reader *reader, struct config *cfg)
 {
 	struct config_where top = {cfg->listen.count > 0 ? cfg->listen.at[0].where.file : NULL,
@@ -499,6 +515,7 @@ void check_config(struct reader *reader, struct config *cfg)
 	check_procedures(reader, cfg);
 	check_routes(reader, cfg);
 	check_sensitive(reader, cfg);
+	check_patches(reader, cfg);
 	if (reader->problems->errors > 0)
 		return;
 	if (cfg->routes.count == 0)

@@ -26,6 +26,7 @@
 #include "config/config_guard.h"
 #include "config/config_mail.h"
 #include "config/config_oauth.h"
+#include "config/config_patch.h"
 #include "config/config_waf.h"
 #include "config/config_people.h"
 #include "parse/address.h"
@@ -727,6 +728,7 @@ struct config {
 	struct config_store store;
 	CONFIG_LIST(struct config_sensitive) sensitive;
 	struct config_waf *waf;
+	CONFIG_LIST(struct config_patch) patches;
 	struct config_ips *ips; /* NULL: nobody is banned */
 	struct config_challenge challenge;
 	struct config_overload *overload; /* NULL: not watched */

@@ -66,7 +66,8 @@ static void merge(struct reader *reader, struct tree_node *map, const struct tre
 		else if (top && kind == TREE_LIST && before->value->kind == TREE_LIST)
 			add_items(reader, before->value, pair->value);
 		else if (top && kind == TREE_MAP && before->value->kind == TREE_MAP &&
-			 span_eq(pair->key, SPAN("services")))
+			 (span_eq(pair->key, SPAN("services")) ||
+			  span_eq(pair->key, SPAN("patches"))))
 			merge(reader, before->value, pair->value, false);
 		else
 			reader_error(reader, pair->where, "key '%s' is there already (%s:%u)",

@@ -424,6 +424,9 @@ static const struct schema_key config_keys[] = {
 	 .text = "What is done when memory, descriptors, time or connections run out."},
 	{KEY("waf", OPTIONAL, config, waf), .object = &schema_waf,
 	 .text = "The web application firewall."},
+	{KEY("patches", MAP, config, patches), .object = &schema_patch,
+	 .text = "Virtual patches: known vulnerabilities that requests are kept from, by "
+		 "name."},
 	{KEY("ips", OPTIONAL, config, ips), .object = &schema_ips,
 	 .text = "Clients that keep attacking are banned."},
 	{KEY("webhooks", MAP, config, webhooks), .object = &schema_webhook,

@@ -154,6 +154,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	if (admin->shared->webhooks)
 		webhook_service_metrics(admin->shared->webhooks, &body);
 	identity_service_metrics(admin->shared, &body);
+	patches_metrics(admin->snapshot, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
@@ -350,6 +351,15 @@ static void act(struct admin *admin, struct http_exchange *x)
 	answer_services(admin, x);
 }
 
+static void answer_patches(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	patches_print(admin->snapshot, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
 /* What broke a contract, or would have been refused. */
 static void answer_contracts(struct admin *admin, struct http_exchange *x)
 {
@@ -400,6 +410,8 @@ static void handle(struct http_exchange *x)
 		answer_config(admin, x);
 	else if (span_eq(path, SPAN("/services")) || span_eq(path, SPAN("/guard")))
 		answer_services(admin, x);
+	else if (span_eq(path, SPAN("/patches")))
+		answer_patches(admin, x);
 	else if (span_eq(path, SPAN("/bans")))
 		answer_bans(admin, x);
 	else if (span_eq(path, SPAN("/guard/procedures")) ||

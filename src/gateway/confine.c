@@ -116,6 +116,8 @@ static void add_services(struct folders *folders, const struct config *cfg)
 	}
 	if (cfg->waf)
 		add_waf(folders, cfg->waf);
+	for (size_t i = 0; i < cfg->patches.count; i++)
+		add_file(folders, cfg->patches.at[i].rules);
 	for (size_t i = 0; i < cfg->routes.count; i++)
 		if (cfg->routes.at[i].respond)
 			add_file(folders, cfg->routes.at[i].respond->file);

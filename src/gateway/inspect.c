@@ -1,7 +1,5 @@
 #include "gateway/inspect.h"
 
-#include "gateway/inspect_policy.h"
-
 static bool is_used(const struct config *cfg, enum config_waf_mode mode)
 {
 	for (size_t i = 0; i < cfg->routes.count; i++)
@@ -10,11 +8,14 @@ static bool is_used(const struct config *cfg, enum config_waf_mode mode)
 	return false;
 }
 
-static struct waf_rules *load_rules(const struct config_waf *config, struct err *err)
+static struct waf_rules *load_rules(const struct snapshot *snapshot, struct err *err)
 {
+	const struct config_waf *config = snapshot->config->waf;
 	struct waf_sources sources = {
 		.paths = config->rules.at,
 		.path_count = config->rules.count,
+		.texts = snapshot->patches.texts,
+		.text_count = snapshot->patches.text_count,
 		.paranoia = config->paranoia,
 		.cache_folder = config->cache.len ? config->cache.ptr : NULL,
 	};
@@ -22,34 +23,27 @@ static struct waf_rules *load_rules(const struct config_waf *config, struct err 
 	return waf_rules_load(&sources, err);
 }
 
-int inspect_load(struct snapshot *snapshot, struct err *err)
+int inspect_load(struct snapshot *snapshot, const struct snapshot *previous, struct err *err)
 {
 	const struct config *cfg = snapshot->config;
-	bool block = is_used(cfg, CONFIG_WAF_MODE_BLOCK);
-	bool observe = is_used(cfg, CONFIG_WAF_MODE_OBSERVE);
 
-	if (!cfg->waf || (!block && !observe))
+	if (!cfg->waf ||
+	    (!is_used(cfg, CONFIG_WAF_MODE_BLOCK) && !is_used(cfg, CONFIG_WAF_MODE_OBSERVE)))
 		return 0;
-	snapshot->waf_rules = load_rules(cfg->waf, err);
-	if (!snapshot->waf_rules)
+	if (patches_load(&snapshot->patches, cfg, previous ? &previous->patches : NULL, err) <
+	    0)
 		return -1;
-	if (block && !(snapshot->waf_block =
-			       inspect_policy_new(snapshot->waf_rules, cfg, WAF_BLOCK, err)))
-		return -1;
-	if (observe && !(snapshot->waf_observe = inspect_policy_new(snapshot->waf_rules, cfg,
-								    WAF_OBSERVE, err)))
-		return -1;
-	return 0;
+	patches_tell(&snapshot->patches);
+	snapshot->waf_rules = load_rules(snapshot, err);
+	return snapshot->waf_rules ? patch_sets_build(snapshot, err) : -1;
 }
 
 void inspect_release(struct snapshot *snapshot)
 {
-	if (snapshot->waf_block)
-		waf_policy_unref(snapshot->waf_block);
-	if (snapshot->waf_observe)
-		waf_policy_unref(snapshot->waf_observe);
-	if (snapshot->waf_rules)
-		waf_rules_unref(snapshot->waf_rules);
+	patch_sets_release(snapshot);
+	waf_rules_unref(snapshot->waf_rules);
+	/* Rules point into the texts that they were read from. */
+	patches_release(&snapshot->patches);
 }
 
 void inspect_release_worker(struct worker *worker)

@@ -68,9 +68,10 @@ enum phase_result inspect_refuse_response(struct exchange *e);
 
 /*
  * Compiles the rules (blocking, seconds without a warm cache) and makes the policies that routes
- * need. 0 or -1; what was built is released with the snapshot.
+ * need; patches take their counters over from `previous`, which may be NULL. 0 or -1; what was built is released with the snapshot.
  */
-int inspect_load(struct snapshot *snapshot, struct err *err) MUST_CHECK;
+int inspect_load(struct snapshot *snapshot, const struct snapshot *previous,
+		 struct err *err) MUST_CHECK;
 void inspect_release(struct snapshot *snapshot);
 /* Frees what a worker keeps for it. */
 void inspect_release_worker(struct worker *worker);

@@ -29,11 +29,13 @@ static void fill_settings(const struct config *cfg, struct waf_exclusion *exclus
 }
 
 struct waf_policy *inspect_policy_new(struct waf_rules *rules, const struct config *cfg,
-				      enum waf_mode mode, struct err *err)
+				      enum waf_mode mode, const struct span *without,
+				      size_t without_count, struct err *err)
 {
 	size_t count = cfg && cfg->waf ? cfg->waf->exclusions.count : 0;
-	struct waf_exclusion *exclusions = mem_zalloc(count + 1, sizeof(*exclusions));
-	struct waf_settings settings = {.mode = mode};
+	struct waf_exclusion *exclusions =
+		mem_zalloc(count + without_count + 1, sizeof(*exclusions));
+	struct waf_settings settings = {.mode = mode, .exclusions = exclusions};
 	struct waf_policy *policy;
 
 	if (!exclusions) {
@@ -42,6 +44,8 @@ struct waf_policy *inspect_policy_new(struct waf_rules *rules, const struct conf
 	}
 	if (cfg && cfg->waf)
 		fill_settings(cfg, exclusions, &settings);
+	for (size_t i = 0; i < without_count; i++)
+		exclusions[settings.exclusion_count++].source = without[i];
 	policy = waf_policy_new(rules, &settings, err);
 	mem_free(exclusions);
 	return policy;

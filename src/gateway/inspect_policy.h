@@ -5,8 +5,12 @@
 #include "config/config.h"
 #include "waf/waf.h"
 
-/* NULL with *err. `cfg` may be NULL or have no `waf`: then it is the rules' own policy. */
+/*
+ * NULL with *err. `cfg` may be NULL or have no `waf`: then it is the rules' own policy. Rules of the
+ * sources `without` do not run.
+ */
 struct waf_policy *inspect_policy_new(struct waf_rules *rules, const struct config *cfg,
-				      enum waf_mode mode, struct err *err) MUST_CHECK;
+				      enum waf_mode mode, const struct span *without,
+				      size_t without_count, struct err *err) MUST_CHECK;
 
 #endif

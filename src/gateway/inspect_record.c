@@ -8,11 +8,15 @@
 #define RECORD_BYTES_MAX 65536
 #define MATCHES_MAX 100
 
-static void put_match(struct json_writer *w, struct waf_transaction *t,
-		      const struct waf_match *match)
+static void put_match(struct json_writer *w, const struct patch_set *set,
+		      struct waf_transaction *t, const struct waf_match *match)
 {
+	const struct patch *patch = patch_set_find(set, match->file);
+
 	json_begin_object(w);
 	json_member_int(w, SPAN("rule"), match->rule_id);
+	if (patch)
+		json_member_string(w, SPAN("patch"), patch->config->name);
 	json_member_int(w, SPAN("phase"), match->phase);
 	json_member_string(w, SPAN("message"), match->message);
 	json_member_string(w, SPAN("variable"), match->variable);
@@ -95,7 +99,7 @@ void inspect_record(struct inspection *in)
 	for (size_t i = 0; (match = waf_match_at(in->t, i)) && written < MATCHES_MAX; i++) {
 		if (!match->logged)
 			continue;
-		put_match(&w, in->t, match);
+		put_match(&w, in->e->route->waf, in->t, match);
 		written++;
 	}
 	json_end_array(&w);

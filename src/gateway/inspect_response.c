@@ -23,12 +23,10 @@ static bool is_accepted(struct span parameters)
 struct span inspect_accept_encoding(const struct exchange *e, struct span accepted)
 {
 	const struct config_waf *config = e->snapshot->config->waf;
-	struct waf_policy *policy;
 
 	if (!e->inspection)
 		return accepted;
-	policy = e->inspection->block ? e->snapshot->waf_block : e->snapshot->waf_observe;
-	if (!waf_policy_inspects_response_bodies(policy))
+	if (!waf_policy_inspects_response_bodies(e->route->waf->policy))
 		return accepted;
 	while (config->response.coding == CONFIG_WAF_CODING_DECODE && accepted.ptr) {
 		struct span parameters = span_cut(&accepted, ',');

@@ -114,6 +114,8 @@ void inspect_end(struct exchange *e)
 	}
 	inspect_record(in);
 	count(in);
+	if (e->route->waf->count)
+		patch_set_note(e->route->waf, in->t, in->verdict.action != WAF_PASS);
 	waf_transaction_free(in->t);
 	buf_release(&in->decoded);
 	e->inspection = NULL;
@@ -153,13 +155,13 @@ static enum phase_result run(struct inspection *in)
 
 static enum phase_result inspect(struct exchange *e, bool block)
 {
-	struct waf_policy *policy = block ? e->snapshot->waf_block : e->snapshot->waf_observe;
+	const struct patch_set *set = e->route->waf;
 	struct inspection *in = arena_new(&e->x->arena, struct inspection);
 	struct waf_worker *worker = worker_of(e);
 	enum phase_result result;
 
 	if (in && worker)
-		in->t = waf_transaction_new(worker, policy);
+		in->t = waf_transaction_new(worker, set->policy);
 	if (!in || !in->t) {
 		e->reason = "out_of_memory";
 		return answer_problem(e, 503, "out-of-memory", NULL);
@@ -167,13 +169,15 @@ static enum phase_result inspect(struct exchange *e, bool block)
 	in->e = e;
 	in->block = block;
 	e->inspection = in;
+	if (set->count)
+		patch_set_prepare(set, e, in->t);
 	result = run(in);
 	if (result != PHASE_NEXT)
 		return result;
 	if (block && inspection_is_decided(in))
 		return refuse(e);
 	/* What is left to do then can be done at once. */
-	if (inspection_is_decided(in) || !waf_policy_inspects_responses(policy))
+	if (inspection_is_decided(in) || !waf_policy_inspects_responses(set->policy))
 		inspect_end(e);
 	return PHASE_NEXT;
 }

@@ -354,7 +354,7 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 	    build_services(s, previous, err) < 0 || build_routes(s, previous, err) < 0 ||
 	    build_listens(s, tickets, err) < 0 || build_security(s, err) < 0 ||
 	    build_via(s, err) < 0 || contract_plan_check_sensitive(s, err) < 0 ||
-	    inspect_load(s, err) < 0)
+	    inspect_load(s, previous, err) < 0)
 		return -1;
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)

@@ -7,6 +7,7 @@
 #define GATEWAY_SNAPSHOT_H
 
 #include "config/config.h"
+#include "gateway/patches.h"
 #include "gateway/router.h"
 #include "guard/limiter.h"
 #include "guard/service.h"
@@ -39,10 +40,10 @@ struct snapshot_route {
 	struct bulkhead *bulkhead; /* the operation's; NULL: none */
 	uint32_t idle_phases; /* a bit for each phase that has nothing to do on this route */
 	struct buf respond_file; /* content of config->respond->file */
+	const struct patch_set *waf; /* NULL: not inspected */
 };
 
 struct contract;
-struct waf_policy;
 struct waf_rules;
 struct snapshot_operation;
 
@@ -87,8 +88,9 @@ struct snapshot {
 	struct span via[SNAPSHOT_VIA_COUNT];
 	struct buf via_text;
 	struct waf_rules *waf_rules; /* NULL: no route is inspected */
-	struct waf_policy *waf_block; /* for the routes of this mode; NULL: there are none */
-	struct waf_policy *waf_observe;
+	struct patches patches;
+	struct patch_set **patch_sets; /* what routes point to */
+	size_t patch_set_count;
 	uint64_t generation;
 };
 

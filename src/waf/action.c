@@ -120,6 +120,7 @@ bool step_means_rule(const struct step *step, const struct rule *rule)
 			if (span_eq(rule->tags[i], step->tag))
 				return true;
 		return false;
+	case SEC_CTL_REMOVE_BY_SOURCE: return span_eq(rule->place.file, step->tag);
 	case SEC_CTL_REMOVE_BY_MSG:
 	case SEC_CTL_REMOVE_TARGET_BY_MSG:
 		return rule->has_message && span_eq(rule->source_message, step->tag);
@@ -197,6 +198,13 @@ void remove_targets(struct waf_transaction *t, const struct step *step)
 	}
 }
 
+void waf_remove_source(struct waf_transaction *t, struct span source)
+{
+	struct step step = {.kind = SEC_CTL_REMOVE_BY_SOURCE, .tag = source};
+
+	remove_rules(t, &step);
+}
+
 /* ---- the other actions ----------------------------------------------------------------------- */
 
 static void open_collection(struct waf_transaction *t, enum variable variable, struct span key)
@@ -245,7 +253,8 @@ static void do_step(struct waf_transaction *t, const struct rule *rule, const st
 		return;
 	case SEC_CTL_REMOVE_BY_ID:
 	case SEC_CTL_REMOVE_BY_TAG:
-	case SEC_CTL_REMOVE_BY_MSG: remove_rules(t, step); return;
+	case SEC_CTL_REMOVE_BY_MSG:
+	case SEC_CTL_REMOVE_BY_SOURCE: remove_rules(t, step); return;
 	case SEC_CTL_REMOVE_TARGET_BY_ID:
 	case SEC_CTL_REMOVE_TARGET_BY_TAG:
 	case SEC_CTL_REMOVE_TARGET_BY_MSG: remove_targets(t, step); return;
@@ -319,14 +328,14 @@ static void disrupt(struct waf_transaction *t, const struct rule *rule)
 	case SEC_ALLOW:
 	case SEC_ALLOW_PHASE:
 	case SEC_ALLOW_REQUEST:
-		if (t->engine == SEC_ENGINE_ON)
+		if (t->engine == SEC_ENGINE_ON && !rule->observe)
 			t->allow = (enum sec_disruptive)rule->disruptive;
 		return;
 	case SEC_DENY:
 	case SEC_DROP:
 	case SEC_REDIRECT: break;
 	}
-	if (t->engine == SEC_ENGINE_ON && t->phase < 5) {
+	if (t->engine == SEC_ENGINE_ON && t->phase < 5 && !rule->observe) {
 		t->verdict = make_verdict(t, rule);
 		t->decided = true;
 	} else if (!t->would_decide && t->phase < 5) {

@@ -136,6 +136,7 @@ static int compile_step(struct compiler *c, const struct sec_step *from, struct 
 	case SEC_CTL_REMOVE_BY_ID:
 	case SEC_CTL_REMOVE_BY_TAG:
 	case SEC_CTL_REMOVE_BY_MSG:
+	case SEC_CTL_REMOVE_BY_SOURCE:
 	case SEC_SETSID:
 	case SEC_SETUID:
 	case SEC_SETRSC: return 0;
@@ -178,6 +179,7 @@ static int compile_actions(struct compiler *c, const struct sec_rule *from, stru
 	const struct sec_actions *defaults = &c->rules->document.defaults[rule->phase];
 
 	rule->capture = actions->capture;
+	rule->observe = from->observe;
 	rule->multi_match = actions->multi_match;
 	rule->log = actions->log_given ? actions->log : defaults->log;
 	rule->severity = (int16_t)actions->severity;

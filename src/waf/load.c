@@ -259,6 +259,23 @@ static void drop_replaced(struct sec_document *document, const struct sec_rule *
 	}
 }
 
+/* Those that run before the paths do not know the level: nothing of theirs depends on it. */
+static int read_texts(struct loader *l, bool first)
+{
+	for (size_t i = 0; i < l->sources->text_count; i++) {
+		const struct waf_text *text = &l->sources->texts[i];
+
+		if (text->first != first)
+			continue;
+		l->document->observe = text->observe;
+		if ((!first && say_paranoia(l) != 0) ||
+		    sec_read_text(l->document, text->name, text->text, l->err) != 0)
+			return -1;
+		l->document->observe = false;
+	}
+	return 0;
+}
+
 static int load_document(struct loader *l)
 {
 	const struct waf_sources *sources = l->sources;
@@ -268,13 +285,13 @@ static int load_document(struct loader *l)
 		return -1;
 	last = CONTAINER_OF(l->document->rules_end, struct sec_rule, next);
 	l->document->file_count = 0;
+	if (read_texts(l, true) != 0)
+		return -1;
 	for (size_t i = 0; i < sources->path_count; i++)
 		if (read_path(l, sources->paths[i]) != 0)
 			return -1;
-	for (size_t i = 0; i < sources->text_count; i++)
-		if (say_paranoia(l) != 0 || sec_read_text(l->document, sources->texts[i].name,
-							  sources->texts[i].text, l->err) != 0)
-			return -1;
+	if (read_texts(l, false) != 0)
+		return -1;
 	if (sec_finish(l->document, l->err) != 0)
 		return -1;
 	drop_replaced(l->document, last);

@@ -61,6 +61,11 @@ static int add_exclusion(struct waf_policy *policy, const struct waf_exclusion *
 	bool by_tag = from->tag.len > 0;
 	bool prefix = from->path.len > 0 && from->path.ptr[from->path.len - 1] == '*';
 
+	if (from->source.len) {
+		to->step.kind = SEC_CTL_REMOVE_BY_SOURCE;
+		to->step.tag = arena_dup(&policy->arena, from->source);
+		return to->step.tag.ptr ? 0 : no_memory(err);
+	}
 	if (from->rule_first && by_tag)
 		return err_set(err, ERR_INVALID, "an exclusion is by rule or by tag, not both");
 	if (!from->rule_first && !by_tag && !from->target.len)
@@ -114,7 +119,8 @@ static int apply_everywhere(struct waf_policy *policy, struct err *err)
 		if (exclusion->path.len)
 			continue;
 		if (exclusion->step.kind == SEC_CTL_REMOVE_BY_ID ||
-		    exclusion->step.kind == SEC_CTL_REMOVE_BY_TAG)
+		    exclusion->step.kind == SEC_CTL_REMOVE_BY_TAG ||
+		    exclusion->step.kind == SEC_CTL_REMOVE_BY_SOURCE)
 			remove_rules(&t, &exclusion->step);
 		else
 			remove_targets(&t, &exclusion->step);

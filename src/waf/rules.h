@@ -119,6 +119,7 @@ struct rule {
 	bool capture;
 	bool multi_match;
 	bool log;
+	bool observe; /* reports, and never blocks */
 	uint16_t chain;
 	uint16_t selector_count;
 	uint16_t exclusion_count;

@@ -73,6 +73,7 @@ enum sec_step_kind {
 	SEC_CTL_REMOVE_BY_ID, /* first to last */
 	SEC_CTL_REMOVE_BY_TAG, /* text */
 	SEC_CTL_REMOVE_BY_MSG, /* text */
+	SEC_CTL_REMOVE_BY_SOURCE, /* text: the file; only by policies */
 	SEC_CTL_REMOVE_TARGET_BY_ID, /* first to last, target */
 	SEC_CTL_REMOVE_TARGET_BY_TAG, /* text, target */
 	SEC_CTL_REMOVE_TARGET_BY_MSG, /* text, target */
@@ -137,6 +138,7 @@ struct sec_rule {
 	struct sec_rule *next; /* in the order of the files */
 	struct sec_rule *link; /* the next of the chain; not in the list by itself */
 	enum sec_kind kind;
+	bool observe; /* reports, and never blocks */
 	struct sec_place place;
 	struct sec_targets targets;
 	struct operator_text operator_text;
@@ -212,6 +214,7 @@ struct sec_document {
 	size_t file_count;
 	size_t rule_count;
 	unsigned include_depth;
+	bool observe; /* of the rules that are being read */
 	enum waf_dialect dialect;
 };
 

@@ -53,6 +53,7 @@ static struct sec_rule *new_rule(struct call *c, enum sec_kind kind)
 	}
 	rule->kind = kind;
 	rule->place = c->place;
+	rule->observe = c->document->observe;
 	sec_actions_init(&rule->actions);
 	return rule;
 }

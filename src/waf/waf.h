@@ -42,6 +42,8 @@ struct waf_transaction;
 struct waf_text {
 	struct span name; /* for messages, in place of a file name */
 	struct span text;
+	bool first; /* its rules run before those of the paths */
+	bool observe; /* its rules report, and never block */
 };
 
 /*
@@ -121,6 +123,7 @@ struct waf_exclusion {
 	uint32_t rule_first; /* rule ids, first to last; last 0: only the first */
 	uint32_t rule_last;
 	struct span tag; /* rules with this tag */
+	struct span source; /* all rules of this file or text; then nothing else is given */
 	struct span
 		target; /* "ARGS:name", "REQUEST_COOKIES:/^__utm/", "ARGS"; empty: the whole rule */
 	struct span
@@ -262,6 +265,8 @@ int waf_request_headers(struct waf_transaction *t, struct waf_verdict *verdict,
 
 /* Whether the rules look at bodies of this request. */
 bool waf_wants_request_body(const struct waf_transaction *t);
+/* Before the phases: no rule of this file or text runs. */
+void waf_remove_source(struct waf_transaction *t, struct span source);
 /* Copies what fits into the limit of the body. */
 void waf_request_body_piece(struct waf_transaction *t, struct span piece);
 /* The whole body at once, not copied: must live until the transaction is freed. */
