@@ -61,8 +61,7 @@ static int set_group(struct admin_work *w, struct err *err)
 	bool given;
 
 	if (admin_list(w, "roles", &roles, &given, err) < 0 ||
-	    admin_result(group_put(w->idp, admin_operand(w, 0), &roles, &w->arena, err),
-			 "group", err) < 0)
+	    admin_result(group_put(w->idp, admin_operand(w, 0), &roles, err), "group", err) < 0)
 		return -1;
 	idp_audit(w->idp, "group.changed", "group", admin_operand(w, 0), NULL, SPAN_NONE);
 	json_writer_init(&out, &w->out);

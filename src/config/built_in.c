@@ -14,6 +14,8 @@ static const char routes_text[] =
 	"   operation: identity.metadata, auth: none}\n"
 	"- {path: /.well-known/oauth-protected-resource, methods: [GET], service: identity,\n"
 	"   operation: identity.metadata, auth: none}\n"
+	"- {path: /identity/admin/**, methods: [GET, POST, PUT, PATCH, DELETE],\n"
+	"   service: identity, operation: identity.admin, auth: required, body: 64k}\n"
 	"- {path: /identity/**, methods: [GET, POST], service: identity, operation: identity,\n"
 	"   auth: none, body: 64k}\n";
 

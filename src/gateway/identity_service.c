@@ -243,6 +243,31 @@ static int fill(struct identity_job *j, struct exchange *e, struct span body)
 	return failed || !j->x.cookie.ptr ? -1 : 0;
 }
 
+/* What the caller may administer: looked at here, for an identity belongs to the worker's thread. */
+static int fill_admin(struct identity_job *j, struct exchange *e)
+{
+	const struct identity *identity = e->identity;
+	bool failed = false;
+
+	if (!span_starts_with(e->path, SPAN(IDP_ADMIN_PATH)) || !identity ||
+	    identity->kind == IDENTITY_ANONYMOUS)
+		return 0;
+	j->x.actor = copy(identity->subject.len ? identity->subject : identity->client,
+			  &j->arena, &failed);
+	j->x.if_match = copy_field(e, SPAN("if-match"), &j->arena, &failed);
+	for (unsigned area = 0; area < IDP_ADMIN_AREAS; area++) {
+		const char *name = idp_admin_area_name((enum idp_admin_area)area);
+		struct span read = arena_printf(&j->arena, "identity:read:%s", name);
+		struct span write = arena_printf(&j->arena, "identity:write:%s", name);
+
+		if (!read.ptr || !write.ptr)
+			return -1;
+		j->x.may_write |= (unsigned)identity_has_permission(identity, write) << area;
+		j->x.may_read |= (unsigned)identity_has_permission(identity, read) << area;
+	}
+	return failed ? -1 : 0;
+}
+
 static enum phase_result send_job(struct exchange *e, const struct identity_job *j)
 {
 	const struct http_response response = {
@@ -292,7 +317,7 @@ static enum phase_result serve(struct exchange *e, void *context)
 	if (serve_now(e, service, body, &result))
 		return result;
 	j = job_new(service, e->snapshot->config, run_serve);
-	if (!j || fill(j, e, body) < 0) {
+	if (!j || fill(j, e, body) < 0 || fill_admin(j, e) < 0) {
 		if (j)
 			job_free(&j->job);
 		return answer_problem(e, 503, "out-of-memory", NULL);

@@ -257,6 +257,23 @@ static int read_more(const struct json *object, struct arena *arena, struct idp_
 	return client->jwks.ptr ? json_texts(object, "exchange", arena, &client->exchange) : -1;
 }
 
+int client_read(const struct json *object, struct idp_client *client, struct arena *arena)
+{
+	client->name = json_text(object, "client_name");
+	client->consent = json_flag(object, "consent");
+	client->disabled = json_flag(object, "disabled");
+	if (json_texts(object, "redirect_uris", arena, &client->redirects) < 0 ||
+	    json_texts(object, "post_logout_redirect_uris", arena, &client->logout_redirects) <
+		    0 ||
+	    json_texts(object, "grant_types", arena, &client->grants) < 0 ||
+	    json_texts(object, "scopes", arena, &client->scopes) < 0 ||
+	    json_texts(object, "resources", arena, &client->resources) < 0 ||
+	    json_texts(object, "roles", arena, &client->roles) < 0 ||
+	    read_more(object, arena, client) < 0)
+		return -1;
+	return 0;
+}
+
 static enum store_result read_client(const struct store_record *record, struct arena *arena,
 				     struct idp_client *client, struct err *err)
 {
@@ -266,23 +283,11 @@ static enum store_result read_client(const struct store_record *record, struct a
 		return STORE_FAILED;
 	*client = (struct idp_client){
 		.id = record->key,
-		.name = json_text(object, "client_name"),
 		.secret = json_text(object, "secret_sha256"),
-		.consent = json_flag(object, "consent"),
-		.disabled = json_flag(object, "disabled"),
 		.created_unix_s = json_number(object, "created"),
 		.version = record->version,
 	};
-	if (json_texts(object, "redirect_uris", arena, &client->redirects) < 0 ||
-	    json_texts(object, "post_logout_redirect_uris", arena, &client->logout_redirects) <
-		    0 ||
-	    json_texts(object, "grant_types", arena, &client->grants) < 0 ||
-	    json_texts(object, "scopes", arena, &client->scopes) < 0 ||
-	    json_texts(object, "resources", arena, &client->resources) < 0 ||
-	    json_texts(object, "roles", arena, &client->roles) < 0 ||
-	    read_more(object, arena, client) < 0)
-		return idp_no_memory(err);
-	return STORE_OK;
+	return client_read(object, client, arena) < 0 ? idp_no_memory(err) : STORE_OK;
 }
 
 enum store_result client_get(struct idp *idp, struct span id, struct arena *arena,

@@ -6,10 +6,10 @@
 #include "identity/idp_internal.h"
 #include "identity/password.h"
 #include "identity/permission.h"
+#include "parse/mail_address.h"
 #include "parse/utf8.h"
 
 #define RECORD_BYTES ((size_t)256 * 1024)
-#define ROLES_MAX 1024
 
 struct span user_name_normal(struct span name, struct arena *arena)
 {
@@ -104,7 +104,7 @@ void user_write(struct json_writer *w, const struct idp_user *user, bool secrets
 	json_end_object(w);
 }
 
-static bool are_permissions(const struct config_strings *list, struct arena *arena)
+bool permissions_valid(const struct config_strings *list, struct arena *arena)
 {
 	struct permission parsed;
 
@@ -141,7 +141,90 @@ int user_read(const struct json *object, struct idp_user *user, struct arena *ar
 	    json_texts(object, "groups", arena, &user->groups) < 0 ||
 	    json_texts(object, "permissions", arena, &user->permissions) < 0)
 		return err_set(err, ERR_MEMORY, "out of memory");
-	if (!are_permissions(&user->permissions, arena))
+	if (!permissions_valid(&user->permissions, arena))
+		return err_set(err, ERR_INVALID, "'permissions' has one that is malformed");
+	return 0;
+}
+
+/* --- changes by administrators --- */
+
+static int patch_texts(const struct json *value, struct config_strings *to, struct arena *arena)
+{
+	size_t count = value->type == JSON_ARRAY ? value->array.count : 0;
+
+	if (value->type != JSON_ARRAY && value->type != JSON_NULL)
+		return -1;
+	to->count = 0;
+	to->at = arena_array(arena, struct span, count + 1);
+	for (size_t i = 0; to->at && i < count; i++)
+		if (!json_string(&value->array.items[i], &to->at[to->count++]))
+			return -1;
+	return to->at ? 0 : -1;
+}
+
+static int patch_text(const struct json *value, struct span *to)
+{
+	if (value->type == JSON_NULL)
+		*to = SPAN("");
+	else if (!json_string(value, to) || to->len > 1024)
+		return -1;
+	return 0;
+}
+
+static int patch_member(struct span name, const struct json *value, struct idp_user *user,
+			struct arena *arena)
+{
+	const struct {
+		struct span name;
+		struct span *text;
+		bool *flag;
+		struct config_strings *texts;
+	} members[] = {
+		{SPAN("display"), &user->display, NULL, NULL},
+		{SPAN("email"), &user->email, NULL, NULL},
+		{SPAN("phone"), &user->phone, NULL, NULL},
+		{SPAN("email_verified"), NULL, &user->email_verified, NULL},
+		{SPAN("disabled"), NULL, &user->disabled, NULL},
+		{SPAN("must_change"), NULL, &user->must_change, NULL},
+		{SPAN("roles"), NULL, NULL, &user->roles},
+		{SPAN("groups"), NULL, NULL, &user->groups},
+		{SPAN("permissions"), NULL, NULL, &user->permissions},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(members); i++) {
+		if (!span_eq(name, members[i].name))
+			continue;
+		if (members[i].text)
+			return patch_text(value, members[i].text);
+		if (members[i].flag)
+			return json_bool(value, members[i].flag) ? 0 : -1;
+		return patch_texts(value, members[i].texts, arena);
+	}
+	return -1;
+}
+
+int user_patch(const struct json *object, struct idp_user *user, struct arena *arena,
+	       struct err *err)
+{
+	for (size_t i = 0; i < object->object.count; i++) {
+		const struct json_member *member = &object->object.members[i];
+
+		if (span_eq(member->key, SPAN("name"))) {
+			struct span name = SPAN("");
+
+			(void)json_string(&member->value, &name);
+			user->name = user_name_normal(name, arena);
+			if (!user->name.ptr)
+				return err_set(err, ERR_INVALID, "'name' is no name");
+		} else if (patch_member(member->key, &member->value, user, arena) < 0) {
+			return err_set(err, ERR_INVALID,
+				       "'%.*s' cannot be changed, or not to that",
+				       SPAN_ARG(span_slice(member->key, 0, 64)));
+		}
+	}
+	if (user->email.len && !mail_address_valid(user->email))
+		return err_set(err, ERR_INVALID, "'email' is no address");
+	if (!permissions_valid(&user->permissions, arena))
 		return err_set(err, ERR_INVALID, "'permissions' has one that is malformed");
 	return 0;
 }
@@ -324,244 +407,6 @@ enum store_result user_list(struct idp *idp, struct span after, size_t limit,
 			return STORE_FAILED;
 	*count = page.count;
 	*more = page.more;
-	return STORE_OK;
-}
-
-/* --- roles and groups --- */
-
-static enum store_result read_role(struct span name, const struct store_record *record,
-				   struct arena *arena, struct idp_role *role, struct err *err)
-{
-	const struct json *object = idp_parse(record->value, arena, err);
-
-	if (!object)
-		return STORE_FAILED;
-	role->name = name;
-	if (json_texts(object, "permissions", arena, &role->permissions) < 0 ||
-	    json_texts(object, "includes", arena, &role->includes) < 0)
-		return idp_no_memory(err);
-	return STORE_OK;
-}
-
-enum store_result role_get(struct idp *idp, struct span name, struct arena *arena,
-			   struct idp_role *role, struct err *err)
-{
-	struct store_record record;
-	enum store_result result =
-		store_get(idp->store, SPAN("role"), name, arena, &record, err);
-
-	return result == STORE_OK ? read_role(name, &record, arena, role, err) : result;
-}
-
-/* The names and all that they include, each once. Roles that are not stored have only a name. */
-static enum store_result close_roles(struct idp *idp, struct config_strings *names,
-				     struct config_strings *permissions, struct arena *arena,
-				     struct err *err)
-{
-	struct span *all = arena_array(arena, struct span, ROLES_MAX);
-	struct span *held = arena_array(arena, struct span, ROLES_MAX);
-
-	if (!all || !held)
-		return idp_no_memory(err);
-	if (names->count > ROLES_MAX)
-		names->count = ROLES_MAX;
-	if (names->count)
-		memcpy(all, names->at, names->count * sizeof(*all));
-	names->at = all;
-	permissions->at = held;
-	permissions->count = 0;
-	for (size_t i = 0; i < names->count; i++) {
-		struct idp_role role = {.includes = {.count = 0}};
-
-		if (role_get(idp, all[i], arena, &role, err) == STORE_FAILED)
-			return STORE_FAILED;
-		for (size_t j = 0; j < role.includes.count && names->count < ROLES_MAX; j++)
-			if (!texts_have(names, role.includes.at[j]))
-				all[names->count++] = role.includes.at[j];
-		for (size_t j = 0; j < role.permissions.count && permissions->count < ROLES_MAX;
-		     j++)
-			if (!texts_have(permissions, role.permissions.at[j]))
-				held[permissions->count++] = role.permissions.at[j];
-	}
-	return STORE_OK;
-}
-
-enum store_result role_put(struct idp *idp, const struct idp_role *role, struct arena *arena,
-			   struct err *err)
-{
-	struct config_strings below = role->includes, permissions;
-	struct store_change change = {.kind = SPAN("role"), .key = role->name};
-	enum store_result result;
-	struct json_writer w;
-	struct buf value;
-
-	if (!are_permissions(&role->permissions, arena)) {
-		(void)err_set(err, ERR_INVALID, "a permission is malformed");
-		return STORE_FAILED;
-	}
-	if (close_roles(idp, &below, &permissions, arena, err) != STORE_OK)
-		return STORE_FAILED;
-	if (texts_have(&below, role->name)) {
-		(void)err_set(err, ERR_INVALID, "the role would include itself");
-		return STORE_FAILED;
-	}
-	buf_init(&value, RECORD_BYTES);
-	json_writer_init(&w, &value);
-	json_begin_object(&w);
-	json_put_texts(&w, "permissions", &role->permissions);
-	json_put_texts(&w, "includes", &role->includes);
-	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
-}
-
-enum store_result role_remove(struct idp *idp, struct span name, struct err *err)
-{
-	const struct store_change change = {.kind = SPAN("role"), .key = name, .remove = true};
-
-	return store_commit(idp->store, &change, 1, err);
-}
-
-enum store_result role_list(struct idp *idp, struct arena *arena, struct idp_role **roles,
-			    size_t *count, struct err *err)
-{
-	struct store_page page;
-
-	if (store_list(idp->store, SPAN("role"), SPAN_NONE, SPAN_NONE, STORE_PAGE_MAX, arena,
-		       &page, err) != STORE_OK)
-		return STORE_FAILED;
-	*roles = arena_array(arena, struct idp_role, page.count + 1);
-	if (!*roles)
-		return idp_no_memory(err);
-	for (size_t i = 0; i < page.count; i++)
-		if (read_role(page.records[i].key, &page.records[i], arena, &(*roles)[i],
-			      err) != STORE_OK)
-			return STORE_FAILED;
-	*count = page.count;
-	return STORE_OK;
-}
-
-enum store_result group_get(struct idp *idp, struct span name, struct arena *arena,
-			    struct config_strings *roles, struct err *err)
-{
-	struct store_record record;
-	const struct json *object;
-	enum store_result result =
-		store_get(idp->store, SPAN("group"), name, arena, &record, err);
-
-	if (result != STORE_OK)
-		return result;
-	object = idp_parse(record.value, arena, err);
-	if (!object)
-		return STORE_FAILED;
-	return json_texts(object, "roles", arena, roles) < 0 ? idp_no_memory(err) : STORE_OK;
-}
-
-enum store_result group_put(struct idp *idp, struct span name,
-			    const struct config_strings *roles, struct arena *arena,
-			    struct err *err)
-{
-	struct span joined = texts_join(roles, '\n', arena);
-	struct store_change change = {.kind = SPAN("group"), .key = name};
-	enum store_result result;
-	struct json_writer w;
-	struct buf value;
-
-	if (!joined.ptr)
-		return idp_no_memory(err);
-	buf_init(&value, RECORD_BYTES);
-	json_writer_init(&w, &value);
-	json_begin_object(&w);
-	json_put_texts(&w, "roles", roles);
-	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
-}
-
-enum store_result group_remove(struct idp *idp, struct span name, struct err *err)
-{
-	const struct store_change change = {.kind = SPAN("group"), .key = name, .remove = true};
-
-	return store_commit(idp->store, &change, 1, err);
-}
-
-enum store_result group_list(struct idp *idp, struct arena *arena, struct idp_group **groups,
-			     size_t *count, struct err *err)
-{
-	struct store_page page;
-
-	if (store_list(idp->store, SPAN("group"), SPAN_NONE, SPAN_NONE, STORE_PAGE_MAX, arena,
-		       &page, err) != STORE_OK)
-		return STORE_FAILED;
-	*groups = arena_array(arena, struct idp_group, page.count + 1);
-	if (!*groups)
-		return idp_no_memory(err);
-	for (size_t i = 0; i < page.count; i++) {
-		const struct json *object = idp_parse(page.records[i].value, arena, err);
-
-		(*groups)[i].name = page.records[i].key;
-		if (!object)
-			return STORE_FAILED;
-		if (json_texts(object, "roles", arena, &(*groups)[i].roles) < 0)
-			return idp_no_memory(err);
-	}
-	*count = page.count;
-	return STORE_OK;
-}
-
-void group_write(struct json_writer *w, struct span name, const struct config_strings *roles)
-{
-	json_begin_object(w);
-	json_member_string(w, SPAN("name"), name);
-	json_put_texts(w, "roles", roles);
-	json_end_object(w);
-}
-
-void role_write(struct json_writer *w, const struct idp_role *role)
-{
-	json_begin_object(w);
-	json_member_string(w, SPAN("name"), role->name);
-	json_put_texts(w, "permissions", &role->permissions);
-	json_put_texts(w, "includes", &role->includes);
-	json_end_object(w);
-}
-
-enum store_result user_access(struct idp *idp, const struct idp_user *user, struct arena *arena,
-			      struct idp_access *access, struct err *err)
-{
-	struct span *names = arena_array(arena, struct span, ROLES_MAX);
-	size_t count = 0;
-
-	if (!names)
-		return idp_no_memory(err);
-	for (size_t i = 0; i < user->roles.count && count < ROLES_MAX; i++)
-		names[count++] = user->roles.at[i];
-	for (size_t i = 0; i < user->groups.count; i++) {
-		struct config_strings roles = {.count = 0};
-
-		if (group_get(idp, user->groups.at[i], arena, &roles, err) == STORE_FAILED)
-			return STORE_FAILED;
-		for (size_t j = 0; j < roles.count && count < ROLES_MAX; j++) {
-			const struct config_strings so_far = {names, count};
-
-			if (!texts_have(&so_far, roles.at[j]))
-				names[count++] = roles.at[j];
-		}
-	}
-	access->roles = (struct config_strings){names, count};
-	if (close_roles(idp, &access->roles, &access->permissions, arena, err) != STORE_OK)
-		return STORE_FAILED;
-	for (size_t i = 0; i < user->permissions.count && access->permissions.count < ROLES_MAX;
-	     i++)
-		if (!texts_have(&access->permissions, user->permissions.at[i]))
-			access->permissions.at[access->permissions.count++] =
-				user->permissions.at[i];
 	return STORE_OK;
 }
 

@@ -132,6 +132,11 @@ struct idp_exchange {
 	struct span origin;
 	struct span fetch_site;
 	struct span user_agent;
+	struct span if_match;
+	/* Who asks for administration (idp_admin_area), and may what: bits of IDP_ADMIN_*. */
+	struct span actor; /* empty: nobody */
+	unsigned may_read;
+	unsigned may_write;
 	struct span address; /* of the client, as text; an IPv6 network of 64 bits */
 	struct span dpop; /* RFC 9449; empty: none */
 	bool dpop_repeated; /* and that is not allowed */
@@ -154,6 +159,21 @@ struct idp_exchange {
  * exchange, not into what the server keeps.
  */
 bool idp_serve_now(struct idp_exchange *x) MUST_CHECK;
+/* Below this path is the admin API (admin_api.c). */
+#define IDP_ADMIN_PATH "/identity/admin/"
+/* What it looks after. Permissions are "identity:read:AREA" and "identity:write:AREA". */
+enum idp_admin_area {
+	IDP_ADMIN_USERS,
+	IDP_ADMIN_ROLES,
+	IDP_ADMIN_GROUPS,
+	IDP_ADMIN_CLIENTS,
+	IDP_ADMIN_SESSIONS,
+	IDP_ADMIN_KEYS,
+	IDP_ADMIN_AREAS,
+};
+/* "users", ... */
+const char *idp_admin_area_name(enum idp_admin_area area);
+
 /* Always gives an answer. Blocks. */
 void idp_serve(struct idp_exchange *x);
 

@@ -74,6 +74,12 @@ enum store_result user_list(struct idp *idp, struct span after, size_t limit,
 			    bool *more, struct err *err);
 /* For people and exports; the hash of the password only with `secrets`. */
 void user_write(struct json_writer *w, const struct idp_user *user, bool secrets);
+/*
+ * The members that administrators may change, those that are there (RFC 7396); null empties.
+ * ERR_INVALID names a member that is unknown, or of the wrong kind.
+ */
+int user_patch(const struct json *object, struct idp_user *user, struct arena *arena,
+	       struct err *err) MUST_CHECK;
 /* From such a line; ERR_INVALID names the member. `user` holds defaults. */
 int user_read(const struct json *object, struct idp_user *user, struct arena *arena,
 	      struct err *err) MUST_CHECK;
@@ -82,6 +88,7 @@ struct idp_role {
 	struct span name;
 	struct config_strings permissions;
 	struct config_strings includes;
+	uint64_t version; /* of what was read; 0: role_put replaces whatever is there */
 };
 enum store_result role_get(struct idp *idp, struct span name, struct arena *arena,
 			   struct idp_role *role, struct err *err);
@@ -95,13 +102,16 @@ enum store_result role_list(struct idp *idp, struct arena *arena, struct idp_rol
 enum store_result group_get(struct idp *idp, struct span name, struct arena *arena,
 			    struct config_strings *roles, struct err *err);
 enum store_result group_put(struct idp *idp, struct span name,
-			    const struct config_strings *roles, struct arena *arena,
-			    struct err *err);
+			    const struct config_strings *roles, struct err *err);
 enum store_result group_remove(struct idp *idp, struct span name, struct err *err);
 struct idp_group {
 	struct span name;
 	struct config_strings roles;
+	uint64_t version; /* as of a role */
 };
+enum store_result group_find(struct idp *idp, struct span name, struct arena *arena,
+			     struct idp_group *group, struct err *err);
+enum store_result group_store(struct idp *idp, const struct idp_group *group, struct err *err);
 enum store_result group_list(struct idp *idp, struct arena *arena, struct idp_group **groups,
 			     size_t *count, struct err *err);
 void group_write(struct json_writer *w, struct span name, const struct config_strings *roles);
@@ -197,6 +207,9 @@ enum store_result client_remove(struct idp *idp, struct span id, struct err *err
 enum store_result client_list(struct idp *idp, struct span after, size_t limit,
 			      struct arena *arena, struct idp_client **clients, size_t *count,
 			      bool *more, struct err *err);
+/* What client_write has written, and clients are kept as; `client` holds what that does not say. */
+int client_read(const struct json *object, struct idp_client *client,
+		struct arena *arena) MUST_CHECK;
 void client_write(struct json_writer *w, const struct idp_client *client, bool secrets);
 /* A new secret, of which the client keeps the digest. */
 int client_new_secret(struct idp_client *client, struct arena *arena,

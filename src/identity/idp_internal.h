@@ -58,6 +58,7 @@ bool json_flag(const struct json *object, const char *name); /* else false */
 int json_texts(const struct json *object, const char *name, struct arena *arena,
 	       struct config_strings *to) MUST_CHECK;
 void json_put_texts(struct json_writer *w, const char *name, const struct config_strings *list);
+bool permissions_valid(const struct config_strings *list, struct arena *arena);
 /* A copy with ASCII letters in lower case; ptr NULL without memory. */
 struct span text_lower(struct span text, struct arena *arena) MUST_CHECK;
 /* Adds it unless it is there, in a copy of the list. */

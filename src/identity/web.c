@@ -451,6 +451,11 @@ void idp_serve(struct idp_exchange *x)
 {
 	int method = x->method == HTTP_METHOD_POST ? POST_ONLY : GET_ONLY;
 
+	if (span_starts_with(x->path, SPAN(IDP_ADMIN_PATH))) {
+		admin_api(x);
+		return;
+	}
+
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		if (!span_eq(parts[i].path, x->path))
 			continue;

@@ -108,6 +108,7 @@ bool web_need_fresh(struct idp_exchange *x, struct idp_session *session, struct 
 enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session,
 			     struct err *err);
 
+void admin_api(struct idp_exchange *x);
 void login_page(struct idp_exchange *x);
 void login_send_page(struct idp_exchange *x);
 void login_passkey_page(struct idp_exchange *x);

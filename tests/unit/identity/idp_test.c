@@ -199,7 +199,7 @@ static void roles_and_groups_add_up_to_permissions(void **state)
 	assert_int_equal(err.code, ERR_INVALID);
 	assert_int_equal(role_put(idp, &includes, &arena, &err), STORE_OK);
 	assert_int_equal(
-		group_put(idp, SPAN("staff"), &(struct config_strings){staff, 1}, &arena, &err),
+		group_put(idp, SPAN("staff"), &(struct config_strings){staff, 1}, &err),
 		STORE_OK);
 	assert_int_equal(user_access(idp, &user, &arena, &access, &err), STORE_OK);
 	assert_int_equal(access.roles.count, 2);
