@@ -1,4 +1,4 @@
-/* cmd_policy.c - policy test, policy sign. */
+/* cmd_policy.c - policy test, policy check, policy schema. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/problems.h"
 #include "supply/check.h"
 #include "supply/waiver.h"
 
@@ -83,54 +84,144 @@ const struct command cmd_policy_test = {
 	.run = run_test,
 };
 
-static enum exit_status run_sign(const struct options *given)
+static void put_names(struct buf *to, const char *before, const struct config_strings *names)
 {
-	const char *key = options_text(given, "key");
-	const char *champion = options_text(given, "champion");
-	struct err err = {0};
-	struct buf out;
-
-	buf_init(&out, OUTPUT_MAX_BYTES);
-	if (!key || !champion)
-		(void)err_set(&err, ERR_INVALID, "give --key and --champion");
-	else if (waiver_sign(options_operand(given, 0), champion, key, &out, &err) == 0)
-		return output_text(&out);
-	output_error(given, &err);
-	buf_release(&out);
-	return EXIT_STATUS_FAILED;
+	buf_append_cstr(to, before);
+	for (size_t i = 0; i < names->count; i++)
+		buf_printf(to, "%s%.*s", i ? ", " : "", SPAN_ARG(names->at[i]));
+	buf_append_byte(to, '\n');
 }
 
-static const struct option_spec sign_options[] = {
-	{.name = "key",
-	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "The champion's private key: Ed25519, PEM."},
-	{.name = "champion",
-	 .kind = OPTION_TEXT,
-	 .argument = "NAME",
-	 .help = "Whose waivers to sign."},
+static const char *severity_name(unsigned severity)
+{
+	return severity < FINDING_SEVERITIES
+		       ? finding_severity_name((enum finding_severity)severity)
+		       : "none";
+}
+
+static void put_levels(struct buf *to, const char *what, const struct policy_levels *levels)
+{
+	buf_printf(to, "%s: fail at %s, warn at %s\n", what, severity_name(levels->fail),
+		   severity_name(levels->warn));
+}
+
+/* What it comes to, so that a reviewer need not know the defaults. */
+static void print_policy(const struct policy *p, struct buf *to)
+{
+	put_levels(to, "vulnerabilities", &p->vulnerabilities.levels);
+	put_levels(to, "misconfigurations", &p->misconfigurations);
+	put_levels(to, "secrets", &p->secrets);
+	put_levels(to, "imported", &p->imported);
+	if (p->licences.allow.count)
+		put_names(to, "licences allowed: ", &p->licences.allow);
+	if (p->licences.deny.count)
+		put_names(to, "licences denied: ", &p->licences.deny);
+	if (p->labels.required.count)
+		put_names(to, "labels required: ", &p->labels.required);
+	buf_printf(to,
+		   "%zu components denied, %zu exceptions, %zu services\n"
+		   "champions:",
+		   p->components.deny.count, p->exceptions.count, p->services.count);
+	for (size_t i = 0; i < p->champions.count; i++)
+		buf_printf(to, " %.*s", SPAN_ARG(p->champions.at[i].name));
+	buf_append_cstr(to, p->champions.count ? "\n" : " none: no waiver counts\n");
+}
+
+/* Files that it names must be readable as what they are. */
+static void check_files(const struct policy *policy, struct config_problems *problems)
+{
+	for (size_t i = 0; i < policy->waivers.count; i++) {
+		struct waiver_list list;
+
+		(void)!waiver_list_load(&list, policy->waivers.at[i].file.ptr, problems);
+		waiver_list_release(&list);
+	}
+}
+
+static enum exit_status run_check(const struct options *given)
+{
+	struct config_problems problems = {0};
+	struct policy policy;
+	enum exit_status status = EXIT_STATUS_OK;
+	struct buf out;
+
+	if (policy_load(&policy, options_operand(given, 0), &problems) == 0)
+		check_files(&policy, &problems);
+	if (problems.errors) {
+		status = problems_report(given, &problems);
+	} else if (strcmp(options_text(given, "format"), "json") == 0) {
+		status = problems_report(given, &problems);
+		status = EXIT_STATUS_OK;
+	} else {
+		problems_print(given, &problems);
+		buf_init(&out, OUTPUT_MAX_BYTES);
+		print_policy(&policy, &out);
+		status = output_text(&out);
+	}
+	policy_release(&policy);
+	return status;
+}
+
+static const char *const check_formats[] = {"text", "json", NULL};
+
+static const struct option_spec check_options[] = {
+	{.name = "format",
+	 .short_name = 'f',
+	 .kind = OPTION_CHOICE,
+	 .argument = "FORM",
+	 .help = "How to print problems: text or json.",
+	 .initial = "text",
+	 .choices = check_formats},
 	{.name = NULL},
 };
 
-static const struct operand_spec sign_operands[] = {
-	{.name = "FILE", .help = "The waivers.", .required = true, .is_file = true},
+static const struct operand_spec check_operands[] = {
+	{.name = "FILE", .help = "The policy.", .required = true, .is_file = true},
 	{.name = NULL},
 };
 
-static const struct command_example sign_examples[] = {
-	{"sallyport policy sign --key alice.pem --champion alice waivers.yaml",
-	 "Print the signatures to put into the file."},
+static const struct command_example check_examples_of_use[] = {
+	{"sallyport policy check policy.yaml", "Check a policy before it is used."},
 	{NULL, NULL},
 };
 
-const struct command cmd_policy_sign = {
-	.name = "policy sign",
-	.summary = "sign waivers as a security champion",
+const struct command cmd_policy_check = {
+	.name = "policy check",
+	.summary = "check a policy for scans",
+	.description = "Reads a policy, and the files of waivers that it names, and prints "
+		       "each problem "
+		       "with its place, or what the policy comes to. The exit status is 1 when "
+		       "there is a "
+		       "problem.",
+	.options = check_options,
+	.operands = check_operands,
+	.examples = check_examples_of_use,
+	.run = run_check,
+};
+
+static enum exit_status run_schema(const struct options *given)
+{
+	struct buf out;
+
+	buf_init(&out, OUTPUT_MAX_BYTES);
+	if (options_flag(given, "reference"))
+		table_write_reference(&policy_schema, &out);
+	else
+		table_write_json_schema(&policy_schema, "A policy of Sallyport", &out);
+	return output_text(&out);
+}
+
+static const struct option_spec schema_options[] = {
+	{.name = "reference", .help = "Print the reference of all keys, in Markdown, instead."},
+	{.name = NULL},
+};
+
+const struct command cmd_policy_schema = {
+	.name = "policy schema",
+	.summary = "print the JSON Schema of policies",
 	.description =
-		"Prints a signature for each waiver of the file that names the champion. "
-		"The file is not changed.",
-	.options = sign_options,
-	.operands = sign_operands,
-	.examples = sign_examples,
-	.run = run_sign,
+		"Prints the JSON Schema (2020-12) of a policy, by which editors complete "
+		"and check it.",
+	.options = schema_options,
+	.run = run_schema,
 };

@@ -1,6 +1,4 @@
-/* cmd_scan.c - scan: known vulnerabilities and misconfigurations of a folder, image or SBOM. */
-#include <errno.h>
-#include <fcntl.h>
+/* cmd_scan.c - scan: what a folder, image or SBOM has that a policy does not take. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,22 +6,37 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/git_base.h"
 #include "cli/output.h"
+#include "supply/exposure.h"
 #include "supply/report.h"
+#include "supply/report_import.h"
 #include "supply/survey.h"
+#include "supply/vex.h"
 #include "supply/waiver.h"
 
 /* Findings and vulnerabilities; the inventory has its own limit. */
 #define SCAN_MAX_BYTES ((size_t)1 << 30)
+#define DOCUMENT_MAX_BYTES ((size_t)256 << 20)
 
-struct scan {
+/* What a scan goes by; the same for the base that it is compared with. */
+struct scan_rules {
 	const struct options *given;
+	struct policy policy;
+	struct exposure_map exposure;
+	struct advisory_db *db;
+	int64_t now_s;
+	bool shows_progress;
+};
+
+/* One tree that is looked at. */
+struct scan {
+	const struct scan_rules *rules;
 	struct inventory inventory;
 	struct arena arena;
 	struct vulnerability_list vulnerabilities;
 	struct finding_list findings;
-	struct advisory_db *db;
-	struct waiver_list waivers;
+	struct result_list results;
 };
 
 static bool is(const struct options *given, const char *option, const char *value)
@@ -31,171 +44,487 @@ static bool is(const struct options *given, const char *option, const char *valu
 	return strcmp(options_text(given, option), value) == 0;
 }
 
-static int open_database(struct scan *s, struct err *err)
+static void progress(const struct scan_rules *rules, const char *what)
 {
-	const char *path = options_text(s->given, "database");
-	uint64_t max_age_days = options_number(s->given, "max-age");
-	int64_t age_days;
-
-	s->db = advisory_db_open(path, err);
-	if (!s->db) {
-		(void)err_wrap(err, "no vulnerabilities can be told (see \"sallyport db "
-				    "update\", or use --only config or secrets)");
-		return -1;
-	}
-	age_days = (clock_unix_s() - advisory_db_header(s->db)->built_s) / 86400;
-	if (age_days > (int64_t)max_age_days)
-		fprintf(stderr, "sallyport: warning: the advisory database is %lld days old\n",
-			(long long)age_days);
-	return 0;
+	if (rules->shows_progress)
+		fprintf(stderr, "\r\x1b[K%s%s", what, *what ? " ..." : "");
 }
 
-static bool looks_for(const struct scan *s, const char *what)
+static void warn(const char *what, struct span text)
 {
-	return is(s->given, "only", "all") || is(s->given, "only", what);
+	fprintf(stderr, "sallyport: warning: %s%s%.*s\n", what, *what ? ": " : "",
+		SPAN_ARG(text));
+}
+
+static int read_file(const char *path, struct buf *to, struct err *err)
+{
+	return config_source_unchecked.read_file(NULL, path, DOCUMENT_MAX_BYTES, to, err);
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+static void scan_init(struct scan *s, const struct scan_rules *rules)
+{
+	*s = (struct scan){.rules = rules};
+	inventory_init(&s->inventory, INVENTORY_TEXT_BYTES);
+	arena_init(&s->arena, SCAN_MAX_BYTES, (size_t)1 << 16);
+	s->vulnerabilities.arena = &s->arena;
+	finding_list_init(&s->findings, &s->arena);
+	result_list_init(&s->results, &s->inventory);
+}
+
+static void scan_release(struct scan *s)
+{
+	result_list_release(&s->results);
+	inventory_release(&s->inventory);
+	arena_release(&s->arena);
+}
+
+static enum exposure exposure_of_component(void *context, const struct component *c)
+{
+	const struct scan *s = context;
+	const char *service = options_text(s->rules->given, "service");
+
+	return exposure_of(
+		&s->rules->exposure,
+		service ? span_cstr(service)
+			: policy_service_of(&s->rules->policy, &s->inventory, c->file));
+}
+
+static bool looks_for(const struct scan_rules *rules, const char *what)
+{
+	return is(rules->given, "only", "all") || is(rules->given, "only", what);
 }
 
 /* All foreign files are read in a child that can do nothing else. */
 static int survey(struct scan *s, const char *path, struct err *err)
 {
+	const struct options *given = s->rules->given;
 	struct survey survey = {
 		.path = path,
-		.components = looks_for(s, "vulnerabilities"),
-		.misconfigurations = looks_for(s, "config"),
-		.secrets = looks_for(s, "secrets"),
-		.shellcheck = !options_flag(s->given, "no-shellcheck"),
-		.rules_path = options_text(s->given, "rules"),
+		.components = looks_for(s->rules, "vulnerabilities"),
+		.misconfigurations = looks_for(s->rules, "config"),
+		.secrets = looks_for(s->rules, "secrets"),
+		.shellcheck = !options_flag(given, "no-shellcheck"),
+		.rules_path = options_text(given, "rules"),
 		.inventory = {.limits = INVENTORY_LIMITS_DEFAULT, .source = INVENTORY_AUTO},
 		.files = CHECK_WALK_LIMITS_DEFAULT,
 		.limits = CHILD_LIMITS_DEFAULT,
 	};
 
-	survey.limits.seconds = (unsigned)options_number(s->given, "timeout");
-	survey.limits.memory_bytes = (size_t)options_number(s->given, "max-memory") << 20;
-	survey.files.file_bytes = (size_t)options_number(s->given, "max-file-size") << 10;
+	survey.limits.seconds = (unsigned)options_number(given, "timeout");
+	survey.limits.memory_bytes = (size_t)options_number(given, "max-memory") << 20;
+	survey.files.file_bytes = (size_t)options_number(given, "max-file-size") << 10;
 	survey.inventory.limits.max_unpacked_bytes =
-		(size_t)options_number(s->given, "max-unpacked") << 20;
+		(size_t)options_number(given, "max-unpacked") << 20;
+	progress(s->rules, "Reading");
 	return survey_run(&survey, &s->inventory, &s->findings, err);
 }
 
 static int find_vulnerabilities(struct scan *s, struct err *err)
 {
-	struct rank_options rank = {.include_owned = options_flag(s->given, "include-owned")};
+	struct rank_options rank = {
+		.include_owned = options_flag(s->rules->given, "include-owned"),
+		.exposure_of = exposure_of_component,
+		.context = s,
+	};
 
-	return rank_inventory(s->db, &s->inventory, &rank, &s->vulnerabilities, err);
+	progress(s->rules, "Matching advisories");
+	return rank_inventory(s->rules->db, &s->inventory, &rank, &s->vulnerabilities, err);
+}
+
+static int collect(struct scan *s)
+{
+	int result = s->findings.failed ? -1 : 0;
+
+	for (size_t i = 0; i < s->vulnerabilities.count && result == 0; i++)
+		result = result_add_vulnerability(&s->results, &s->vulnerabilities.at[i]);
+	for (size_t i = 0; i < s->findings.count && result == 0; i++)
+		result = result_add_finding(&s->results, &s->findings.at[i]);
+	if (result < 0)
+		return -1;
+	return policy_find(&s->rules->policy, s->rules->db, s->rules->now_s, &s->results);
+}
+
+static int find(struct scan *s, const char *path, struct err *err)
+{
+	if (survey(s, path, err) < 0)
+		return -1;
+	if (s->rules->db && find_vulnerabilities(s, err) < 0)
+		return -1;
+	return collect(s) < 0 ? err_set(err, ERR_MEMORY, "out of memory") : 0;
+}
+
+/* ---- what others say ------------------------------------------------------------------------- */
+
+/* Calls `read` with each file of a list "a,b". */
+static int for_each_file(const char *list, struct err *err, void *context,
+			 int (*read)(void *context, const char *path, struct err *err))
+{
+	struct span rest = span_cstr(list);
+	int result = 0;
+
+	while (list && rest.ptr && result == 0) {
+		struct span part = span_cut(&rest, ',');
+		struct buf path;
+
+		buf_init(&path, 4096);
+		buf_append(&path, part);
+		if (part.len)
+			result = buf_cstr(&path)
+					 ? read(context, buf_cstr(&path), err)
+					 : err_set(err, ERR_LIMIT, "a path is too long");
+		buf_release(&path);
+	}
+	return result;
+}
+
+static int import_file(void *context, const char *path, struct err *err)
+{
+	struct scan *s = context;
+	struct buf text;
+	int result;
+
+	buf_init(&text, DOCUMENT_MAX_BYTES + 8192);
+	result = read_file(path, &text, err);
+	if (result == 0)
+		result =
+			report_import_sarif(&s->results, span_cstr(path), buf_span(&text), err);
+	buf_release(&text);
+	return result;
+}
+
+static int vex_file(void *context, const char *path, struct err *err)
+{
+	struct buf text;
+	int result;
+
+	buf_init(&text, DOCUMENT_MAX_BYTES + 8192);
+	result = read_file(path, &text, err);
+	if (result == 0)
+		result = vex_read(context, span_cstr(path), buf_span(&text), err);
+	buf_release(&text);
+	return result;
+}
+
+static int apply_vex(struct scan *s, struct err *err)
+{
+	const struct policy *policy = &s->rules->policy;
+	const char *product = options_text(s->rules->given, "product");
+	struct vex vex;
+	int result = 0;
+
+	vex_init(&vex);
+	for (size_t i = 0; i < policy->vex.count && result == 0; i++)
+		result = vex_file(&vex, policy->vex.at[i].file.ptr, err);
+	if (result == 0)
+		result = for_each_file(options_text(s->rules->given, "vex"), err, &vex,
+				       vex_file);
+	for (size_t i = 0; i < vex.problem_count; i++)
+		warn("", vex.problems[i]);
+	if (result == 0 && vex_apply(&vex, span_cstr(product), &s->results) < 0)
+		result = err_set(err, ERR_MEMORY, "out of memory");
+	/* Justifications are shown by the report, which outlives the documents. */
+	for (size_t i = 0; i < s->results.count && result == 0; i++) {
+		struct result *r = &s->results.at[i];
+
+		r->vex_justification = arena_dup(&s->results.arena, r->vex_justification);
+		r->vex_impact = arena_dup(&s->results.arena, r->vex_impact);
+		if (!r->vex_justification.ptr || !r->vex_impact.ptr)
+			result = err_set(err, ERR_MEMORY, "out of memory");
+	}
+	vex_release(&vex);
+	return result;
+}
+
+static int problems_to_err(const struct config_problems *problems, struct err *err)
+{
+	const struct config_problem *p = &problems->at[0];
+
+	if (p->line == 0)
+		return err_set(err, ERR_INVALID, "%s", p->message);
+	return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
+		       p->message);
+}
+
+static int waiver_file(void *context, const char *path, struct err *err)
+{
+	struct scan *s = context;
+	struct config_problems problems = {0};
+	struct waiver_list list;
+	int result = 0;
+
+	if (waiver_list_load(&list, path, &problems) < 0)
+		result = problems_to_err(&problems, err);
+	else
+		(void)waiver_list_verify(&list, &s->rules->policy, s->rules->now_s);
+	if (result == 0 && waiver_apply(&list, &s->results) < 0)
+		result = err_set(err, ERR_MEMORY, "out of memory");
+	for (size_t i = 0; i < list.all.count && result == 0; i++) {
+		const struct waiver *w = &list.all.at[i];
+
+		if (w->state != WAIVER_GOOD)
+			fprintf(stderr,
+				"sallyport: warning: %s:%u: the waiver of %.*s does not count: "
+				"%s\n",
+				path, w->where.line, SPAN_ARG(w->id),
+				waiver_state_text(w->state));
+	}
+	waiver_list_release(&list);
+	return result;
 }
 
 static int apply_waivers(struct scan *s, struct err *err)
 {
-	const char *path = options_text(s->given, "waivers");
-	const char *champions = options_text(s->given, "champions");
+	const struct policy *policy = &s->rules->policy;
 
-	if (!path)
-		return 0;
-	if (!champions)
-		return err_set(err, ERR_INVALID,
-			       "--waivers needs --champions: who may sign them");
-	waiver_list_init(&s->waivers);
-	if (waiver_list_read(&s->waivers, path, champions, err) < 0)
+	for (size_t i = 0; i < policy->waivers.count; i++)
+		if (waiver_file(s, policy->waivers.at[i].file.ptr, err) < 0)
+			return -1;
+	return for_each_file(options_text(s->rules->given, "waivers"), err, s, waiver_file);
+}
+
+/* ---- the base that a change is compared with ------------------------------------------------- */
+
+static int read_base_report(struct baseline *base, const char *path, struct err *err)
+{
+	struct buf text;
+	int result;
+
+	buf_init(&text, DOCUMENT_MAX_BYTES + 8192);
+	result = read_file(path, &text, err);
+	if (result == 0)
+		result = baseline_read(base, span_cstr(path), buf_span(&text), err);
+	buf_release(&text);
+	return result;
+}
+
+static int scan_base(const struct scan *s, struct baseline *base, const char *path,
+		     const char *revision, struct err *err)
+{
+	struct git_base folder;
+	struct scan before;
+	int result;
+
+	progress(s->rules, "Reading the base from git");
+	if (git_base_open(&folder, path, revision, err) < 0)
 		return -1;
-	waiver_apply(&s->waivers, &s->inventory, &s->vulnerabilities, &s->findings,
-		     clock_unix_s());
-	for (size_t i = 0; i < s->waivers.problem_count; i++)
-		fprintf(stderr, "sallyport: warning: %s: %.*s\n", path,
-			SPAN_ARG(s->waivers.problems[i]));
+	scan_init(&before, s->rules);
+	result = find(&before, folder.path, err);
+	if (result == 0 && baseline_add(base, &before.results) < 0)
+		result = err_set(err, ERR_MEMORY, "out of memory");
+	scan_release(&before);
+	git_base_close(&folder);
+	return result;
+}
+
+/* A file is an earlier report, anything else names a commit. */
+static int apply_diff(struct scan *s, const char *path, struct err *err)
+{
+	const char *from = options_text(s->rules->given, "diff");
+	struct baseline base;
+	struct stat st;
+	int result;
+
+	if (!from)
+		return 0;
+	baseline_init(&base);
+	if (stat(from, &st) == 0 && S_ISREG(st.st_mode))
+		result = read_base_report(&base, from, err);
+	else
+		result = scan_base(s, &base, path, from, err);
+	if (result == 0 && baseline_apply(&base, &s->results) < 0)
+		result = err_set(err, ERR_MEMORY, "out of memory");
+	baseline_release(&base);
+	return result;
+}
+
+/* ---- judging and printing -------------------------------------------------------------------- */
+
+static void set_service(struct scan *s)
+{
+	const char *service = options_text(s->rules->given, "service");
+
+	for (size_t i = 0; service && i < s->results.count; i++)
+		s->results.at[i].service = span_cstr(service);
+	policy_find_services(&s->rules->policy, &s->results);
+}
+
+/* A severity takes the place of what the policy says fails. */
+static void apply_fail_on(struct scan *s)
+{
+	const char *limit = options_text(s->rules->given, "fail-on");
+	enum finding_severity severity = FINDING_CRITICAL;
+	bool none = strcmp(limit, "none") == 0;
+
+	if (strcmp(limit, "policy") == 0)
+		return;
+	(void)finding_severity_parse(span_cstr(limit), &severity);
+	for (size_t i = 0; i < s->results.count; i++)
+		s->results.at[i].fails = !none && s->results.at[i].finding.severity >= severity;
+}
+
+static int judge(struct scan *s, const char *path, struct err *err)
+{
+	bool hide_unfixed = options_flag(s->rules->given, "ignore-unfixed");
+
+	if (for_each_file(options_text(s->rules->given, "import"), err, s, import_file) < 0)
+		return -1;
+	set_service(s);
+	/* The first to speak counts: what was there before is not new, whoever waives it. */
+	if (apply_diff(s, path, err) < 0)
+		return -1;
+	policy_judge(&s->rules->policy, s->rules->db, s->rules->now_s, &s->results);
+	if (apply_vex(s, err) < 0 || apply_waivers(s, err) < 0)
+		return -1;
+	for (size_t i = 0; hide_unfixed && i < s->results.count; i++) {
+		struct result *r = &s->results.at[i];
+
+		if (r->vulnerability && r->vulnerability->fix.len == 0)
+			result_silence(r, RESULT_UNFIXED, SPAN("no fix is known"));
+	}
+	apply_fail_on(s);
+	result_list_sort(&s->results);
 	return 0;
 }
 
-static enum exit_status print(struct scan *s, const struct report *report)
+static int write_report(const struct scan *s, const struct report *report, struct buf *out)
 {
-	struct buf out;
-	int result = 0;
+	const struct options *given = s->rules->given;
+	static const struct {
+		const char *name;
+		void (*write)(const struct report *r, struct buf *to);
+	} forms[] = {
+		{"table", report_table},
+		{"json", report_json},
+		{"markdown", report_markdown},
+		{"junit", report_junit},
+		{"html", report_html},
+		{"gitlab", report_gitlab},
+		{"gitlab-quality", report_gitlab_quality},
+	};
+	const char *product = options_text(given, "product");
+	struct vex_author author = {.product = span_cstr(product),
+				    .name = span_cstr(options_text(given, "author")),
+				    .now_s = s->rules->now_s};
 
-	buf_init(&out, SCAN_MAX_BYTES);
-	if (is(s->given, "format", "json"))
-		report_json(report, &out);
-	else if (is(s->given, "format", "sarif"))
-		result = report_sarif(report, &out);
-	else if (is(s->given, "format", "markdown"))
-		report_markdown(report, &out);
-	else if (is(s->given, "format", "junit"))
-		report_junit(report, &out);
-	else
-		report_table(report, &out);
-	if (result < 0)
-		out.failed = true;
-	return output_text(&out);
+	if (is(given, "format", "sarif"))
+		return report_sarif(report, out);
+	if (is(given, "format", "openvex"))
+		vex_write(&s->results, &author, out);
+	for (size_t i = 0; i < COUNT_OF(forms); i++)
+		if (is(given, "format", forms[i].name))
+			forms[i].write(report, out);
+	return 0;
 }
 
-/* 0 clean, 1 when something at or above --fail-on counts, 2 when it could not be told. */
-static enum exit_status judge(const struct scan *s, const struct report *report)
+static int print(const struct scan *s, const char *path, struct err *err)
 {
-	enum finding_severity worst, limit = FINDING_INFO;
-
-	if (is(s->given, "fail-on", "none") || !report_worst(report, &worst))
-		return EXIT_STATUS_OK;
-	(void)finding_severity_parse(span_cstr(options_text(s->given, "fail-on")), &limit);
-	return worst >= limit ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
-}
-
-static enum exit_status scan(struct scan *s, struct err *err)
-{
-	const char *path = options_operand(s->given, 0);
+	const char *to = options_text(s->rules->given, "output");
 	struct report report = {
 		.inventory = &s->inventory,
-		.vulnerabilities = &s->vulnerabilities,
+		.results = &s->results,
+		.db = s->rules->db,
 		.version = SPAN(SALLYPORT_VERSION),
-		.coloured = output_is_coloured(s->given, STDOUT_FILENO),
-		.hide_unfixed = options_flag(s->given, "ignore-unfixed"),
+		.target = span_cstr(path),
+		.now_s = s->rules->now_s,
+		.coloured = !to && output_is_coloured(s->rules->given, STDOUT_FILENO),
 	};
+	struct buf out;
+	int result;
 
-	if (looks_for(s, "vulnerabilities") && open_database(s, err) < 0)
-		return EXIT_STATUS_USAGE;
-	if (survey(s, path, err) < 0)
-		return EXIT_STATUS_USAGE;
-	if (s->db && find_vulnerabilities(s, err) < 0)
-		return EXIT_STATUS_USAGE;
-	if (apply_waivers(s, err) < 0)
-		return EXIT_STATUS_USAGE;
-	finding_list_sort(&s->findings);
-	report.db = s->db;
-	report.findings = s->findings.at;
-	report.finding_count = s->findings.count;
-	if (print(s, &report) != EXIT_STATUS_OK) {
-		(void)err_set(err, ERR_IO, "the report could not be written");
-		return EXIT_STATUS_USAGE;
-	}
-	if (options_flag(s->given, "strict") && s->inventory.problem_count) {
-		(void)err_set(err, ERR_INVALID,
-			      "%zu files could not be read, or not all of them",
-			      s->inventory.problem_count);
-		return EXIT_STATUS_USAGE;
-	}
-	return judge(s, &report);
+	buf_init(&out, SCAN_MAX_BYTES);
+	if (write_report(s, &report, &out) < 0)
+		out.failed = true;
+	if (!to)
+		return output_text(&out) == EXIT_STATUS_OK
+			       ? 0
+			       : err_set(err, ERR_IO, "the report could not be written");
+	result = output_file(to, &out, err);
+	buf_release(&out);
+	return result;
 }
 
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static int load_policy(struct scan_rules *rules, struct err *err)
+{
+	const char *path = options_text(rules->given, "policy");
+	const char *max_age = options_text(rules->given, "max-age");
+	struct config_problems problems = {0};
+	int result = path ? policy_load(&rules->policy, path, &problems)
+			  : policy_load_default(&rules->policy, &problems);
+
+	if (result < 0)
+		return problems_to_err(&problems, err);
+	if (max_age)
+		rules->policy.database.max_age_ms =
+			options_number(rules->given, "max-age") * 86400000;
+	return 0;
+}
+
+static int prepare(struct scan_rules *rules, struct err *err)
+{
+	const char *gateway = options_text(rules->given, "gateway");
+	const char *database = options_text(rules->given, "database");
+
+	exposure_init(&rules->exposure);
+	if (load_policy(rules, err) < 0)
+		return -1;
+	if (gateway && exposure_read(&rules->exposure, gateway, err) < 0)
+		return -1;
+	if (!looks_for(rules, "vulnerabilities"))
+		return 0;
+	rules->db = advisory_db_open(database, err);
+	return rules->db ? 0
+			 : err_wrap(err, "no vulnerabilities can be told (see \"sallyport db "
+					 "update\", or use --only config or secrets)");
+}
+
+/* With --strict, what could not be read is an error, after all else was told. */
+static int check_strict(const struct scan *s, struct err *err)
+{
+	if (!options_flag(s->rules->given, "strict") || s->inventory.problem_count == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "%zu files could not be read, or not all of them",
+		       s->inventory.problem_count);
+}
+
+/* 0 clean, 1 when something fails, 2 when it could not be told. */
 static enum exit_status run(const struct options *given)
 {
-	struct scan s = {.given = given};
+	const char *path = options_operand(given, 0);
+	struct scan_rules rules = {.given = given,
+				   .now_s = clock_unix_s(),
+				   .shows_progress = isatty(STDERR_FILENO) == 1 &&
+						     isatty(STDOUT_FILENO) == 1};
+	enum exit_status status = EXIT_STATUS_USAGE;
 	struct err err = {0};
-	enum exit_status status;
+	struct scan s;
 
-	inventory_init(&s.inventory, INVENTORY_TEXT_BYTES);
-	arena_init(&s.arena, SCAN_MAX_BYTES, (size_t)1 << 16);
-	s.vulnerabilities.arena = &s.arena;
-	finding_list_init(&s.findings, &s.arena);
-	status = scan(&s, &err);
-	if (err.code != ERR_NONE)
+	scan_init(&s, &rules);
+	if (prepare(&rules, &err) == 0 && find(&s, path, &err) == 0 &&
+	    judge(&s, path, &err) == 0) {
+		progress(&rules, "");
+		if (print(&s, path, &err) == 0 && check_strict(&s, &err) == 0)
+			status = result_failures(&s.results) ? EXIT_STATUS_FAILED
+							     : EXIT_STATUS_OK;
+	}
+	if (status == EXIT_STATUS_USAGE) {
+		progress(&rules, "");
 		output_error(given, &err);
-	waiver_list_release(&s.waivers);
-	advisory_db_close(s.db);
-	inventory_release(&s.inventory);
-	arena_release(&s.arena);
+	}
+	scan_release(&s);
+	advisory_db_close(rules.db);
+	exposure_release(&rules.exposure);
+	policy_release(&rules.policy);
 	return status;
 }
 
-static const char *const formats[] = {"table", "json", "sarif", "markdown", "junit", NULL};
-static const char *const limits[] = {"none", "info", "low", "medium", "high", "critical", NULL};
+static const char *const formats[] = {"table", "json",	  "sarif",  "markdown",	      "junit",
+				      "html",  "openvex", "gitlab", "gitlab-quality", NULL};
+static const char *const limits[] = {"policy", "none", "info",	   "low",
+				     "medium", "high", "critical", NULL};
 static const char *const kinds[] = {"all", "vulnerabilities", "config", "secrets", NULL};
 
 static const struct option_spec options[] = {
@@ -206,20 +535,43 @@ static const struct option_spec options[] = {
 	 .help = "The compiled advisories.",
 	 .initial = "/var/lib/sallyport/advisories.db",
 	 .environment = "SALLYPORT_DATABASE"},
+	{.name = "policy",
+	 .short_name = 'p',
+	 .kind = OPTION_FILE,
+	 .argument = "FILE",
+	 .help = "What fails, what warns and what is excepted; without it, all that is low or "
+		 "worse fails.",
+	 .environment = "SALLYPORT_POLICY"},
+	{.name = "fail-on",
+	 .kind = OPTION_CHOICE,
+	 .argument = "WHAT",
+	 .help = "Exit with status 1 for what the policy says, or for all that is this severe "
+		 "or "
+		 "worse, or never (none).",
+	 .initial = "policy",
+	 .choices = limits},
 	{.name = "format",
 	 .short_name = 'f',
 	 .kind = OPTION_CHOICE,
 	 .argument = "FORM",
-	 .help = "How to print the findings: table, json, sarif, markdown or junit.",
+	 .help = "How to write the report: table, json, sarif, markdown, junit, html, openvex, "
+		 "gitlab (dependency or container scanning) or gitlab-quality.",
 	 .initial = "table",
 	 .choices = formats},
-	{.name = "fail-on",
-	 .kind = OPTION_CHOICE,
-	 .argument = "SEVERITY",
-	 .help = "Exit with status 1 when something this severe or worse is found; none: "
-		 "never.",
-	 .initial = "low",
-	 .choices = limits},
+	{.name = "output",
+	 .short_name = 'o',
+	 .kind = OPTION_FILE,
+	 .argument = "FILE",
+	 .help = "Write the report to a file."},
+	{.name = "diff",
+	 .kind = OPTION_TEXT,
+	 .argument = "BASE",
+	 .help = "Only what was not there before: at a commit of git, or in an earlier report "
+		 "(JSON or SARIF of this command)."},
+	{.name = "import",
+	 .kind = OPTION_FILE,
+	 .argument = "FILE,...",
+	 .help = "Also what other tools have found, in SARIF."},
 	{.name = "only",
 	 .kind = OPTION_CHOICE,
 	 .argument = "WHAT",
@@ -233,12 +585,32 @@ static const struct option_spec options[] = {
 		 "for which its own advisories speak."},
 	{.name = "waivers",
 	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "What is accepted for now, by whom and until when."},
-	{.name = "champions",
+	 .argument = "FILE,...",
+	 .help = "What is accepted for now, by whom and until when; counts when a champion of "
+		 "the policy has signed it."},
+	{.name = "vex",
 	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "Whose signatures count for waivers, with their keys."},
+	 .argument = "FILE,...",
+	 .help = "OpenVEX documents: which vulnerabilities do not affect what."},
+	{.name = "product",
+	 .kind = OPTION_TEXT,
+	 .argument = "PURL",
+	 .help = "What is scanned, as VEX documents call it."},
+	{.name = "author",
+	 .kind = OPTION_TEXT,
+	 .argument = "NAME",
+	 .help = "Who says what --format openvex writes.",
+	 .initial = "Unknown Author"},
+	{.name = "gateway",
+	 .kind = OPTION_TEXT,
+	 .argument = "FROM",
+	 .help = "A gateway whose services rank higher: the URL of its admin listener, or its "
+		 "configuration file.",
+	 .environment = "SALLYPORT_GATEWAY"},
+	{.name = "service",
+	 .kind = OPTION_TEXT,
+	 .argument = "NAME",
+	 .help = "Which service this is, where the policy does not tell by path or image."},
 	{.name = "rules",
 	 .kind = OPTION_FILE,
 	 .argument = "FILE",
@@ -270,8 +642,7 @@ static const struct option_spec options[] = {
 	{.name = "max-age",
 	 .kind = OPTION_NUMBER,
 	 .argument = "DAYS",
-	 .help = "Warn when the database is older.",
-	 .initial = "7"},
+	 .help = "When the database is stale, in place of what the policy says."},
 	{.name = NULL},
 };
 
@@ -287,7 +658,11 @@ static const struct operand_spec operands[] = {
 
 static const struct command_example examples[] = {
 	{"sallyport scan --fail-on high .", "Fail a build for what is severe."},
-	{"sallyport scan --format sarif . > sallyport.sarif", "Write a log for a code host."},
+	{"sallyport scan --policy policy.yaml --diff origin/main .",
+	 "Look only at what a change brings, by a policy."},
+	{"sallyport scan --format sarif -o sallyport.sarif .", "Write a log for a code host."},
+	{"sallyport scan --gateway http://127.0.0.1:9901 --service orders orders.tar",
+	 "Rank an image's problems by who can reach its service."},
 	{NULL, NULL},
 };
 
@@ -299,9 +674,8 @@ const struct command cmd_scan = {
 		"lock file, matches them with the advisory database, checks Dockerfiles, "
 		"Kubernetes manifests, compose files and pipelines, and searches texts for "
 		"secrets. Nothing is sent anywhere.\n\n"
-		"The exit status is 0 when nothing at or above --fail-on is found, 1 when "
-		"there "
-		"is, and 2 when the scan could not be done.",
+		"The exit status is 0 when nothing is found that fails, by the policy or "
+		"--fail-on, 1 when there is, and 2 when the scan could not be done.",
 	.options = options,
 	.operands = operands,
 	.examples = examples,

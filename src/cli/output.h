@@ -15,6 +15,12 @@
  */
 enum exit_status output_text(struct buf *b);
 
+/*
+ * Puts the text in place of a file, in one step, with the rights it had (else 0644). -1: ERR_IO,
+ * ERR_MEMORY; the file is as it was. Devices and pipes are written to. The buffer stays.
+ */
+int output_file(const char *path, const struct buf *b, struct err *err) MUST_CHECK;
+
 /* Must messages to this descriptor be coloured? By --color, NO_COLOR and what it is. */
 bool output_is_coloured(const struct options *o, int fd);
 

@@ -88,6 +88,7 @@ struct component {
 	/* Digest of the distributed archive: "sha512", hex digits; may be empty. */
 	struct span digest_algorithm;
 	struct span digest;
+	struct span published; /* RFC 3339: when it was released; mostly empty */
 	struct span file; /* relative to what was scanned, '/' between, "a.jar!/b.jar" inside */
 	uint32_t line; /* in the file, from 1; 0: not known */
 	uint32_t layer; /* index in inventory.layers, or COMPONENT_NONE */
@@ -134,6 +135,7 @@ struct inventory {
 	struct span distro;
 	struct span distro_version;
 	struct span distro_name; /* PRETTY_NAME */
+	struct span labels; /* of an image: "name=value" a line, values without line breaks */
 	/* What was scanned, as the SBOM's subject. */
 	struct span subject_name;
 	struct span subject_version;

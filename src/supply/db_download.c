@@ -315,3 +315,21 @@ int db_download(const struct db_download *job, struct err *err)
 	(void)unlink(etag_path);
 	return 0;
 }
+
+int db_download_text(const struct db_download *job, struct buf *to, struct err *err)
+{
+	struct transfer t = {.job = job, .curl = new_request(job->url, job), .fd = -1};
+	CURLcode code;
+	int result = 0;
+
+	if (!t.curl)
+		return err_set(err, ERR_MEMORY, "out of memory");
+	curl_easy_setopt(t.curl, CURLOPT_TIMEOUT, (long)job->stall_timeout_s);
+	curl_easy_setopt(t.curl, CURLOPT_WRITEFUNCTION, on_sidecar);
+	curl_easy_setopt(t.curl, CURLOPT_WRITEDATA, to);
+	code = curl_easy_perform(t.curl);
+	if (code != CURLE_OK)
+		result = failure(&t, code, err);
+	curl_easy_cleanup(t.curl);
+	return result;
+}

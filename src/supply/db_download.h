@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct db_download {
@@ -31,5 +32,12 @@ struct db_download {
  * ERR_TIMEOUT, ERR_LIMIT, ERR_INVALID (the digest; the file is removed), ERR_IO, ERR_MEMORY.
  */
 int db_download(const struct db_download *download, struct err *err) MUST_CHECK;
+
+/*
+ * A small document into `to` (whose maximum counts), whole within `stall_timeout_s`; path, progress
+ * and max_bytes of the job are not looked at. -1 as above.
+ */
+int db_download_text(const struct db_download *download, struct buf *to,
+		     struct err *err) MUST_CHECK;
 
 #endif

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "supply/image_layer.h"
 #include "supply/image_tar.h"
 
+#define LABELS_BYTES_MAX ((size_t)1 << 20)
 #define LAYERS_MAX 512
 #define DOCUMENT_BYTES_MAX ((size_t)16 << 20)
 #define NESTING_MAX 4
@@ -217,6 +219,32 @@ static int read_docker(struct image *image, struct err *err)
 	return 0;
 }
 
+static void describe_labels(struct image *image)
+{
+	struct inventory *inv = image->scan->inv;
+	const struct node *labels =
+		node_get(node_get(image->config, SPAN("config")), SPAN("Labels"));
+	struct buf lines;
+
+	buf_init(&lines, LABELS_BYTES_MAX);
+	node_for_each(label, labels)
+	{
+		struct span value = node_text(label);
+
+		buf_append(&lines, label->key);
+		buf_append_byte(&lines, '=');
+		for (size_t i = 0; i < value.len; i++)
+			buf_append_byte(&lines, value.ptr[i] == '\n' ? ' ' : value.ptr[i]);
+		buf_append_byte(&lines, '\n');
+	}
+	if (buf_failed(&lines))
+		inventory_problem(inv, image->scan->inv->subject_name, 0,
+				  "the image has too many labels");
+	else
+		inv->labels = inventory_text(inv, buf_span(&lines));
+	buf_release(&lines);
+}
+
 /* Digests of the uncompressed layers, and the commands that made them. */
 static int describe_layers(struct image *image, struct err *err)
 {
@@ -225,6 +253,7 @@ static int describe_layers(struct image *image, struct err *err)
 		node_first(node_get(node_get(image->config, SPAN("rootfs")), SPAN("diff_ids")));
 	const struct node *step = node_first(node_get(image->config, SPAN("history")));
 
+	describe_labels(image);
 	inv->layers = mem_zalloc(image->layer_count + 1, sizeof(*inv->layers));
 	if (!inv->layers)
 		return err_set(err, ERR_MEMORY, "no memory for the layers");

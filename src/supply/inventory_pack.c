@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "supply/inventory_child.h"
 
-#define MAGIC 0x31766e69u /* "inv1" */
+#define MAGIC 0x32766e69u /* "inv2" */
 
 /* Both ends are the same program on the same machine: numbers are as the machine has them. */
 
@@ -26,7 +26,7 @@ static void put_list(struct buf *to, const uint32_t *at, uint32_t count)
 }
 
 /* The texts of a component, in one place for both directions. */
-#define COMPONENT_TEXTS 15
+#define COMPONENT_TEXTS 16
 static void texts_of(struct component *c, struct span *texts[COMPONENT_TEXTS])
 {
 	struct span *const all[COMPONENT_TEXTS] = {
@@ -45,12 +45,13 @@ static void texts_of(struct component *c, struct span *texts[COMPONENT_TEXTS])
 		&c->digest_algorithm,
 		&c->digest,
 		&c->file,
+		&c->published,
 	};
 
 	memcpy(texts, all, sizeof(all));
 }
 
-#define SUBJECT_TEXTS 5
+#define SUBJECT_TEXTS 6
 static void subject_texts(struct inventory *inv, struct span *texts[SUBJECT_TEXTS])
 {
 	texts[0] = &inv->distro;
@@ -58,6 +59,7 @@ static void subject_texts(struct inventory *inv, struct span *texts[SUBJECT_TEXT
 	texts[2] = &inv->distro_name;
 	texts[3] = &inv->subject_name;
 	texts[4] = &inv->subject_version;
+	texts[5] = &inv->labels;
 }
 
 int inventory_pack(const struct inventory *inv, struct buf *to, struct err *err)

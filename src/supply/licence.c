@@ -215,3 +215,105 @@ bool licence_is_expression(struct span text)
 		}
 	}
 }
+
+/* ---- judging --------------------------------------------------------------------------------- */
+
+#define DEPTH_MAX 32
+
+struct judge {
+	enum licence_verdict (*one)(void *context, struct span licence);
+	void *context;
+	struct span rest;
+	bool wrong;
+};
+
+static struct span peek(const struct judge *j)
+{
+	struct span rest = j->rest;
+
+	return next_word(&rest);
+}
+
+static bool is_operator(struct span word)
+{
+	return span_eq_nocase(word, SPAN("AND")) || span_eq_nocase(word, SPAN("OR")) ||
+	       span_eq_nocase(word, SPAN("WITH"));
+}
+
+static enum licence_verdict judge_or(struct judge *j, unsigned depth);
+
+static enum licence_verdict judge_licence(struct judge *j)
+{
+	struct span name = next_word(&j->rest), with;
+
+	if (name.len == 0 || is_operator(name) || name.ptr[0] == '(' || name.ptr[0] == ')') {
+		j->wrong = true;
+		return LICENCE_UNKNOWN;
+	}
+	if (!span_eq_nocase(peek(j), SPAN("WITH")))
+		return j->one(j->context, name);
+	(void)next_word(&j->rest);
+	with = next_word(&j->rest);
+	if (with.len == 0 || is_operator(with)) {
+		j->wrong = true;
+		return LICENCE_UNKNOWN;
+	}
+	/* Both stand in one text; an exception gives rights, it takes none away. */
+	name = span_of(name.ptr, (size_t)(with.ptr + with.len - name.ptr));
+	return j->one(j->context, name);
+}
+
+static enum licence_verdict judge_part(struct judge *j, unsigned depth)
+{
+	enum licence_verdict verdict;
+
+	if (!span_eq(peek(j), SPAN("(")))
+		return judge_licence(j);
+	(void)next_word(&j->rest);
+	if (depth == DEPTH_MAX) {
+		j->wrong = true;
+		return LICENCE_UNKNOWN;
+	}
+	verdict = judge_or(j, depth + 1);
+	if (!span_eq(next_word(&j->rest), SPAN(")")))
+		j->wrong = true;
+	return verdict;
+}
+
+static enum licence_verdict judge_and(struct judge *j, unsigned depth)
+{
+	enum licence_verdict worst = judge_part(j, depth);
+
+	while (!j->wrong && span_eq_nocase(peek(j), SPAN("AND"))) {
+		enum licence_verdict verdict;
+
+		(void)next_word(&j->rest);
+		verdict = judge_part(j, depth);
+		worst = verdict > worst ? verdict : worst;
+	}
+	return worst;
+}
+
+static enum licence_verdict judge_or(struct judge *j, unsigned depth)
+{
+	enum licence_verdict best = judge_and(j, depth);
+
+	while (!j->wrong && span_eq_nocase(peek(j), SPAN("OR"))) {
+		enum licence_verdict verdict;
+
+		(void)next_word(&j->rest);
+		verdict = judge_and(j, depth);
+		best = verdict < best ? verdict : best;
+	}
+	return best;
+}
+
+enum licence_verdict
+licence_judge(struct span expression,
+	      enum licence_verdict (*one)(void *context, struct span licence), void *context)
+{
+	struct judge j = {.one = one, .context = context, .rest = expression};
+	enum licence_verdict verdict = judge_or(&j, 0);
+
+	return j.wrong || span_trim(j.rest).len ? LICENCE_UNKNOWN : verdict;
+}

@@ -12,4 +12,18 @@ struct span licence_id(struct span text);
 /* Is it an expression of known identifiers (in their canonical form) with AND, OR, WITH? */
 bool licence_is_expression(struct span text);
 
+enum licence_verdict {
+	LICENCE_ALLOWED,
+	LICENCE_UNKNOWN, /* not an expression */
+	LICENCE_DENIED,
+};
+
+/*
+ * May something under this expression be used? Of alternatives (OR) the best counts, of what holds
+ * together (AND) the worst. `one` is asked for each licence, and for "A WITH B" as a whole first.
+ */
+enum licence_verdict
+licence_judge(struct span expression,
+	      enum licence_verdict (*one)(void *context, struct span licence), void *context);
+
 #endif

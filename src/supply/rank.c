@@ -197,11 +197,24 @@ unsigned rank_priority(const struct vulnerability *v, const struct component *c)
 
 	if (v->kev)
 		priority += 200;
-	if (v->exposed)
+	if (v->exposure == EXPOSURE_PUBLIC)
 		priority += 100;
+	else if (v->exposure == EXPOSURE_AUTHENTICATED)
+		priority += 60;
 	if (c->relation == RELATION_DIRECT)
 		priority += 50;
 	return c->scope == SCOPE_DEV ? priority / 2 : priority;
+}
+
+const char *exposure_name(enum exposure exposure)
+{
+	switch (exposure) {
+	case EXPOSURE_NONE: return "none";
+	case EXPOSURE_AUTHENTICATED: return "authenticated";
+	case EXPOSURE_PUBLIC: return "public";
+	case EXPOSURE_UNKNOWN: break;
+	}
+	return "unknown";
 }
 
 static struct vulnerability *append(struct vulnerability_list *list)
@@ -345,8 +358,8 @@ int rank_inventory(const struct advisory_db *db, const struct inventory *inv,
 		for (size_t j = first; j < list->count; j++) {
 			struct vulnerability *v = &list->at[j];
 
-			v->exposed =
-				options->is_exposed && options->is_exposed(options->context, c);
+			if (options->exposure_of)
+				v->exposure = options->exposure_of(options->context, c);
 			v->priority = rank_priority(v, c);
 		}
 	}

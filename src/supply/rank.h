@@ -10,6 +10,14 @@
 #include "supply/component.h"
 #include "supply/match.h"
 
+/* Can what contains it be reached through the gateway? In ascending order. */
+enum exposure {
+	EXPOSURE_UNKNOWN,
+	EXPOSURE_NONE, /* the gateway does not serve it */
+	EXPOSURE_AUTHENTICATED, /* to those who have credentials */
+	EXPOSURE_PUBLIC, /* to everybody, at least in part */
+};
+
 struct vulnerability {
 	uint32_t component; /* index in the inventory */
 	struct match match; /* the one that speaks for all its aliases */
@@ -26,9 +34,8 @@ struct vulnerability {
 	uint32_t epss_ppm; /* probability of exploitation within 30 days; 0: not known */
 	uint32_t epss_percentile_ppm;
 	const struct db_kev *kev; /* known to be exploited; NULL: not known */
-	bool exposed; /* the gateway serves what contains it */
+	enum exposure exposure;
 	unsigned priority; /* 0 to 1000, see rank_priority */
-	struct span waiver; /* who accepted it, and why; empty: nobody */
 };
 
 struct vulnerability_list {
@@ -39,8 +46,8 @@ struct vulnerability_list {
 };
 
 struct rank_options {
-	/* Is the component part of a service that the gateway exposes? NULL: nothing is known. */
-	bool (*is_exposed)(void *context, const struct component *c);
+	/* NULL: nothing is known of a gateway. */
+	enum exposure (*exposure_of)(void *context, const struct component *c);
 	void *context;
 	bool include_owned; /* also language packages that the OS's package manager installed */
 };
@@ -55,10 +62,13 @@ int rank_inventory(const struct advisory_db *db, const struct inventory *inv,
 
 /*
  * How urgent: up to 400 by score, up to 250 by EPSS percentile, 200 when it is known to be
- * exploited, 100 when it is exposed, 50 when the component is direct; half of all that for what
- * is only used in development.
+ * exploited, 100 when it is exposed to everybody and 60 when to some, 50 when the component is
+ * direct; half of all that for what is only used in development.
  */
 unsigned rank_priority(const struct vulnerability *v, const struct component *c);
+
+/* "public", "authenticated", "none", "unknown". */
+const char *exposure_name(enum exposure exposure);
 
 /* The OSV ecosystem with the distribution's release, in `to`; empty when there is none. */
 struct span rank_ecosystem(const struct component *c, char to[DB_NAME_MAX]);

@@ -2,33 +2,47 @@
 
 #include "base/clock.h"
 #include "parse/json_write.h"
-#include "parse/sarif.h"
 
-bool report_counts(const struct report *r, const struct vulnerability *v)
+struct report_counts report_count(const struct report *r)
 {
-	return v->waiver.len == 0 && !(r->hide_unfixed && v->fix.len == 0);
+	struct report_counts c = {0};
+
+	for (size_t i = 0; i < r->results->count; i++) {
+		const struct result *result = &r->results->at[i];
+
+		c.by_silence[result->silence]++;
+		if (!result_counts(result))
+			continue;
+		c.by_severity[result->finding.severity]++;
+		if (result->fails)
+			c.fails++;
+		else
+			c.warns++;
+	}
+	return c;
 }
 
-bool report_worst(const struct report *r, enum finding_severity *worst)
+const char *report_severity_word(const struct result *r)
 {
-	bool found = false;
+	static const char *const words[FINDING_SEVERITIES] = {
+		[FINDING_INFO] = "INFO",	 [FINDING_LOW] = "LOW",
+		[FINDING_MEDIUM] = "MEDIUM",	 [FINDING_HIGH] = "HIGH",
+		[FINDING_CRITICAL] = "CRITICAL",
+	};
 
-	*worst = FINDING_INFO;
-	for (size_t i = 0; i < r->vulnerabilities->count; i++) {
-		const struct vulnerability *v = &r->vulnerabilities->at[i];
+	if (r->vulnerability && !r->vulnerability->severity_known)
+		return "UNKNOWN";
+	return words[r->finding.severity];
+}
 
-		if (!report_counts(r, v))
-			continue;
-		found = true;
-		if (v->severity > *worst)
-			*worst = v->severity;
-	}
-	for (size_t i = 0; i < r->finding_count; i++) {
-		found = true;
-		if (r->findings[i].severity > *worst)
-			*worst = r->findings[i].severity;
-	}
-	return found;
+struct span report_cve(const struct vulnerability *v)
+{
+	if (span_starts_with(v->id, SPAN("CVE-")))
+		return v->id;
+	for (uint32_t i = 0; i < v->other_count; i++)
+		if (span_starts_with(v->others[i], SPAN("CVE-")))
+			return v->others[i];
+	return SPAN_NONE;
 }
 
 static void put_strings(struct json_writer *w, struct span key, const struct span *texts,
@@ -109,9 +123,22 @@ static void put_reason(struct json_writer *w, const struct match *m)
 	json_end_object(w);
 }
 
-static void put_vulnerability(struct json_writer *w, const struct report *r,
-			      const struct vulnerability *v)
+/* What all results have. */
+static void put_state(struct json_writer *w, const struct result *r)
 {
+	json_member_string(w, SPAN("state"), span_cstr(result_silence_name(r->silence)));
+	put_optional(w, SPAN("why"), r->why);
+	json_member_bool(w, SPAN("fails"), result_counts(r) && r->fails);
+	json_member_string(w, SPAN("fingerprint"), r->fingerprint);
+	put_optional(w, SPAN("service"), r->service);
+	put_optional(w, SPAN("tool"), r->tool);
+}
+
+static void put_vulnerability(struct json_writer *w, const struct report *r,
+			      const struct result *result)
+{
+	const struct vulnerability *v = result->vulnerability;
+
 	json_begin_object(w);
 	json_member_string(w, SPAN("id"), v->id);
 	put_strings(w, SPAN("aliases"), v->others, v->other_count);
@@ -130,20 +157,23 @@ static void put_vulnerability(struct json_writer *w, const struct report *r,
 		json_put_double(w, v->epss_percentile_ppm / 1e6);
 	}
 	json_member_bool(w, SPAN("known_exploited"), v->kev != NULL);
-	json_member_bool(w, SPAN("exposed"), v->exposed);
+	json_member_string(w, SPAN("exposure"), span_cstr(exposure_name(v->exposure)));
 	json_member_int(w, SPAN("priority"), v->priority);
 	put_optional(w, SPAN("summary"), v->summary);
 	put_optional(w, SPAN("link"), v->link);
 	put_optional(w, SPAN("fix"), v->fix);
 	put_reason(w, &v->match);
-	put_optional(w, SPAN("waived"), v->waiver);
+	put_state(w, result);
 	put_component(w, r, v->component);
 	json_end_object(w);
 }
 
-static void put_finding(struct json_writer *w, const struct finding *f)
+static void put_finding(struct json_writer *w, const struct result *r)
 {
+	const struct finding *f = &r->finding;
+
 	json_begin_object(w);
+	json_member_string(w, SPAN("kind"), span_cstr(result_kind_name(r->kind)));
 	json_member_string(w, SPAN("rule"), f->rule);
 	json_member_string(w, SPAN("severity"), span_cstr(finding_severity_name(f->severity)));
 	json_member_string(w, SPAN("message"), f->message);
@@ -152,6 +182,7 @@ static void put_finding(struct json_writer *w, const struct finding *f)
 	put_optional(w, SPAN("subject"), f->subject);
 	json_member_string(w, SPAN("file"), f->place.file);
 	json_member_int(w, SPAN("line"), f->place.line);
+	put_state(w, r);
 	json_end_object(w);
 }
 
@@ -172,6 +203,56 @@ static void put_database(struct json_writer *w, const struct report *r)
 	json_end_object(w);
 }
 
+static void put_counts(struct json_writer *w, const struct report *r)
+{
+	struct report_counts c = report_count(r);
+
+	json_key(w, SPAN("counts"));
+	json_begin_object(w);
+	json_member_int(w, SPAN("fail"), (int64_t)c.fails);
+	json_member_int(w, SPAN("warn"), (int64_t)c.warns);
+	for (int i = FINDING_SEVERITIES - 1; i >= 0; i--)
+		json_member_int(w, span_cstr(finding_severity_name((enum finding_severity)i)),
+				(int64_t)c.by_severity[i]);
+	for (int i = RESULT_COUNTS + 1; i < RESULT_SILENCES; i++)
+		json_member_int(w, span_cstr(result_silence_name((enum result_silence)i)),
+				(int64_t)c.by_silence[i]);
+	json_end_object(w);
+}
+
+static void put_results(struct json_writer *w, const struct report *r, bool vulnerabilities)
+{
+	json_begin_array(w);
+	for (size_t i = 0; i < r->results->count; i++) {
+		const struct result *result = &r->results->at[i];
+
+		if (result->silence == RESULT_KNOWN ||
+		    vulnerabilities != (result->vulnerability != NULL))
+			continue;
+		if (vulnerabilities)
+			put_vulnerability(w, r, result);
+		else
+			put_finding(w, result);
+	}
+	json_end_array(w);
+}
+
+static void put_problems(struct json_writer *w, const struct report *r)
+{
+	json_key(w, SPAN("problems"));
+	json_begin_array(w);
+	for (size_t i = 0; i < r->inventory->problem_count; i++) {
+		const struct inventory_problem *p = &r->inventory->problems[i];
+
+		json_begin_object(w);
+		json_member_string(w, SPAN("file"), p->file);
+		json_member_int(w, SPAN("line"), p->line);
+		json_member_string(w, SPAN("message"), p->message);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
 void report_json(const struct report *r, struct buf *to)
 {
 	struct json_writer w;
@@ -181,80 +262,15 @@ void report_json(const struct report *r, struct buf *to)
 	json_member_int(&w, SPAN("schema"), 1);
 	json_member_string(&w, SPAN("tool"), SPAN("sallyport"));
 	json_member_string(&w, SPAN("version"), r->version);
+	json_member_string(&w, SPAN("target"), r->target);
 	put_database(&w, r);
 	json_member_int(&w, SPAN("components"), r->inventory->count);
+	put_counts(&w, r);
 	json_key(&w, SPAN("vulnerabilities"));
-	json_begin_array(&w);
-	for (size_t i = 0; i < r->vulnerabilities->count; i++) {
-		const struct vulnerability *v = &r->vulnerabilities->at[i];
-
-		if (report_counts(r, v) || v->waiver.len)
-			put_vulnerability(&w, r, v);
-	}
-	json_end_array(&w);
+	put_results(&w, r, true);
 	json_key(&w, SPAN("findings"));
-	json_begin_array(&w);
-	for (size_t i = 0; i < r->finding_count; i++)
-		put_finding(&w, &r->findings[i]);
-	json_end_array(&w);
-	json_key(&w, SPAN("problems"));
-	json_begin_array(&w);
-	for (size_t i = 0; i < r->inventory->problem_count; i++) {
-		const struct inventory_problem *p = &r->inventory->problems[i];
-
-		json_begin_object(&w);
-		json_member_string(&w, SPAN("file"), p->file);
-		json_member_int(&w, SPAN("line"), p->line);
-		json_member_string(&w, SPAN("message"), p->message);
-		json_end_object(&w);
-	}
-	json_end_array(&w);
+	put_results(&w, r, false);
+	put_problems(&w, r);
 	json_end_object(&w);
 	buf_append_byte(to, '\n');
-}
-
-/* Components of a folder are named as it names them; of an image, "file" lies in the image. */
-static int to_finding(const struct report *r, const struct vulnerability *v, struct arena *a,
-		      struct finding_list *list)
-{
-	const struct component *c = &r->inventory->at[v->component];
-	struct span advice = SPAN_NONE;
-	struct finding f = {
-		.rule = v->id,
-		.severity = v->severity,
-		.link = v->link,
-		.subject = c->purl,
-		.place = {.file = c->file, .line = c->line},
-	};
-
-	f.message = arena_printf(a, "%.*s %.*s: %.*s", SPAN_ARG(c->name), SPAN_ARG(c->version),
-				 SPAN_ARG(v->summary.len ? v->summary : v->id));
-	if (v->fix.len)
-		advice = arena_printf(a, "Upgrade %.*s to %.*s.", SPAN_ARG(c->name),
-				      SPAN_ARG(v->fix));
-	f.advice = advice;
-	return f.message.ptr ? finding_list_add(list, &f) : -1;
-}
-
-int report_sarif(const struct report *r, struct buf *to)
-{
-	struct sarif_tool tool = {SPAN("sallyport"), r->version, SPAN_NONE};
-	struct finding_list list;
-	struct arena arena;
-	int result = 0;
-
-	arena_init(&arena, (size_t)1 << 30, (size_t)1 << 16);
-	finding_list_init(&list, &arena);
-	for (size_t i = 0; i < r->vulnerabilities->count && result == 0; i++)
-		if (report_counts(r, &r->vulnerabilities->at[i]))
-			result = to_finding(r, &r->vulnerabilities->at[i], &arena, &list);
-	for (size_t i = 0; i < r->finding_count && result == 0; i++)
-		result = finding_list_add(&list, &r->findings[i]);
-	if (result == 0) {
-		finding_list_sort(&list);
-		sarif_write(to, &tool, list.at, list.count);
-		buf_append_byte(to, '\n');
-	}
-	arena_release(&arena);
-	return result;
 }

@@ -1,37 +1,53 @@
 /*
  * report.h - what a scan has found, for people and for programs. All append to a buffer; look at
- * buf_failed() afterwards. The same scan gives the same bytes.
+ * buf_failed() afterwards. The same scan gives the same bytes. Results that do not count are told
+ * where the form has a place for them; what was known before (RESULT_KNOWN) never is.
  */
 #ifndef SUPPLY_REPORT_H
 #define SUPPLY_REPORT_H
 
 #include "base/buf.h"
-#include "supply/rank.h"
+#include "supply/advisory_db.h"
+#include "supply/result.h"
 
 struct report {
 	const struct inventory *inventory;
-	const struct vulnerability_list *vulnerabilities;
-	const struct finding *findings; /* misconfigurations, sorted */
-	size_t finding_count;
+	const struct result_list *results; /* sorted */
 	const struct advisory_db *db; /* NULL: there was none */
 	struct span version; /* of the program */
+	struct span target; /* what was scanned, as it was named */
+	int64_t now_s;
 	bool coloured; /* report_table only */
-	bool hide_unfixed; /* vulnerabilities without a fixing version are not shown */
 };
 
-/* Is it to be shown and counted? Not when it is waived, or unfixed and those are hidden. */
-bool report_counts(const struct report *r, const struct vulnerability *v);
-/* The worst of all that counts; false when nothing does. */
-bool report_worst(const struct report *r, enum finding_severity *worst);
+struct report_counts {
+	size_t by_severity[FINDING_SEVERITIES]; /* of those that count */
+	size_t by_silence[RESULT_SILENCES];
+	size_t fails;
+	size_t warns;
+};
 
-/* For terminals: by component, the most urgent first, then misconfigurations by file. */
+struct report_counts report_count(const struct report *r);
+
+/* For terminals: by component, the most urgent first, then all else by kind and file. */
 void report_table(const struct report *r, struct buf *to);
 void report_json(const struct report *r, struct buf *to);
-/* SARIF 2.1.0. -1 when memory ran out. */
+/* SARIF 2.1.0, a run a tool; what does not count is suppressed. -1 when memory ran out. */
 int report_sarif(const struct report *r, struct buf *to) MUST_CHECK;
 /* A section with tables, for comments on changes. */
 void report_markdown(const struct report *r, struct buf *to);
-/* JUnit's XML: a test case a finding. */
+/* JUnit's XML: a test case a result; warnings are passed, what does not count is skipped. */
 void report_junit(const struct report *r, struct buf *to);
+/* One page without anything from elsewhere, with a filter. */
+void report_html(const struct report *r, struct buf *to);
+/* GitLab's security report: of container scanning for images, else of dependency scanning. */
+void report_gitlab(const struct report *r, struct buf *to);
+/* GitLab's code quality report (the form of Code Climate). */
+void report_gitlab_quality(const struct report *r, struct buf *to);
+
+/* "LOW"; "UNKNOWN" for vulnerabilities of which none is known. */
+const char *report_severity_word(const struct result *r);
+/* The CVE among its names; empty when there is none. */
+struct span report_cve(const struct vulnerability *v);
 
 #endif

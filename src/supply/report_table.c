@@ -1,4 +1,5 @@
-/* Texts for people: terminal, Markdown, JUnit. */
+/* For terminals: by component, then by kind and file. */
+#include "base/mem.h"
 #include "supply/report.h"
 
 static const char *const colours[FINDING_SEVERITIES] = {
@@ -7,18 +8,16 @@ static const char *const colours[FINDING_SEVERITIES] = {
 	[FINDING_CRITICAL] = "\x1b[1;31m",
 };
 
-static const char *const words[FINDING_SEVERITIES] = {
-	[FINDING_INFO] = "INFO", [FINDING_LOW] = "LOW",		  [FINDING_MEDIUM] = "MEDIUM",
-	[FINDING_HIGH] = "HIGH", [FINDING_CRITICAL] = "CRITICAL",
-};
-
-/* Text of foreign files must not steer the terminal. */
+/* Text of foreign files must not steer the terminal: C0, DEL, and C1 as UTF-8 writes it. */
 static void put_text(struct buf *to, struct span text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
+		bool is_c1 =
+			c == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0;
 
-		buf_append_byte(to, c < 0x20 || c == 0x7f ? '?' : text.ptr[i]);
+		buf_append_byte(to, c < 0x20 || c == 0x7f || is_c1 ? '?' : text.ptr[i]);
+		i += is_c1;
 	}
 }
 
@@ -36,55 +35,64 @@ static void put_short(struct buf *to, struct span text, size_t characters)
 	put_text(to, text);
 }
 
-static void put_severity(const struct report *r, enum finding_severity severity, bool known,
-			 struct buf *to)
+static void put_style(const struct report *r, struct buf *to, const char *style)
 {
-	const char *word = known ? words[severity] : "UNKNOWN";
+	if (r->coloured)
+		buf_append_cstr(to, style);
+}
 
-	if (r->coloured)
-		buf_append_cstr(to, colours[severity]);
-	buf_printf(to, "%-8s", word);
-	if (r->coloured)
-		buf_append_cstr(to, "\x1b[0m");
+static void put_severity(const struct report *r, const struct result *result, struct buf *to)
+{
+	put_style(r, to, colours[result->finding.severity]);
+	buf_printf(to, "%-8s", report_severity_word(result));
+	put_style(r, to, "\x1b[0m");
 }
 
 static void put_bold(const struct report *r, struct buf *to, struct span text)
 {
-	if (r->coloured)
-		buf_append_cstr(to, "\x1b[1m");
+	put_style(r, to, "\x1b[1m");
 	put_text(to, text);
-	if (r->coloured)
-		buf_append_cstr(to, "\x1b[0m");
+	put_style(r, to, "\x1b[0m");
 }
 
-static struct span cve_of(const struct vulnerability *v)
+static void put_place(struct buf *to, const struct finding_place *place)
 {
-	for (uint32_t i = 0; i < v->other_count; i++)
-		if (span_starts_with(v->others[i], SPAN("CVE-")))
-			return v->others[i];
-	return SPAN_NONE;
+	put_text(to, place->file);
+	if (place->line)
+		buf_printf(to, ":%u", place->line);
 }
 
-static void put_line(const struct report *r, const struct vulnerability *v, struct buf *to)
+/* ---- vulnerabilities ------------------------------------------------------------------------- */
+
+static void put_ids(const struct vulnerability *v, struct buf *to)
 {
-	struct span cve = cve_of(v);
+	struct span cve = report_cve(v);
+
+	put_text(to, v->id);
+	if (cve.len && !span_eq(cve, v->id)) {
+		buf_append_byte(to, ' ');
+		put_text(to, cve);
+	}
+}
+
+static void put_line(const struct report *r, const struct result *result, struct buf *to)
+{
+	const struct vulnerability *v = result->vulnerability;
 
 	buf_append_cstr(to, "  ");
-	put_severity(r, v->severity, v->severity_known, to);
+	put_severity(r, result, to);
 	if (v->score_tenths)
 		buf_printf(to, " %2u.%u ", v->score_tenths / 10, v->score_tenths % 10);
 	else
 		buf_append_cstr(to, "    - ");
-	put_text(to, v->id);
-	if (cve.len) {
-		buf_append_byte(to, ' ');
-		put_text(to, cve);
-	}
+	put_ids(v, to);
 	if (v->epss_ppm)
 		buf_printf(to, "  EPSS %u.%u%%", v->epss_ppm / 10000, v->epss_ppm / 1000 % 10);
 	if (v->kev)
 		put_bold(r, to, SPAN("  EXPLOITED"));
-	if (v->exposed)
+	if (v->exposure == EXPOSURE_PUBLIC)
+		put_bold(r, to, SPAN("  EXPOSED to everybody"));
+	else if (v->exposure == EXPOSURE_AUTHENTICATED)
 		put_bold(r, to, SPAN("  EXPOSED"));
 	if (v->fix.len) {
 		buf_append_cstr(to, "  fixed in ");
@@ -92,6 +100,8 @@ static void put_line(const struct report *r, const struct vulnerability *v, stru
 	} else {
 		buf_append_cstr(to, "  no fix known");
 	}
+	if (!result->fails)
+		buf_append_cstr(to, "  (warning)");
 	if (v->summary.len) {
 		buf_append_cstr(to, "\n                 ");
 		put_short(to, v->summary, 90);
@@ -99,9 +109,28 @@ static void put_line(const struct report *r, const struct vulnerability *v, stru
 	buf_append_byte(to, '\n');
 }
 
-static void put_heading(const struct report *r, const struct vulnerability *v, struct buf *to)
+#define STEPS_MAX 8
+
+/* Who brought it in: the way from a direct component. */
+static void put_way(const struct report *r, uint32_t component, struct buf *to)
 {
-	const struct component *c = &r->inventory->at[v->component];
+	uint32_t path[STEPS_MAX];
+	size_t steps = inventory_path(r->inventory, component, path, STEPS_MAX);
+
+	if (steps < 2)
+		return;
+	buf_append_cstr(to, "  by way of ");
+	for (size_t i = 0; i + 1 < steps; i++) {
+		if (i)
+			buf_append_cstr(to, " > ");
+		put_text(to, r->inventory->at[path[i]].name);
+	}
+	buf_append_byte(to, '\n');
+}
+
+static void put_heading(const struct report *r, const struct result *result, struct buf *to)
+{
+	const struct component *c = &r->inventory->at[result->component];
 
 	buf_append_byte(to, '\n');
 	put_bold(r, to, c->name);
@@ -113,105 +142,168 @@ static void put_heading(const struct report *r, const struct vulnerability *v, s
 		buf_append_cstr(to, "  transitive");
 	if (c->scope == SCOPE_DEV)
 		buf_append_cstr(to, "  development");
+	if (result->service.len) {
+		buf_append_cstr(to, "  service ");
+		put_text(to, result->service);
+	}
 	if (c->file.len) {
 		buf_append_cstr(to, "  ");
-		put_text(to, c->file);
-		if (c->line)
-			buf_printf(to, ":%u", c->line);
+		put_place(to, &result->finding.place);
 	}
 	buf_append_byte(to, '\n');
+	put_way(r, result->component, to);
+}
+
+static bool is_vulnerability(const struct result *r)
+{
+	return r->vulnerability && result_counts(r);
 }
 
 /* All of a component's at the place of its most urgent one. */
 static void put_vulnerabilities(const struct report *r, struct buf *to)
 {
-	const struct vulnerability_list *list = r->vulnerabilities;
+	const struct result_list *list = r->results;
+	unsigned char *seen = mem_zalloc(r->inventory->count + 1, 1);
 
+	if (!seen) {
+		to->failed = true;
+		return;
+	}
 	for (size_t i = 0; i < list->count; i++) {
-		bool is_first = report_counts(r, &list->at[i]);
+		const struct result *first = &list->at[i];
 
-		for (size_t j = 0; j < i && is_first; j++)
-			is_first = list->at[j].component != list->at[i].component ||
-				   !report_counts(r, &list->at[j]);
-		if (!is_first)
+		if (!is_vulnerability(first) || seen[first->component])
 			continue;
-		put_heading(r, &list->at[i], to);
+		seen[first->component] = 1;
+		put_heading(r, first, to);
 		for (size_t j = i; j < list->count; j++)
-			if (list->at[j].component == list->at[i].component &&
-			    report_counts(r, &list->at[j]))
+			if (is_vulnerability(&list->at[j]) &&
+			    list->at[j].component == first->component)
 				put_line(r, &list->at[j], to);
+	}
+	mem_free(seen);
+}
+
+/* ---- all else -------------------------------------------------------------------------------- */
+
+static const char *const headings[RESULT_KINDS] = {
+	[RESULT_MISCONFIGURATION] = "Misconfigurations",
+	[RESULT_SECRET] = "Secrets",
+	[RESULT_LICENCE] = "Licences",
+	[RESULT_POLICY] = "Policy",
+	[RESULT_IMPORTED] = "Other tools",
+};
+
+static void put_finding(const struct report *r, const struct result *result, struct buf *to)
+{
+	const struct finding *f = &result->finding;
+
+	buf_append_cstr(to, "  ");
+	put_severity(r, result, to);
+	buf_append_byte(to, ' ');
+	if (f->place.file.len) {
+		put_place(to, &f->place);
+		buf_append_cstr(to, "  ");
+	}
+	put_text(to, f->rule);
+	if (result->tool.len) {
+		buf_append_cstr(to, "  of ");
+		put_text(to, result->tool);
+	}
+	if (!result->fails)
+		buf_append_cstr(to, "  (warning)");
+	buf_append_cstr(to, "\n           ");
+	put_text(to, f->message);
+	buf_append_byte(to, '\n');
+	if (f->advice.len) {
+		buf_append_cstr(to, "           ");
+		put_text(to, f->advice);
+		buf_append_byte(to, '\n');
 	}
 }
 
 static void put_findings(const struct report *r, struct buf *to)
 {
-	for (size_t i = 0; i < r->finding_count; i++) {
-		const struct finding *f = &r->findings[i];
+	enum result_kind last = RESULT_VULNERABILITY;
 
-		if (i == 0)
-			buf_append_cstr(to, "\nMisconfigurations\n");
-		buf_append_cstr(to, "  ");
-		put_severity(r, f->severity, true, to);
-		buf_append_byte(to, ' ');
-		put_text(to, f->place.file);
-		if (f->place.line)
-			buf_printf(to, ":%u", f->place.line);
-		buf_append_cstr(to, "  ");
-		put_text(to, f->rule);
-		buf_append_cstr(to, "\n           ");
-		put_text(to, f->message);
-		buf_append_byte(to, '\n');
-		if (f->advice.len) {
-			buf_append_cstr(to, "           ");
-			put_text(to, f->advice);
+	for (size_t i = 0; i < r->results->count; i++) {
+		const struct result *result = &r->results->at[i];
+
+		if (!result_counts(result) || result->vulnerability)
+			continue;
+		if (result->kind != last) {
+			buf_append_byte(to, '\n');
+			put_bold(r, to, span_cstr(headings[result->kind]));
 			buf_append_byte(to, '\n');
 		}
+		last = result->kind;
+		put_finding(r, result, to);
 	}
 }
 
-struct counts {
-	unsigned by_severity[FINDING_SEVERITIES];
-	unsigned waived;
-	unsigned unfixed;
-};
-
-static struct counts count(const struct report *r)
+/* What somebody has decided is said, so that nobody has to guess where it went. */
+static void put_silenced(const struct report *r, struct buf *to)
 {
-	struct counts c = {0};
+	bool begun = false;
 
-	for (size_t i = 0; i < r->vulnerabilities->count; i++) {
-		const struct vulnerability *v = &r->vulnerabilities->at[i];
+	for (size_t i = 0; i < r->results->count; i++) {
+		const struct result *result = &r->results->at[i];
 
-		if (report_counts(r, v))
-			c.by_severity[v->severity]++;
-		else if (v->waiver.len)
-			c.waived++;
-		else
-			c.unfixed++;
+		if (result->silence != RESULT_WAIVED && result->silence != RESULT_NOT_AFFECTED)
+			continue;
+		if (!begun)
+			buf_append_cstr(to, "\nNot counted\n");
+		begun = true;
+		buf_append_cstr(to, "  ");
+		put_text(to, result->finding.rule);
+		buf_append_cstr(to, "  ");
+		put_text(to, result->finding.subject.len ? result->finding.subject
+							 : result->finding.place.file);
+		buf_append_cstr(to, "\n           ");
+		put_short(to, result->why, 200);
+		buf_append_byte(to, '\n');
 	}
-	for (size_t i = 0; i < r->finding_count; i++)
-		c.by_severity[r->findings[i].severity]++;
-	return c;
+}
+
+static void put_problems(const struct report *r, struct buf *to)
+{
+	for (size_t i = 0; i < r->inventory->problem_count; i++) {
+		const struct inventory_problem *p = &r->inventory->problems[i];
+		struct finding_place place = {.file = p->file, .line = p->line};
+
+		buf_append_cstr(to, i == 0 ? "\nNot read\n  " : "  ");
+		put_place(to, &place);
+		buf_append_cstr(to, ": ");
+		put_text(to, p->message);
+		buf_append_byte(to, '\n');
+	}
 }
 
 static void put_summary(const struct report *r, struct buf *to)
 {
-	struct counts c = count(r);
-	bool any = false;
+	static const char *const words[RESULT_SILENCES] = {
+		[RESULT_WAIVED] = "waived",
+		[RESULT_EXCEPTED] = "excepted by the policy",
+		[RESULT_NOT_AFFECTED] = "not affected by VEX",
+		[RESULT_KNOWN] = "known before",
+		[RESULT_UNFIXED] = "without a fix not shown",
+	};
+	struct report_counts c = report_count(r);
 
 	buf_printf(to, "\n%u components", r->inventory->count);
 	for (int i = FINDING_SEVERITIES - 1; i >= 0; i--)
-		if (c.by_severity[i]) {
-			buf_printf(to, ", %u %s", c.by_severity[i],
+		if (c.by_severity[i])
+			buf_printf(to, ", %zu %s", c.by_severity[i],
 				   finding_severity_name((enum finding_severity)i));
-			any = true;
-		}
-	if (!any)
+	if (c.fails + c.warns == 0)
 		buf_append_cstr(to, ", nothing found");
-	if (c.waived)
-		buf_printf(to, ", %u waived", c.waived);
-	if (c.unfixed)
-		buf_printf(to, ", %u without a fix not shown", c.unfixed);
+	for (int i = RESULT_COUNTS + 1; i < RESULT_SILENCES; i++)
+		if (c.by_silence[i])
+			buf_printf(to, ", %zu %s", c.by_silence[i], words[i]);
+	if (c.warns && c.fails)
+		buf_printf(to, "; %zu fail, %zu only warn", c.fails, c.warns);
+	else if (c.warns)
+		buf_append_cstr(to, "; all of it only warns");
 	buf_append_byte(to, '\n');
 }
 
@@ -219,120 +311,7 @@ void report_table(const struct report *r, struct buf *to)
 {
 	put_vulnerabilities(r, to);
 	put_findings(r, to);
-	for (size_t i = 0; i < r->inventory->problem_count; i++) {
-		const struct inventory_problem *p = &r->inventory->problems[i];
-
-		buf_append_cstr(to, i == 0 ? "\nNot read\n  " : "  ");
-		put_text(to, p->file);
-		if (p->line)
-			buf_printf(to, ":%u", p->line);
-		buf_append_cstr(to, ": ");
-		put_text(to, p->message);
-		buf_append_byte(to, '\n');
-	}
+	put_silenced(r, to);
+	put_problems(r, to);
 	put_summary(r, to);
-}
-
-/* A cell of a table: "|" would end it, and nothing may become markup. */
-static void put_cell(struct buf *to, struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-
-		if (strchr("|\\`*_{}[]<>()#!", c) && c)
-			buf_append_byte(to, '\\');
-		buf_append_byte(to, c < 0x20 || c == 0x7f ? ' ' : text.ptr[i]);
-	}
-	buf_append_cstr(to, " | ");
-}
-
-void report_markdown(const struct report *r, struct buf *to)
-{
-	bool begun = false;
-
-	buf_append_cstr(to, "## Sallyport\n");
-	put_summary(r, to);
-	for (size_t i = 0; i < r->vulnerabilities->count; i++) {
-		const struct vulnerability *v = &r->vulnerabilities->at[i];
-		const struct component *c = &r->inventory->at[v->component];
-
-		if (!report_counts(r, v))
-			continue;
-		if (!begun)
-			buf_append_cstr(to, "\n| severity | component | version | id | fix | "
-					    "what |\n|---|---|---|---|---|---|\n");
-		begun = true;
-		buf_append_cstr(to, "| ");
-		put_cell(to, span_cstr(v->severity_known ? words[v->severity] : "UNKNOWN"));
-		put_cell(to, c->name);
-		put_cell(to, c->version);
-		put_cell(to, v->id);
-		put_cell(to, v->fix.len ? v->fix : SPAN("-"));
-		put_cell(to, v->summary);
-		buf_append_byte(to, '\n');
-	}
-	for (size_t i = 0; i < r->finding_count; i++) {
-		const struct finding *f = &r->findings[i];
-
-		if (i == 0)
-			buf_append_cstr(to, "\n| severity | place | rule | what |\n"
-					    "|---|---|---|---|\n");
-		buf_append_cstr(to, "| ");
-		put_cell(to, span_cstr(words[f->severity]));
-		put_cell(to, f->place.file);
-		put_cell(to, f->rule);
-		put_cell(to, f->message);
-		buf_append_byte(to, '\n');
-	}
-}
-
-static void put_xml(struct buf *to, struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-
-		switch (c) {
-		case '<': buf_append_cstr(to, "&lt;"); break;
-		case '>': buf_append_cstr(to, "&gt;"); break;
-		case '&': buf_append_cstr(to, "&amp;"); break;
-		case '"': buf_append_cstr(to, "&quot;"); break;
-		default: buf_append_byte(to, (unsigned char)c < 0x20 ? ' ' : c);
-		}
-	}
-}
-
-static void put_case(struct buf *to, struct span group, struct span name, const char *severity,
-		     struct span message)
-{
-	buf_append_cstr(to, "  <testcase classname=\"");
-	put_xml(to, group);
-	buf_append_cstr(to, "\" name=\"");
-	put_xml(to, name);
-	buf_printf(to, "\"><failure type=\"%s\" message=\"", severity);
-	put_xml(to, message);
-	buf_append_cstr(to, "\"/></testcase>\n");
-}
-
-void report_junit(const struct report *r, struct buf *to)
-{
-	struct counts c = count(r);
-	unsigned total = 0;
-
-	for (int i = 0; i < FINDING_SEVERITIES; i++)
-		total += c.by_severity[i];
-	buf_printf(to,
-		   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		   "<testsuite name=\"sallyport\" tests=\"%u\" failures=\"%u\">\n",
-		   total, total);
-	for (size_t i = 0; i < r->vulnerabilities->count; i++) {
-		const struct vulnerability *v = &r->vulnerabilities->at[i];
-
-		if (report_counts(r, v))
-			put_case(to, r->inventory->at[v->component].purl, v->id,
-				 words[v->severity], v->summary);
-	}
-	for (size_t i = 0; i < r->finding_count; i++)
-		put_case(to, r->findings[i].place.file, r->findings[i].rule,
-			 words[r->findings[i].severity], r->findings[i].message);
-	buf_append_cstr(to, "</testsuite>\n");
 }

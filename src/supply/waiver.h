@@ -1,75 +1,93 @@
 /*
- * waiver.h - findings that somebody answers for, for a time. A waiver counts only when a security
- * champion has signed it; champions are listed in a file of their own, which those who write waivers
- * should not be able to change.
+ * waiver.h - findings that somebody answers for, for a time. A waiver counts only with the signature
+ * (Ed25519) of a security champion whom the policy lists; so who may write this file need not be
+ * who may decide.
  *
- *	# waivers                                   # champions
- *	- id: CVE-2024-1234                         - name: alice
- *	  subject: pkg:npm/lodash                     key: <32 bytes of Ed25519, base64>
- *	  file: deploy/
+ *	- id: CVE-2024-1234            # of an advisory, one of its aliases, or a rule
+ *	  component: pkg:npm/lodash    # what is left out does not restrict
+ *	  versions: <4.17.21
+ *	  path: deploy/
+ *	  service: orders
  *	  reason: not reachable, see ticket 12
  *	  owner: bob
- *	  expires: 2026-12-31
+ *	  expires: 2026-12-31          # the last day
  *	  champion: alice
  *	  signature: <64 bytes, base64>
- *
- * `id` is an advisory's id, one of its aliases, or a rule's; `subject` and `file` are prefixes of
- * the purl and of the place, and may be left out. The signature is over waiver_text().
  */
 #ifndef SUPPLY_WAIVER_H
 #define SUPPLY_WAIVER_H
 
-#include "base/buf.h"
-#include "parse/node.h"
-#include "supply/rank.h"
+#include "supply/policy.h"
+
+enum waiver_state {
+	WAIVER_GOOD,
+	WAIVER_UNSIGNED,
+	WAIVER_STRANGER, /* its champion is not listed */
+	WAIVER_ALTERED, /* the signature is not of what it says, or not the champion's */
+	WAIVER_EXPIRED,
+};
 
 struct waiver {
+	struct config_where where;
 	struct span id;
-	struct span subject;
-	struct span file;
+	struct policy_scope scope;
 	struct span reason;
 	struct span owner;
 	struct span expires; /* YYYY-MM-DD, the last day on which it counts */
 	struct span champion;
 	struct span signature;
-	uint32_t line;
-	bool good; /* signed by a champion */
+	enum waiver_state state; /* by waiver_list_verify */
+	size_t used; /* results that it silences */
 };
 
 struct waiver_list {
-	struct arena arena;
-	struct waiver *at;
-	size_t count;
-	struct span *problems; /* what does not count, and why: of those that were read */
-	size_t problem_count;
-	size_t problem_capacity;
+	CONFIG_LIST(struct waiver) all;
+	struct table_memory memory;
 };
 
-void waiver_list_init(struct waiver_list *list);
+/* Of one element. */
+extern const struct schema_object waiver_schema;
+
+/* As policy_load. */
+int waiver_list_load(struct waiver_list *list, const char *path,
+		     struct config_problems *problems) MUST_CHECK;
+int waiver_list_load_text(struct waiver_list *list, struct span text, const char *name,
+			  struct config_problems *problems) MUST_CHECK;
 /* A zeroed list is allowed. */
 void waiver_list_release(struct waiver_list *list);
-/*
- * Reads waivers and checks their signatures with the champions' keys. -1: ERR_IO, ERR_SYNTAX,
- * ERR_INVALID (a waiver without id, reason, owner or day), ERR_MEMORY. A signature that is missing
- * or wrong is a problem of the list, not a failure.
- */
-int waiver_list_read(struct waiver_list *list, const char *path, const char *champions_path,
-		     struct err *err) MUST_CHECK;
-/*
- * Marks vulnerabilities as waived and removes findings that are. What has expired by `now_s` does
- * not count and becomes a problem.
- */
-void waiver_apply(struct waiver_list *list, const struct inventory *inv,
-		  struct vulnerability_list *vulnerabilities, struct finding_list *findings,
-		  int64_t now_s);
+/* Sets the states by the policy's champions. Returns how many do not count. */
+size_t waiver_list_verify(struct waiver_list *list, const struct policy *policy, int64_t now_s);
+/* Silences results by those that are good; their reasons live in the results' arena. */
+int waiver_apply(struct waiver_list *list, struct result_list *results) MUST_CHECK;
+/* A few words: "it has expired". */
+const char *waiver_state_text(enum waiver_state state);
 
 /*
- * What is signed: "sallyport waiver 1", then id, subject, file, reason, owner, expires, champion, a
- * line each as JSON strings. Appended to `to`.
+ * What is signed: "sallyport waiver 1", then id, component, versions, path, service, reason, owner,
+ * expires, champion, a line each, always all of them, as JSON strings. Appended to `to`.
  */
 void waiver_text(const struct waiver *w, struct buf *to);
-/* Prints the signature of every waiver of a file that names this champion, by a PEM private key. */
-int waiver_sign(const char *path, const char *champion, const char *key_path, struct buf *to,
-		struct err *err) MUST_CHECK;
+/* As an element of a file. */
+void waiver_write(const struct waiver *w, struct buf *to);
+
+struct waiver_signer {
+	struct span champion;
+	const char *key_path; /* Ed25519, PEM */
+	struct span id; /* only of this id; empty: all that name the champion, or nobody */
+};
+
+/*
+ * Appends the text of a file of waivers with those signed that are not yet, and leaves all else of
+ * it as it was. Returns how many were signed, or -1: ERR_IO, ERR_INVALID.
+ */
+int waiver_sign(struct span text, const char *name, const struct waiver_signer *signer,
+		struct buf *to, struct err *err) MUST_CHECK;
+
+/*
+ * The public key, as policies list it, of a private one in a PEM file. With `make` that file is made
+ * first, readable by its owner only; it must not be there.
+ */
+int waiver_public_key(const char *key_path, bool make, struct buf *to,
+		      struct err *err) MUST_CHECK;
 
 #endif

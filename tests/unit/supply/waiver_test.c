@@ -7,172 +7,327 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 
 #include "base/buf.h"
-#include "parse/base64.h"
 #include "supply/osv.h"
 #include "supply/waiver.h"
 
-static char folder[64], waivers[96], champions[96], key_path[96];
+static char folder[64], key_path[96], other_path[96];
+static struct policy policy;
 
-static void write_file(const char *path, const char *text)
+/* Keys made for this test, and a policy that lists one of them. */
+static int make_keys(void **state)
 {
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
-
-/* A key made for this test, and the list that names it. */
-static int make_key(void **state)
-{
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	unsigned char raw[32];
-	char encoded[64], text[256];
-	size_t len = sizeof(raw);
-	FILE *file;
+	struct config_problems problems = {0};
+	struct err err = {0};
+	struct buf text, key;
 
 	(void)state;
 	snprintf(folder, sizeof(folder), "/tmp/waiver-test-XXXXXX");
-	if (!key || !mkdtemp(folder))
+	if (!mkdtemp(folder))
 		return -1;
-	snprintf(waivers, sizeof(waivers), "%s/waivers", folder);
-	snprintf(champions, sizeof(champions), "%s/champions", folder);
 	snprintf(key_path, sizeof(key_path), "%s/key", folder);
-	file = fopen(key_path, "wb");
-	if (!file || PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) != 1)
+	snprintf(other_path, sizeof(other_path), "%s/other", folder);
+	buf_init(&text, 4096);
+	buf_init(&key, 256);
+	if (waiver_public_key(other_path, true, &key, &err) < 0)
 		return -1;
-	fclose(file);
-	EVP_PKEY_get_raw_public_key(key, raw, &len);
-	EVP_PKEY_free(key);
-	snprintf(text, sizeof(text), "- {name: alice, key: \"%.*s\"}\n",
-		 (int)base64_encode(encoded, span_of(raw, len)), encoded);
-	write_file(champions, text);
+	buf_clear(&key);
+	if (waiver_public_key(key_path, true, &key, &err) < 0)
+		return -1;
+	buf_printf(&text, "champions:\n  - {name: alice, key: \"%s\"}\n", buf_cstr(&key));
+	if (policy_load_text(&policy, buf_span(&text), "policy", &problems) < 0)
+		return -1;
+	buf_release(&text);
+	buf_release(&key);
 	return 0;
 }
 
-static int remove_key(void **state)
+static int remove_keys(void **state)
 {
 	(void)state;
-	unlink(waivers);
-	unlink(champions);
+	policy_release(&policy);
 	unlink(key_path);
+	unlink(other_path);
 	return rmdir(folder);
 }
 
-#define WAIVER                                                                                 \
+#define WAIVERS                                                                                \
+	"# What we live with.\n"                                                               \
 	"- id: CVE-2020-1\n"                                                                   \
-	"  subject: pkg:npm/a\n"                                                               \
-	"  reason: %s\n"                                                                       \
+	"  component: pkg:npm/a    # of any version below\n"                                   \
+	"  versions: <2\n"                                                                     \
+	"  path: services/orders/\n"                                                           \
+	"  service: orders\n"                                                                  \
+	"  reason: >\n"                                                                        \
+	"    not\n"                                                                            \
+	"    reachable\n"                                                                      \
 	"  owner: bob\n"                                                                       \
 	"  expires: 2026-06-30\n"                                                              \
-	"  champion: alice\n"
+	"\n"                                                                                   \
+	"- {id: CVE-2020-2, reason: \"a, b\", owner: bob, expires: 2026-06-30} # short\n"
 
-/* Signs with one reason and writes the file with another. */
-static void write_signed(const char *signed_reason, const char *written_reason)
+/* The text signed; to be released. */
+static struct buf sign(const char *text, const char *champion, const char *key, int expected)
 {
-	char text[512];
+	struct waiver_signer signer = {.champion = span_cstr(champion), .key_path = key};
 	struct err err = {0};
-	struct span signature;
 	struct buf out;
+	int count;
 
-	snprintf(text, sizeof(text), WAIVER, signed_reason);
-	write_file(waivers, text);
-	buf_init(&out, 4096);
-	if (waiver_sign(waivers, "alice", key_path, &out, &err) < 0)
+	buf_init(&out, 65536);
+	count = waiver_sign(span_cstr(text), "waivers", &signer, &out, &err);
+	if (count < 0)
 		fail_msg("%s", err.message);
-	signature = span_trim(span_slice(
-		buf_span(&out), span_find(buf_span(&out), SPAN("signature: ")) + 11, out.len));
-	snprintf(text, sizeof(text), WAIVER "  signature: \"%.*s\"\n", written_reason,
-		 SPAN_ARG(signature));
-	write_file(waivers, text);
-	buf_release(&out);
+	assert_int_equal(count, expected);
+	return out;
 }
 
-/* How many problems there are, and whether the vulnerability is waived, on this day. */
-static size_t apply(const char *purl, const char *day, bool *waived)
+static enum waiver_state state_of(struct span text, size_t index, const char *day)
 {
-	struct vulnerability v = {.id = SPAN("GHSA-1"), .other_count = 1};
-	struct span others[] = {SPAN("CVE-2020-1")};
-	struct vulnerability_list list = {.at = &v, .count = 1};
-	struct finding_list findings = {0};
-	struct component c = {.purl = span_cstr(purl)};
-	struct inventory inv = {.at = &c, .count = 1};
-	struct waiver_list w;
-	struct err err = {0};
-	size_t problems;
+	struct config_problems problems = {0};
+	enum waiver_state state;
+	struct waiver_list list;
 
-	v.others = others;
-	waiver_list_init(&w);
-	if (waiver_list_read(&w, waivers, champions, &err) < 0)
-		fail_msg("%s", err.message);
-	waiver_apply(&w, &inv, &list, &findings, osv_time_s(span_cstr(day)));
-	*waived = v.waiver.len > 0;
-	problems = w.problem_count;
-	waiver_list_release(&w);
-	return problems;
+	if (waiver_list_load_text(&list, text, "waivers", &problems) < 0)
+		fail_msg("%s", problems.at[0].message);
+	(void)waiver_list_verify(&list, &policy, osv_time_s(span_cstr(day)));
+	assert_true(index < list.all.count);
+	state = list.all.at[index].state;
+	waiver_list_release(&list);
+	return state;
 }
 
 static void a_signed_waiver_counts_until_its_day_is_over(void **state)
 {
-	bool waived;
+	struct buf text = sign(WAIVERS, "alice", key_path, 2);
 
 	(void)state;
-	write_signed("not reachable", "not reachable");
-	assert_int_equal(apply("pkg:npm/a@1.0", "2026-06-30T23:00:00Z", &waived), 0);
-	assert_true(waived);
-	assert_int_equal(apply("pkg:npm/ab@1.0", "2026-06-30", &waived), 0);
-	assert_false(waived);
-	assert_int_equal(apply("pkg:npm/a@1.0", "2026-07-01", &waived), 1);
-	assert_false(waived);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(state_of(buf_span(&text), i, "2026-06-30T23:59:59Z"),
+				 WAIVER_GOOD);
+		assert_int_equal(state_of(buf_span(&text), i, "2026-07-01T00:00:00Z"),
+				 WAIVER_EXPIRED);
+	}
+	buf_release(&text);
 }
 
-static void a_changed_waiver_does_not_count(void **state)
+static void signing_leaves_the_rest_of_the_file_as_it_was(void **state)
 {
-	bool waived;
+	struct buf text = sign(WAIVERS, "alice", key_path, 2), again;
+	struct span rest = span_cstr(WAIVERS);
 
 	(void)state;
-	write_signed("not reachable", "no time");
-	assert_int_equal(apply("pkg:npm/a@1.0", "2026-01-01", &waived), 1);
-	assert_false(waived);
+	/* Each line is still there, in its order; the two first lines of waivers have grown. */
+	while (rest.ptr) {
+		struct span line = span_cut(&rest, '\n');
+
+		if (line.len > 2 && line.ptr[0] == '-')
+			line = span_slice(line, 3, line.len);
+		if (span_find(buf_span(&text), line) == text.len && line.len)
+			fail_msg("missing: %.*s", SPAN_ARG(line));
+	}
+	again = sign(buf_cstr(&text), "alice", key_path, 0);
+	assert_true(span_eq(buf_span(&text), buf_span(&again)));
+	buf_release(&again);
+	buf_release(&text);
 }
 
-static void an_unsigned_waiver_does_not_count(void **state)
+static struct buf replaced(struct span text, const char *what, const char *by)
 {
-	char text[512];
-	bool waived;
+	size_t at = span_find(text, span_cstr(what));
+	struct buf out;
+
+	if (at == text.len)
+		fail_msg("no %s", what);
+	buf_init(&out, 65536);
+	buf_append(&out, span_slice(text, 0, at));
+	buf_append_cstr(&out, by);
+	buf_append(&out, span_slice(text, at + strlen(what), text.len));
+	return out;
+}
+
+static void a_change_of_any_field_makes_the_signature_wrong(void **state)
+{
+	static const char *const changes[][2] = {
+		{"CVE-2020-1", "CVE-2020-3"},
+		{"pkg:npm/a ", "pkg:npm/b "},
+		{"versions: <2", "versions: <3"},
+		{"services/orders/", "services/"},
+		{"service: orders", "service: billing"},
+		{"    not\n", "    not yet\n"},
+		{"owner: bob", "owner: eve"},
+		{"expires: 2026-06-30", "expires: 2029-06-30"},
+		{"  component: pkg:npm/a    # of any version below\n  versions: <2\n", ""},
+		{"  path: services/orders/\n", ""},
+		{"  service: orders\n", ""},
+	};
+	struct buf text = sign(WAIVERS, "alice", key_path, 2);
 
 	(void)state;
-	snprintf(text, sizeof(text), WAIVER, "a");
-	write_file(waivers, text);
-	assert_int_equal(apply("pkg:npm/a@1.0", "2026-01-01", &waived), 1);
-	assert_false(waived);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct buf changed = replaced(buf_span(&text), changes[i][0], changes[i][1]);
+
+		assert_int_equal(state_of(buf_span(&changed), 0, "2026-01-01"), WAIVER_ALTERED);
+		assert_int_equal(state_of(buf_span(&changed), 1, "2026-01-01"), WAIVER_GOOD);
+		buf_release(&changed);
+	}
+	buf_release(&text);
 }
 
-static void a_waiver_without_an_end_is_refused(void **state)
+static void a_field_cannot_be_moved_into_another(void **state)
 {
-	struct waiver_list w;
+	static const char one[] =
+		"- {id: a, path: b, reason: r, owner: o, expires: 2026-06-30}\n";
+	static const char two[] =
+		"- {id: a, service: b, reason: r, owner: o, expires: 2026-06-30}\n";
+	struct config_problems problems = {0};
+	struct waiver_list lists[2];
+	struct buf texts[2];
+
+	(void)state;
+	assert_int_equal(waiver_list_load_text(&lists[0], span_cstr(one), "one", &problems), 0);
+	assert_int_equal(waiver_list_load_text(&lists[1], span_cstr(two), "two", &problems), 0);
+	for (size_t i = 0; i < 2; i++) {
+		buf_init(&texts[i], 4096);
+		waiver_text(&lists[i].all.at[0], &texts[i]);
+		waiver_list_release(&lists[i]);
+	}
+	assert_false(span_eq(buf_span(&texts[0]), buf_span(&texts[1])));
+	buf_release(&texts[0]);
+	buf_release(&texts[1]);
+}
+
+static void only_the_key_of_its_champion_counts(void **state)
+{
+	struct buf text = sign(WAIVERS, "mallory", key_path, 2), taken;
+
+	(void)state;
+	assert_int_equal(state_of(buf_span(&text), 0, "2026-01-01"), WAIVER_STRANGER);
+	/* Whoever says that it is alice's has not her key for that. */
+	taken = replaced(buf_span(&text), "mallory", "alice");
+	assert_int_equal(state_of(buf_span(&taken), 0, "2026-01-01"), WAIVER_ALTERED);
+	buf_release(&taken);
+	buf_release(&text);
+	text = sign(WAIVERS, "alice", other_path, 2);
+	assert_int_equal(state_of(buf_span(&text), 0, "2026-01-01"), WAIVER_ALTERED);
+	buf_release(&text);
+	assert_int_equal(state_of(SPAN(WAIVERS), 0, "2026-01-01"), WAIVER_UNSIGNED);
+}
+
+static void what_was_altered_can_be_signed_anew(void **state)
+{
+	struct buf text = sign(WAIVERS, "alice", key_path, 2);
+	struct buf changed = replaced(buf_span(&text), "owner: bob", "owner: carol");
+	struct buf again = sign(buf_cstr(&changed), "alice", key_path, 1);
+
+	(void)state;
+	assert_int_equal(state_of(buf_span(&again), 0, "2026-01-01"), WAIVER_GOOD);
+	assert_int_equal(state_of(buf_span(&again), 1, "2026-01-01"), WAIVER_GOOD);
+	buf_release(&again);
+	buf_release(&changed);
+	buf_release(&text);
+}
+
+/* Is a result with these waived on this day? */
+static bool is_waived(const char *purl, const char *version, const char *file,
+		      const char *service)
+{
+	struct buf text = sign(WAIVERS, "alice", key_path, 2);
+	struct component c = {.ecosystem = ECOSYSTEM_NPM,
+			      .purl = span_cstr(purl),
+			      .version = span_cstr(version),
+			      .file = span_cstr(file)};
+	struct inventory inv = {.at = &c, .count = 1};
+	struct span others[] = {SPAN("CVE-2020-1")};
+	struct vulnerability v = {.id = SPAN("GHSA-1"), .others = others, .other_count = 1};
+	struct config_problems problems = {0};
+	struct result_list results;
+	struct waiver_list list;
+	bool waived;
+
+	result_list_init(&results, &inv);
+	assert_int_equal(result_add_vulnerability(&results, &v), 0);
+	results.at[0].service = span_cstr(service);
+	assert_int_equal(waiver_list_load_text(&list, buf_span(&text), "waivers", &problems),
+			 0);
+	assert_int_equal(waiver_list_verify(&list, &policy, osv_time_s(SPAN("2026-01-01"))), 0);
+	assert_int_equal(waiver_apply(&list, &results), 0);
+	waived = results.at[0].silence == RESULT_WAIVED;
+	assert_int_equal(list.all.at[0].used, waived);
+	waiver_list_release(&list);
+	result_list_release(&results);
+	buf_release(&text);
+	return waived;
+}
+
+static void a_waiver_holds_for_its_scope_alone(void **state)
+{
+	static const char file[] = "services/orders/package-lock.json";
+
+	(void)state;
+	assert_true(is_waived("pkg:npm/a@1.0.0", "1.0.0", file, "orders"));
+	assert_false(is_waived("pkg:npm/ab@1.0.0", "1.0.0", file, "orders"));
+	assert_false(is_waived("pkg:npm/a@2.0.0", "2.0.0", file, "orders"));
+	assert_false(is_waived("pkg:npm/a@1.0.0", "1.0.0", "services/x.json", "orders"));
+	assert_false(is_waived("pkg:npm/a@1.0.0", "1.0.0", file, "billing"));
+}
+
+static void a_waiver_that_is_not_whole_is_refused_with_its_place(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{"- {id: a, reason: b, owner: c}\n", "'expires' is missing"},
+		{"- {id: a, reason: b, expires: 2026-01-01}\n", "'owner' is missing"},
+		{"- {id: a, reason: b, owner: c, expires: soon}\n", "a day such as"},
+		{"- {id: a, reason: b, owner: c, expires: 2026-01-01, pth: x}\n", "'path'"},
+		{"- {id: a, reason: b, owner: c, expires: 2026-01-01, component: lodash}\n",
+		 "package URL"},
+		{"- {id: a, reason: b, owner: c, expires: 2026-01-01, signature: AAAA}\n",
+		 "64 bytes"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct config_problems problems = {0};
+		struct waiver_list list;
+
+		assert_int_equal(
+			waiver_list_load_text(&list, span_cstr(cases[i].text), "w", &problems),
+			-1);
+		if (!strstr(problems.at[0].message, cases[i].message))
+			fail_msg("%s", problems.at[0].message);
+		assert_int_equal(problems.at[0].line, 1);
+		waiver_list_release(&list);
+	}
+}
+
+static void a_key_is_made_once_and_for_its_owner_only(void **state)
+{
 	struct err err = {0};
+	struct buf key;
 
 	(void)state;
-	write_file(waivers, "- {id: a, reason: b, owner: c}\n");
-	waiver_list_init(&w);
-	assert_int_equal(waiver_list_read(&w, waivers, champions, &err), -1);
-	assert_non_null(strstr(err.message, "expires"));
-	waiver_list_release(&w);
+	buf_init(&key, 256);
+	assert_int_equal(waiver_public_key(key_path, true, &key, &err), -1);
+	assert_int_equal(access(key_path, R_OK), 0);
+	buf_release(&key);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signed_waiver_counts_until_its_day_is_over),
-		cmocka_unit_test(a_changed_waiver_does_not_count),
-		cmocka_unit_test(an_unsigned_waiver_does_not_count),
-		cmocka_unit_test(a_waiver_without_an_end_is_refused),
+		cmocka_unit_test(signing_leaves_the_rest_of_the_file_as_it_was),
+		cmocka_unit_test(a_change_of_any_field_makes_the_signature_wrong),
+		cmocka_unit_test(a_field_cannot_be_moved_into_another),
+		cmocka_unit_test(only_the_key_of_its_champion_counts),
+		cmocka_unit_test(what_was_altered_can_be_signed_anew),
+		cmocka_unit_test(a_waiver_holds_for_its_scope_alone),
+		cmocka_unit_test(a_waiver_that_is_not_whole_is_refused_with_its_place),
+		cmocka_unit_test(a_key_is_made_once_and_for_its_owner_only),
 	};
 
-	return cmocka_run_group_tests(tests, make_key, remove_key);
+	return cmocka_run_group_tests(tests, make_keys, remove_keys);
 }

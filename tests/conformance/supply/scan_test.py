@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""The program as builds use it: exit statuses, policies, waivers, VEX, comparisons with git and
+with earlier reports, and each form of report held against its official JSON Schema by ajv, where
+node and $SALLYPORT_NODE_MODULES (or build/schemas/node_modules, which ./dev makes) are there.
+Usage: scan_test.py SALLYPORT PROJECT"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+LOCK = {
+    "name": "shop", "version": "1.0.0", "lockfileVersion": 3, "requires": True,
+    "packages": {
+        "": {"name": "shop", "version": "1.0.0", "dependencies": {"left": "^1.0.0"}},
+        "node_modules/left": {"version": "1.0.0", "license": "MIT",
+                              "dependencies": {"right": "^1.0.0"}},
+        "node_modules/right": {"version": "1.2.0", "license": "AGPL-3.0-only"},
+    },
+}
+ADVISORY = {
+    "schema_version": "1.6.0", "id": "GHSA-aaaa-bbbb-cccc", "modified": "2024-01-01T00:00:00Z",
+    "published": "2024-01-01T00:00:00Z", "aliases": ["CVE-2024-1"], "summary": "right <turns> left",
+    "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+    "affected": [{"package": {"ecosystem": "npm", "name": "right"},
+                  "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"},
+                                                           {"fixed": "1.2.1"}]}]}],
+}
+
+
+class Scans:
+    def __init__(self, program, work):
+        self.program, self.work = program, work
+        self.tree = os.path.join(work, "tree")
+        os.mkdir(self.tree)
+        self.database = os.path.join(work, "db")
+        self.write("advisory.json", json.dumps(ADVISORY))
+        self.write("tree/package-lock.json", json.dumps(LOCK, indent=1))
+        self.write("tree/Dockerfile", "FROM debian:12\nRUN sudo id\nUSER 1\n")
+        self.run("db", "import", "-d", self.database, self.path("advisory.json"), status=0)
+
+    def path(self, name):
+        return os.path.join(self.work, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def run(self, *arguments, status=None):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("SALLYPORT_")}
+        done = subprocess.run([self.program, *arguments], capture_output=True, check=False,
+                              text=True, env=env, timeout=120)
+        if status is not None:
+            assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def scan(self, *arguments, status=None, path=None):
+        return self.run("scan", "-d", self.database, *arguments, path or self.tree, status=status)
+
+    def report(self, *arguments):
+        return json.loads(self.scan("-f", "json", *arguments).stdout)
+
+
+def states(report):
+    return {v["id"]: v["state"] for v in report["vulnerabilities"]} | {
+        f["rule"]: f["state"] for f in report["findings"]}
+
+
+def exit_statuses(s):
+    s.scan(status=1)
+    s.scan("--fail-on", "none", status=0)
+    s.scan("--fail-on", "critical", status=1)
+    s.scan("--only", "config", "--fail-on", "critical", status=0)
+    s.scan(status=2, path=s.path("missing"))
+    s.scan("--policy", s.path("missing"), status=2)
+    s.run("scan", "-d", s.path("missing"), s.tree, status=2)
+    policy = s.write("policy.yaml", "vulnerabilities: none\nmisconfigurations: none\n")
+    s.scan("--policy", policy, status=0)
+    s.scan("--policy", policy, "--fail-on", "critical", status=1)
+    bad = s.write("bad.yaml", "vulnerabilities:\n  fial: high\n")
+    done = s.scan("--policy", bad, status=2)
+    assert "bad.yaml:2:3" in done.stderr and "did you mean 'fail'" in done.stderr, done.stderr
+    s.run("policy", "check", bad, status=1)
+    s.run("policy", "check", policy, status=0)
+
+
+def policies(s):
+    policy = s.write("policy.yaml", """
+vulnerabilities: none
+misconfigurations: none
+licences: {deny: ["AGPL-*"]}
+components: {deny: [{purl: "pkg:npm/left", reason: it is left}]}
+exceptions: [{id: dockerfile-sudo, reason: we like it}]
+""")
+    report = s.report("--policy", policy)
+    fails = sorted(f["rule"] for f in report["findings"] if f["fails"])
+    assert fails == ["component-denied", "licence-denied"], fails
+    line = next(f["line"] for f in report["findings"] if f["rule"] == "licence-denied")
+    assert "node_modules/right" in json.dumps(LOCK, indent=1).split("\n")[line - 1]
+
+
+def waivers(s):
+    key, file = s.path("alice.pem"), s.path("waivers.yaml")
+    public = s.run("waiver", "key", "--new", key, status=0).stdout.strip()
+    policy = s.write("policy.yaml", f'champions: [{{name: alice, key: "{public}"}}]\n')
+    s.run("waiver", "create", "--id", "CVE-2024-1", "--component", "pkg:npm/right", "--reason",
+          "a test", "--owner", "bob", "--expires", "2999-12-31", file, status=0)
+    s.run("waiver", "create", "--id", "x", "--reason", "r", "--owner", "o", "--expires", "soon",
+          file, status=1)
+    done = s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
+    assert "nobody has signed it" in done.stderr, done.stderr
+    s.run("waiver", "verify", "-p", policy, file, status=1)
+    s.run("waiver", "sign", "--key", key, "--champion", "alice", file, status=0)
+    s.run("waiver", "verify", "-p", policy, file, status=0)
+    s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=0)
+    report = s.report("--policy", policy, "--waivers", file)
+    assert states(report)["GHSA-aaaa-bbbb-cccc"] == "waived", report
+    with open(file, encoding="utf-8") as text:
+        s.write("waivers.yaml", text.read().replace("2999-12-31", "2999-12-30"))
+    done = s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
+    assert "the signature is not" in done.stderr, done.stderr
+
+
+def vex(s):
+    statement = {"vulnerability": {"name": "CVE-2024-1"},
+                 "products": [{"@id": "pkg:npm/shop",
+                               "subcomponents": [{"@id": "pkg:npm/right"}]}],
+                 "status": "not_affected", "justification": "vulnerable_code_not_present"}
+    file = s.write("vex.json", json.dumps(
+        {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "a", "author": "b", "version": 1,
+         "timestamp": "2026-01-01T00:00:00Z", "statements": [statement]}))
+    s.scan("--vex", file, "--fail-on", "critical", status=1)
+    s.scan("--vex", file, "--product", "pkg:npm/shop@1.0.0", "--fail-on", "critical", status=0)
+    written = s.path("written.json")
+    s.scan("--vex", file, "--product", "pkg:npm/shop", "-f", "openvex", "-o", written)
+    s.scan("--vex", written, "--product", "pkg:npm/shop", "--fail-on", "critical", status=0)
+
+
+def comparisons(s):
+    def git(*arguments):
+        subprocess.run(["git", "-C", s.tree, "-c", "user.name=t", "-c", "user.email=t@example",
+                        *arguments], check=True, capture_output=True, timeout=60)
+
+    earlier = s.path("earlier.json")
+    s.scan("-f", "json", "-o", earlier)
+    if shutil.which("git"):
+        git("init", "-q")
+        git("add", ".")
+        git("commit", "-q", "-m", "a")
+        bases = ("HEAD", earlier)
+        index = os.stat(os.path.join(s.tree, ".git", "index")).st_mtime_ns
+    else:
+        print("git is not there: comparing with commits is not tested")
+        bases = (earlier,)
+    # Lines move, and nothing is new.
+    with open(os.path.join(s.tree, "Dockerfile"), encoding="utf-8") as file:
+        dockerfile = file.read()
+    s.write("tree/Dockerfile", "# a comment\n\n" + dockerfile)
+    for base in bases:
+        s.scan("--diff", base, status=0)
+    # One more of the same kind is new, alone.
+    s.write("tree/Dockerfile", dockerfile.replace("USER", "RUN sudo ls\nUSER"))
+    for base in bases:
+        done = s.scan("-f", "json", "--diff", base, status=1)
+        found = json.loads(done.stdout)
+        assert [f["rule"] for f in found["findings"]] == ["dockerfile-sudo"], found["findings"]
+        assert found["vulnerabilities"] == []
+    s.scan("--diff", "no-such-commit", status=2)
+    if len(bases) == 2:
+        assert os.stat(os.path.join(s.tree, ".git", "index")).st_mtime_ns == index
+        shutil.rmtree(os.path.join(s.tree, ".git"))
+    s.write("tree/Dockerfile", dockerfile)
+    assert not [n for n in os.listdir("/tmp") if n.startswith("sallyport-base-")
+                and os.stat("/tmp/" + n).st_uid == os.getuid()
+                and os.stat("/tmp/" + n).st_ctime > os.stat(earlier).st_ctime]
+
+
+def imports(s):
+    log = s.write("other.sarif", json.dumps({"version": "2.1.0", "runs": [{
+        "tool": {"driver": {"name": "other", "rules": [{"id": "R1"}]}},
+        "results": [{"ruleId": "R1", "level": "error", "message": {"text": "bad"}, "locations": [
+            {"physicalLocation": {"artifactLocation": {"uri": "a.c"},
+                                  "region": {"startLine": 3}}}]}]}]}))
+    merged = json.loads(s.scan("-f", "sarif", "--import", log, status=1).stdout)
+    assert [r["tool"]["driver"]["name"] for r in merged["runs"]] == ["sallyport", "other"]
+    assert merged["runs"][1]["results"][0]["ruleId"] == "R1"
+    s.scan("--import", s.path("advisory.json"), status=2)
+
+
+def gateways(s):
+    config = s.write("gateway.yaml", """
+listen: [{address: "127.0.0.1:0"}]
+services: {shop: {endpoints: ["http://127.0.0.1:9"]}, other: {endpoints: ["http://127.0.0.1:9"]}}
+routes: [{path: "/shop", service: shop, auth: none}]
+""")
+    policy = s.write("policy.yaml",
+                     "services: [{name: shop, paths: package-lock.json}]\n")
+
+    def exposure(*arguments):
+        found = s.report("--gateway", config, *arguments)["vulnerabilities"][0]
+        return found["exposure"], found["priority"]
+
+    public, hidden = exposure("--policy", policy), exposure("--service", "other")
+    assert public[0] == "public" and hidden[0] == "none" and public[1] > hidden[1], (public, hidden)
+    assert exposure()[0] == "unknown"
+
+
+AJV = """
+const fs = require('fs'), path = require('path'), modules = process.argv[2];
+const load = (f) => JSON.parse(fs.readFileSync(f, 'utf8').replace(/^\\uFEFF/, ''));
+const Ajv = require(path.join(modules, 'ajv')).default;
+const formats = require(path.join(modules, 'ajv-formats')).default;
+const ajv = new Ajv({strict: false, unicodeRegExp: false,
+                     formats: {'idn-email': true, 'iri-reference': true}});
+formats(ajv);
+const cyclonedx = path.join(modules, '@cyclonedx/cyclonedx-library/res/schema');
+for (const name of fs.readdirSync(cyclonedx))
+  if (/^(spdx|jsf|cryptography-defs).*schema.json$/.test(name))
+    ajv.addSchema(load(path.join(cyclonedx, name)), 'http://cyclonedx.org/schema/' + name);
+const files = {
+  cyclonedx: path.join(cyclonedx, 'bom-1.6.SNAPSHOT.schema.json'),
+  sarif: path.join(modules, '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json'),
+};
+let failed = 0;
+for (const [form, file] of process.argv.slice(3).map((a) => a.split('='))) {
+  const schema = load(files[form]);
+  delete schema.$schema;                          // draft 4 and 7 alike, as ajv reads them
+  const id = schema.$id || schema.id;
+  delete schema.id;
+  const check = (id && ajv.getSchema(id)) || ajv.compile(schema);
+  if (check(load(file))) { console.log('valid ' + form + ' ' + file); continue; }
+  console.log(form, file, JSON.stringify(check.errors.slice(0, 3)));
+  failed = 1;
+}
+process.exit(failed);
+"""
+
+
+def forms(s, project, data):
+    """Each form is well formed, and valid by its schema."""
+    modules = os.environ.get("SALLYPORT_NODE_MODULES",
+                             os.path.join(project, "build", "schemas", "node_modules"))
+    trees = [s.tree] + [p for p in (os.path.join(data, "apps", "nodejs-goof"),)
+                        if os.path.isdir(p)]
+    files = []
+    for i, tree in enumerate(trees):
+        for form in ("json", "sarif", "openvex", "gitlab", "gitlab-quality"):
+            out = s.path(f"{i}.{form}")
+            s.scan("-f", form, "-o", out, path=tree)
+            with open(out, encoding="utf-8") as file:
+                json.load(file)
+            if form == "sarif":
+                files.append("sarif=" + out)
+        xml.etree.ElementTree.fromstring(s.scan("-f", "junit", path=tree).stdout)
+        page = s.scan("-f", "html", path=tree).stdout
+        assert "default-src 'none'" in page and "<turns>" not in page
+        assert "src=" not in page.replace("default-src", "") and "url(" not in page
+        with open(s.path(f"{i}.sarif"), encoding="utf-8") as file:
+            assert file.read() == s.scan("-f", "sarif", path=tree).stdout, "the bytes differ"
+        out = s.path(f"{i}.cyclonedx")
+        with open(out, "w", encoding="utf-8") as file:
+            file.write(s.run("sbom", "-f", "cyclonedx", tree, status=0).stdout)
+        files.append("cyclonedx=" + out)
+    if not shutil.which("node") or not os.path.isdir(os.path.join(modules, "ajv")):
+        print(f"not held against schemas: no node, or no {modules}/ajv")
+        return
+    script = s.write("check.js", AJV)
+    done = subprocess.run(["node", script, modules, *files], capture_output=True, text=True,
+                          check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout, end="")
+
+
+def main():
+    program, project = sys.argv[1:3]
+    data = os.environ.get("SALLYPORT_TEST_DATA", os.path.join(project, "..", "shared", "data"))
+    with tempfile.TemporaryDirectory() as work:
+        scans = Scans(program, work)
+        for test in (exit_statuses, policies, waivers, vex, comparisons, imports, gateways):
+            test(scans)
+            print("ok", test.__name__)
+        forms(scans, project, data)
+        print("ok forms")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
