@@ -60,6 +60,10 @@ class Scans:
     def scan(self, *arguments, status=None, path=None):
         return self.run("scan", "-d", self.database, *arguments, path or self.tree, status=status)
 
+    def advisories(self, *arguments, status=None, path=None):
+        """The same without rules and the search for secrets."""
+        return self.scan("--only", "vulnerabilities", *arguments, status=status, path=path)
+
     def report(self, *arguments):
         return json.loads(self.scan("-f", "json", *arguments).stdout)
 
@@ -71,17 +75,17 @@ def states(report):
 
 def exit_statuses(s):
     s.scan(status=1)
-    s.scan("--fail-on", "none", status=0)
-    s.scan("--fail-on", "critical", status=1)
+    s.advisories("--fail-on", "none", status=0)
+    s.advisories("--fail-on", "critical", status=1)
     s.scan("--only", "config", "--fail-on", "critical", status=0)
     s.scan(status=2, path=s.path("missing"))
-    s.scan("--policy", s.path("missing"), status=2)
+    s.advisories("--policy", s.path("missing"), status=2)
     s.run("scan", "-d", s.path("missing"), s.tree, status=2)
     policy = s.write("policy.yaml", "vulnerabilities: none\nmisconfigurations: none\n")
-    s.scan("--policy", policy, status=0)
-    s.scan("--policy", policy, "--fail-on", "critical", status=1)
+    s.advisories("--policy", policy, status=0)
+    s.advisories("--policy", policy, "--fail-on", "critical", status=1)
     bad = s.write("bad.yaml", "vulnerabilities:\n  fial: high\n")
-    done = s.scan("--policy", bad, status=2)
+    done = s.advisories("--policy", bad, status=2)
     assert "bad.yaml:2:3" in done.stderr and "did you mean 'fail'" in done.stderr, done.stderr
     s.run("policy", "check", bad, status=1)
     s.run("policy", "check", policy, status=0)
@@ -110,17 +114,17 @@ def waivers(s):
           "a test", "--owner", "bob", "--expires", "2999-12-31", file, status=0)
     s.run("waiver", "create", "--id", "x", "--reason", "r", "--owner", "o", "--expires", "soon",
           file, status=1)
-    done = s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
+    done = s.advisories("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
     assert "nobody has signed it" in done.stderr, done.stderr
     s.run("waiver", "verify", "-p", policy, file, status=1)
     s.run("waiver", "sign", "--key", key, "--champion", "alice", file, status=0)
     s.run("waiver", "verify", "-p", policy, file, status=0)
-    s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=0)
-    report = s.report("--policy", policy, "--waivers", file)
+    s.advisories("--policy", policy, "--waivers", file, "--fail-on", "critical", status=0)
+    report = s.report("--only", "vulnerabilities", "--policy", policy, "--waivers", file)
     assert states(report)["GHSA-aaaa-bbbb-cccc"] == "waived", report
     with open(file, encoding="utf-8") as text:
         s.write("waivers.yaml", text.read().replace("2999-12-31", "2999-12-30"))
-    done = s.scan("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
+    done = s.advisories("--policy", policy, "--waivers", file, "--fail-on", "critical", status=1)
     assert "the signature is not" in done.stderr, done.stderr
 
 
@@ -132,11 +136,11 @@ def vex(s):
     file = s.write("vex.json", json.dumps(
         {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "a", "author": "b", "version": 1,
          "timestamp": "2026-01-01T00:00:00Z", "statements": [statement]}))
-    s.scan("--vex", file, "--fail-on", "critical", status=1)
-    s.scan("--vex", file, "--product", "pkg:npm/shop@1.0.0", "--fail-on", "critical", status=0)
+    s.advisories("--vex", file, "--fail-on", "critical", status=1)
+    s.advisories("--vex", file, "--product", "pkg:npm/shop@1.0.0", "--fail-on", "critical", status=0)
     written = s.path("written.json")
-    s.scan("--vex", file, "--product", "pkg:npm/shop", "-f", "openvex", "-o", written)
-    s.scan("--vex", written, "--product", "pkg:npm/shop", "--fail-on", "critical", status=0)
+    s.advisories("--vex", file, "--product", "pkg:npm/shop", "-f", "openvex", "-o", written)
+    s.advisories("--vex", written, "--product", "pkg:npm/shop", "--fail-on", "critical", status=0)
 
 
 def comparisons(s):
@@ -200,7 +204,7 @@ routes: [{path: "/shop", service: shop, auth: none}]
                      "services: [{name: shop, paths: package-lock.json}]\n")
 
     def exposure(*arguments):
-        found = s.report("--gateway", config, *arguments)["vulnerabilities"][0]
+        found = s.report("--only", "vulnerabilities", "--gateway", config, *arguments)["vulnerabilities"][0]
         return found["exposure"], found["priority"]
 
     public, hidden = exposure("--policy", policy), exposure("--service", "other")
@@ -249,17 +253,17 @@ def forms(s, project, data):
     for i, tree in enumerate(trees):
         for form in ("json", "sarif", "openvex", "gitlab", "gitlab-quality"):
             out = s.path(f"{i}.{form}")
-            s.scan("-f", form, "-o", out, path=tree)
+            s.advisories("-f", form, "-o", out, path=tree)
             with open(out, encoding="utf-8") as file:
                 json.load(file)
             if form == "sarif":
                 files.append("sarif=" + out)
-        xml.etree.ElementTree.fromstring(s.scan("-f", "junit", path=tree).stdout)
-        page = s.scan("-f", "html", path=tree).stdout
+        xml.etree.ElementTree.fromstring(s.advisories("-f", "junit", path=tree).stdout)
+        page = s.advisories("-f", "html", path=tree).stdout
         assert "default-src 'none'" in page and "<turns>" not in page
         assert "src=" not in page.replace("default-src", "") and "url(" not in page
         with open(s.path(f"{i}.sarif"), encoding="utf-8") as file:
-            assert file.read() == s.scan("-f", "sarif", path=tree).stdout, "the bytes differ"
+            assert file.read() == s.advisories("-f", "sarif", path=tree).stdout, "the bytes differ"
         out = s.path(f"{i}.cyclonedx")
         with open(out, "w", encoding="utf-8") as file:
             file.write(s.run("sbom", "-f", "cyclonedx", tree, status=0).stdout)
@@ -275,7 +279,7 @@ def forms(s, project, data):
 
 
 def main():
-    program, project = sys.argv[1:3]
+    program, project = map(os.path.abspath, sys.argv[1:3])
     data = os.environ.get("SALLYPORT_TEST_DATA", os.path.join(project, "..", "shared", "data"))
     with tempfile.TemporaryDirectory() as work:
         scans = Scans(program, work)
