@@ -499,6 +499,7 @@ struct config_service {
 	struct span name;
 	uint32_t index; /* in config.services */
 	CONFIG_LIST(struct config_endpoint) endpoints; /* at least one */
+	struct span endpoints_file; /* where they are from; empty: the configuration */
 	enum config_protocol protocol;
 	enum config_balance balance;
 	enum config_hash_by hash_by;

@@ -76,42 +76,81 @@ static void merge(struct reader *reader, struct tree_node *map, const struct tre
 	}
 }
 
-static void include_file(struct reader *reader, struct tree_node *root,
-			 const struct tree_node *name)
+/* The parsed contents of the file that the node names; NULL after a problem was told. */
+static struct tree_node *parse_file(struct reader *reader, const struct tree_node *name,
+				    const char *key)
 {
-	const struct tree_node *included;
+	struct tree_node *parsed = NULL;
 	struct span path;
 	struct buf bytes;
 	struct err err;
 
 	if (name->broken)
-		return;
+		return NULL;
 	if (name->kind != TREE_SCALAR || !format_any.valid(name->text)) {
-		reader_error(reader, name->where, "include: expected the name of a file");
-		return;
+		reader_error(reader, name->where, "%s: expected the name of a file", key);
+		return NULL;
 	}
 	path = reader_resolve(reader, name, name->text);
 	if (!path.ptr)
-		return;
+		return NULL;
 	if (!reader->source->read_file) {
 		reader_error(reader, name->where, "files cannot be read here");
-		return;
+		return NULL;
 	}
 	buf_init(&bytes, TREE_BYTES_MAX);
 	if (reader->source->read_file(reader->source->context, path.ptr, TREE_BYTES_MAX, &bytes,
-				      &err) != 0) {
+				      &err) != 0)
 		reader_error(reader, name->where, "%s", err.message);
-	} else {
-		included = tree_parse(buf_span(&bytes), path.ptr, reader->source, reader->trees,
-				      reader->problems);
-		if (included && included->kind == TREE_MAP)
-			merge(reader, root, included, true);
-		else if (included)
-			reader_error(reader, included->where, "expected a mapping");
-	}
+	else
+		parsed = tree_parse(buf_span(&bytes), path.ptr, reader->source, reader->trees,
+				    reader->problems);
 	if (bytes.ptr)
 		secret_wipe(bytes.ptr, bytes.len);
 	buf_release(&bytes);
+	return parsed;
+}
+
+static void include_file(struct reader *reader, struct tree_node *root,
+			 const struct tree_node *name)
+{
+	const struct tree_node *included = parse_file(reader, name, "include");
+
+	if (included && included->kind == TREE_MAP)
+		merge(reader, root, included, true);
+	else if (included)
+		reader_error(reader, included->where, "expected a mapping");
+}
+
+static void include_list(struct reader *reader, struct tree_node *service)
+{
+	const struct tree_node *name = tree_get(service, "endpoints_file");
+	struct tree_pair pair = {.key = SPAN("endpoints")};
+
+	if (!name)
+		return;
+	if (tree_get(service, "endpoints")) {
+		reader_error(reader, name->where,
+			     "give either 'endpoints' or 'endpoints_file'");
+		return;
+	}
+	pair.value = parse_file(reader, name, "endpoints_file");
+	if (pair.value && pair.value->kind != TREE_LIST) {
+		reader_error(reader, pair.value->where, "expected a list of endpoints");
+		return;
+	}
+	pair.where = name->where;
+	if (pair.value)
+		add_pair(reader, service, &pair);
+}
+
+void include_endpoints(struct reader *reader, const struct tree_node *root)
+{
+	const struct tree_node *services = tree_get(root, "services");
+
+	for (size_t i = 0; services && services->kind == TREE_MAP && i < services->count; i++)
+		if (services->pairs[i].value->kind == TREE_MAP)
+			include_list(reader, services->pairs[i].value);
 }
 
 void include_files(struct reader *reader, struct tree_node *root)

@@ -10,5 +10,7 @@
  * only. What is wrong goes to reader->problems.
  */
 void include_files(struct reader *reader, struct tree_node *root);
+/* Puts the lists that `endpoints_file` of services names in the place of `endpoints`. */
+void include_endpoints(struct reader *reader, const struct tree_node *root);
 
 #endif

@@ -150,6 +150,8 @@ static void read_document(struct reader *reader, struct span text, const char *f
 		return;
 	if (root->kind == TREE_MAP)
 		include_files(reader, root);
+	if (root->kind == TREE_MAP)
+		include_endpoints(reader, root);
 	reader_object(reader, &schema_config, root, cfg);
 	if (!reader->out_of_memory)
 		built_in_add(reader, cfg);

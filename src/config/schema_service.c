@@ -445,9 +445,11 @@ static const struct schema_object contract = {
 };
 
 static const struct schema_key service_keys[] = {
-	{KEY("endpoints", LIST, config_service, endpoints),
-	 .flags = SCHEMA_REQUIRED | SCHEMA_ONE_OR_LIST, .object = &endpoint,
-	 .text = "Where it is."},
+	{KEY("endpoints", LIST, config_service, endpoints), .flags = SCHEMA_ONE_OR_LIST,
+	 .object = &endpoint, .text = "Where it is; or"},
+	{KEY("endpoints_file", OUTPUT, config_service, endpoints_file),
+	 .text = "a file that holds the list, in YAML or JSON. When it changes, the "
+		 "configuration is loaded again."},
 	{KEY("protocol", ENUM, config_service, protocol), .initial = "auto",
 	 .names = protocol_names, .text = "auto: HTTP/1.1, by ALPN on https, HTTP/2 on h2c."},
 	{GROUP("balance", &balance), .text = "How requests are spread."},
@@ -488,7 +490,9 @@ static void service_finish(struct reader *reader, const struct tree_node *node, 
 {
 	struct config_service *service = object;
 
-	if (service->endpoints.count == 0)
+	if (!tree_get(node, "endpoints") && !tree_get(node, "endpoints_file"))
+		reader_error(reader, node->where, "'endpoints' is missing");
+	else if (service->endpoints.count == 0 && tree_get(node, "endpoints"))
 		reader_error(reader, node->where, "'endpoints' is empty");
 	for (size_t i = 0; i < service->endpoints.count; i++) {
 		const struct config_endpoint *e = &service->endpoints.at[i];

@@ -105,6 +105,7 @@ static void add_services(struct folders *folders, const struct config *cfg)
 	for (size_t i = 0; i < cfg->services.count; i++) {
 		const struct config_service *service = &cfg->services.at[i];
 
+		add_file(folders, service->endpoints_file);
 		add_file(folders, service->tls.ca);
 		add_file(folders, service->tls.certificate);
 		add_file(folders, service->tls.key);

@@ -15,6 +15,7 @@
 #include "gateway/command_runner.h"
 #include "gateway/notify.h"
 #include "gateway/server_process.h"
+#include "gateway/watched_files.h"
 
 #define START_WITHIN_MS 300000
 /* After the time for draining: to unwind and free. */
@@ -167,11 +168,18 @@ void supervisor_fetch_tickets(struct supervisor *s)
 
 /* --- reload --- */
 
+static void watch_files(struct supervisor *s, uint64_t state)
+{
+	s->files_state = state;
+	s->look_at_ms = state ? clock_ms() + WATCHED_FILES_EVERY_MS : 0;
+}
+
 static void reload_ended(struct supervisor *s, bool took)
 {
 	if (took) {
 		config_unref(s->config);
 		s->config = s->next;
+		watch_files(s, s->files_next_state);
 		log_setup(STDERR_FILENO, s->config->log.level, s->config->log.format);
 		log_message(LOG_INFO, "reload.done", "the new configuration is in use");
 	} else {
@@ -264,6 +272,7 @@ static void reload(struct supervisor *s)
 		return;
 	}
 	notify_reloading();
+	watch_files(s, watched_files_state(s->config));
 	if (config_load(s->options->config_path, &s->next, &problems) < 0) {
 		log_problems(&problems);
 		s->next = NULL;
@@ -271,6 +280,10 @@ static void reload(struct supervisor *s)
 		return;
 	}
 	log_problems(&problems);
+	s->files_next_state = watched_files_state(s->next);
+	/* One changed while it was read: the next look shall find that. */
+	if (watched_files_state(s->config) != s->files_state)
+		s->files_next_state ^= 2;
 	/* After a crash: the next start takes it. */
 	if (!serving) {
 		replace_server(s);
@@ -526,12 +539,22 @@ static int wait_ms(const struct supervisor *s)
 	int64_t at_ms = INT64_MAX, now_ms = clock_ms();
 
 	earlier(&at_ms, s->restart_at_ms);
+	earlier(&at_ms, s->look_at_ms);
 	earlier(&at_ms, s->successor.kill_at_ms);
 	for (size_t i = 0; i < CHILDREN_MAX; i++)
 		earlier(&at_ms, s->children[i].kill_at_ms);
 	if (at_ms == INT64_MAX)
 		return -1;
 	return at_ms <= now_ms ? 0 : (int)(at_ms - now_ms);
+}
+
+static void look_at_files(struct supervisor *s)
+{
+	s->look_at_ms = clock_ms() + WATCHED_FILES_EVERY_MS;
+	if (watched_files_state(s->config) == s->files_state)
+		return;
+	log_message(LOG_INFO, "reload.file_changed", "a list of endpoints has changed");
+	reload(s);
 }
 
 static void on_time(struct supervisor *s)
@@ -555,6 +578,8 @@ static void on_time(struct supervisor *s)
 	}
 	if (s->restart_at_ms && s->restart_at_ms <= now_ms)
 		restart(s);
+	if (s->look_at_ms && s->look_at_ms <= now_ms)
+		look_at_files(s);
 	if (s->reload_again && !s->next && !supervisor_child(s, CHILD_STARTING))
 		reload(s);
 }
@@ -600,6 +625,7 @@ static int start(struct supervisor *s, struct err *err)
 	if (!s->program || upgrade_inherit(s, err) < 0 || take_signals(s, err) < 0)
 		return -1;
 	s->workers = worker_count(s->config);
+	watch_files(s, watched_files_state(s->config));
 	if (sockets_open(&s->sockets, s->config, s->workers, err) < 0)
 		return -1;
 	return start_child(s, s->config, err);

@@ -47,6 +47,9 @@ struct supervisor {
 	int signals;
 	int tell_fd; /* to the supervisor before this one; -1: none */
 	int64_t restart_at_ms; /* 0: no restart is due */
+	int64_t look_at_ms; /* for changes of watched files; 0: there are none */
+	uint64_t files_state; /* when they were last read */
+	uint64_t files_next_state; /* of `next` */
 	int64_t backoff_ms;
 	bool reload_again; /* SIGHUP came while a reload was under way */
 	bool in_process; /* the serving child has been asked to take over `next` */

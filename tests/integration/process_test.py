@@ -8,6 +8,7 @@ import http.client
 import http.server
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -29,17 +30,22 @@ def free_port():
 
 class Service(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    text = b"ok"
 
     def do_GET(self):
         if self.path.startswith("/slow"):
             time.sleep(1)
         self.send_response(200)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(self.text)))
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(self.text)
 
     def log_message(self, *args):
         pass
+
+
+class OtherService(Service):
+    text = b"other"
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -190,6 +196,14 @@ class ProcessTest(unittest.TestCase):
         finally:
             connection.close()
 
+    def body(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/x")
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
     def reload(self):
         self.signal(signal.SIGHUP)
         self.expect_state("RELOADING=1")
@@ -264,6 +278,37 @@ class ProcessTest(unittest.TestCase):
         self.reload()
         self.wait_until("the route is gone", lambda: self.get() == 404)
         self.assertEqual(self.get("/other/x"), 200)
+
+    def test_a_list_of_endpoints_that_changes_is_taken_by_itself(self):
+        other = Server(("127.0.0.1", 0), OtherService)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{one.server_address[1]}" for one in (self.service, other)]
+        listed = self.path / "endpoints.yaml"
+
+        def put(text):
+            aside = self.path / "endpoints.new"
+            aside.write_text(text)
+            aside.rename(listed)
+
+        put(f'["{urls[0]}"]\n')
+        config = self.path / "sallyport.yaml"
+        config.write_text(config.read_text().replace(f"endpoints: [\"{urls[0]}\"]",
+                                                     "endpoints_file: endpoints.yaml"))
+        self.assertIn("endpoints_file", config.read_text())
+        self.start()
+        before = self.servers()
+        self.assertEqual(self.body(), b"ok")
+        put(f'- {{url: "{urls[1]}", weight: 2}}\n')
+        self.wait_until("the other one is asked", lambda: self.body() == b"other")
+        put("- nonsense\n")
+        self.wait_until("why it is not taken is said",
+                        lambda: re.search(r"endpoints\.yaml:1:\d+", self.said()))
+        self.assertEqual(self.body(), b"other")
+        put(f'["{urls[0]}"]\n')
+        self.wait_until("a good one is taken again", lambda: self.body() == b"ok")
+        self.assertEqual(self.servers(), before)
+        other.shutdown()
+        other.server_close()
 
     def test_a_bad_reload_changes_nothing_and_says_why(self):
         self.start()

@@ -281,6 +281,33 @@ static void included_files_are_put_together(void **state)
 	buf_release(&said);
 }
 
+static void endpoints_come_from_a_file(void **state)
+{
+	static const struct fake_file list[] = {
+		{"conf/list.yaml",
+		 "- http://10.0.0.1\n- {url: \"https://b:8443\", weight: 3}\n"},
+		{"conf/list.json", "[\"h2c://10.0.0.2:50051\"]"},
+		{NULL, NULL}};
+	struct fake_files files = {list};
+	struct config_source source = fake_source(&files);
+	struct buf said;
+	struct config *cfg = load(LISTEN "services: {a: {endpoints_file: list.yaml}, "
+					 "b: {endpoints_file: list.json}}\n"
+					 "routes: [{path: /a, service: a, auth: none}, {path: "
+					 "/b, service: b, auth: none}]\n",
+				  &source, &said);
+
+	(void)state;
+	assert_int_equal(said.len, 0);
+	assert_int_equal(cfg->services.at[0].endpoints.count, 2);
+	assert_int_equal(cfg->services.at[0].endpoints.at[1].weight, 3);
+	assert_span(cfg->services.at[0].endpoints_file, "conf/list.yaml");
+	assert_string_equal(cfg->services.at[0].endpoints.at[1].where.file, "conf/list.yaml");
+	assert_span(cfg->services.at[1].endpoints.at[0].url, "h2c://10.0.0.2:50051");
+	config_unref(cfg);
+	buf_release(&said);
+}
+
 static void secrets_come_from_files_and_variables(void **state)
 {
 	static const struct fake_file list[] = {{"conf/secret", "from a file\r\n"},
@@ -367,6 +394,7 @@ int main(void)
 		cmocka_unit_test(switches_stand_for_sections),
 		cmocka_unit_test(references_keep_it_alive),
 		cmocka_unit_test(included_files_are_put_together),
+		cmocka_unit_test(endpoints_come_from_a_file),
 		cmocka_unit_test(secrets_come_from_files_and_variables),
 		cmocka_unit_test(api_keys_come_from_a_file_too),
 		cmocka_unit_test(variables_are_put_in_once),

@@ -309,6 +309,16 @@ static void other_files_are_placed_too(void **state)
 		{"include: broken.yaml\n" LISTEN OPEN,
 		 "conf/broken.yaml:1:5: error: mapping values are not allowed in this "
 		 "context\n"},
+		{LISTEN OPEN "services: {a: {endpoints_file: gone.yaml}}\n",
+		 AT("3:32") "cannot read 'conf/gone.yaml': no such file\n"},
+		{LISTEN OPEN "services: {a: {endpoints_file: keys.yaml}}\n",
+		 "conf/keys.yaml:1:3: error: services.a.endpoints[0]: 'url' is missing\n"
+		 "conf/keys.yaml:1:4: error: unknown key 'client' in "
+		 "services.a.endpoints[0]\n"},
+		{LISTEN OPEN "services: {a: {endpoints_file: again.yaml}}\n",
+		 "conf/again.yaml:2:1: error: expected a list of endpoints\n"},
+		{LISTEN OPEN "services: {a: {endpoints_file: there, endpoints: http://a}}\n",
+		 AT("3:32") "give either 'endpoints' or 'endpoints_file'\n"},
 		{LISTEN OPEN "identity: {api_keys: {file: keys.yaml}}\n",
 		 "conf/keys.yaml:1:3: error: identity.api_keys[0]: 'sha256' is missing\n"},
 	};
