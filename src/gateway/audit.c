@@ -31,6 +31,8 @@ struct audit_log {
 	unsigned window_count;
 	uint64_t suppressed_since;
 	struct audit_stats stats;
+	uint64_t queued, taken, safe; /* events: put in, given to the writer, on the disk */
+	pthread_cond_t saved; /* `safe` has grown */
 	int reopened_fd; /* for the writer to take; -1: none */
 	bool stop;
 	/* the writer's */
@@ -61,6 +63,8 @@ static void enqueue(struct audit_log *log, const char *event, struct span member
 		log->queue.failed = false;
 		log->lost_since++;
 		log->stats.lost++;
+	} else {
+		log->queued++;
 	}
 	pthread_cond_signal(&log->wanted);
 }
@@ -70,6 +74,23 @@ void audit_event(struct audit_log *log, const char *event, struct span members)
 	pthread_mutex_lock(&log->lock);
 	enqueue(log, event, members);
 	pthread_mutex_unlock(&log->lock);
+}
+
+bool audit_wait(struct audit_log *log, int64_t timeout_ms)
+{
+	int64_t until_ms = clock_ms() + timeout_ms;
+	struct timespec until = {.tv_sec = until_ms / 1000,
+				 .tv_nsec = until_ms % 1000 * 1000000};
+	uint64_t target;
+	bool safe;
+
+	pthread_mutex_lock(&log->lock);
+	target = log->queued;
+	while (log->safe < target && clock_ms() < until_ms)
+		pthread_cond_timedwait(&log->saved, &log->lock, &until);
+	safe = log->safe >= target;
+	pthread_mutex_unlock(&log->lock);
+	return safe;
 }
 
 static void put_member(struct buf *to, const char *name, struct span value)
@@ -384,6 +405,7 @@ static void take_queue(struct audit_log *log)
 	if (log->batch.len == 0) {
 		log->queue = log->batch;
 		log->batch = swap;
+		log->taken = log->queued;
 	}
 	log->stats.waiting_bytes = log->batch.len;
 }
@@ -440,10 +462,13 @@ static void *writer_main(void *arg)
 		take_reopened(log, fd);
 		failed = !write_batch(log, lost);
 		pthread_mutex_lock(&log->lock);
-		if (!failed)
+		if (!failed) {
 			log->lost_since -= lost;
-		else if (last)
+			log->safe = log->taken;
+			pthread_cond_broadcast(&log->saved);
+		} else if (last) {
 			break;
+		}
 		log->stats.waiting_bytes = log->batch.len;
 	}
 	pthread_mutex_unlock(&log->lock);
@@ -501,6 +526,7 @@ static void init_lock(struct audit_log *log)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->wanted, &attr);
+	pthread_cond_init(&log->saved, &attr);
 	pthread_condattr_destroy(&attr);
 }
 
@@ -515,6 +541,7 @@ static void release(struct audit_log *log)
 	buf_release(&log->out);
 	pthread_mutex_destroy(&log->lock);
 	pthread_cond_destroy(&log->wanted);
+	pthread_cond_destroy(&log->saved);
 	mem_free(log->path);
 	mem_free(log);
 }

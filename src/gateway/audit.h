@@ -35,6 +35,11 @@ void audit_close(struct audit_log *log);
  * thread; never waits for the disk.
  */
 void audit_event(struct audit_log *log, const char *event, struct span members);
+/*
+ * Waits until all events that were put in before are on the disk, for timeout_ms at most; false: they
+ * are not. Blocks: for offload threads and commands, before something is acknowledged.
+ */
+bool audit_wait(struct audit_log *log, int64_t timeout_ms);
 /* An event of a configuration file, with its SHA-256 as it is now. Reads it: blocks. */
 void audit_config(struct audit_log *log, const char *event, const char *path);
 /*

@@ -18,6 +18,7 @@
 #define BODY_BYTES_MAX ((size_t)64 * 1024)
 #define COOKIE_BYTES_MAX ((size_t)16 * 1024)
 #define MAINTAIN_MS 500
+#define AUDIT_TIMEOUT_MS 2000
 #define TELL_TIMEOUT_MS ((int64_t)20 * 60 * 1000)
 
 struct identity_service {
@@ -38,6 +39,7 @@ struct identity_job {
 	struct arena arena;
 	struct config *config;
 	struct idp *idp;
+	struct audit_log *audit_log; /* NULL: none */
 	struct idp_exchange x;
 	/* of a look-up */
 	struct span cookie;
@@ -68,14 +70,22 @@ static struct identity_job *job_new(struct identity_service *service, struct con
 	arena_init(&j->arena, JOB_BYTES, 8192);
 	j->config = config_ref(config);
 	j->idp = service->idp;
+	j->audit_log = service->audit_log;
 	return j;
 }
+
+/* Has the job of this thread written an audit record? */
+static _Thread_local bool audited;
 
 static void run_serve(struct offload_job *job)
 {
 	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
 
+	audited = false;
 	idp_serve(&j->x);
+	/* Nobody is told that something was done before its record is on the disk. */
+	if (audited && !audit_wait(j->audit_log, AUDIT_TIMEOUT_MS))
+		log_message(LOG_ERROR, "identity.audit", "the audit log is not being written");
 }
 
 static void run_find(struct offload_job *job)
@@ -465,8 +475,10 @@ static void on_audit(void *context, const char *event, struct span members)
 {
 	const struct identity_service *service = context;
 
-	if (service->audit_log)
-		audit_event(service->audit_log, event, members);
+	if (!service->audit_log)
+		return;
+	audit_event(service->audit_log, event, members);
+	audited = true;
 }
 
 struct identity_service *identity_service_new(struct config *cfg, struct audit_log *audit_log,
