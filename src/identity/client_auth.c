@@ -115,6 +115,38 @@ static int fetch_keys(struct idp_exchange *x, struct span url, struct buf *body,
 	return result;
 }
 
+/*
+ * A URL that has failed is left alone for a while: anybody can send an assertion, and each attempt
+ * keeps a thread waiting.
+ */
+static bool is_resting(struct idp_exchange *x, const char *digest, struct err *err)
+{
+	struct span key = arena_printf(x->arena, "keys-rest/%s", digest);
+	struct store_counter counter;
+
+	if (!key.ptr) {
+		(void)idp_no_memory(err);
+		return true;
+	}
+	if (store_count_get(x->idp->shared, key, &counter, err) != STORE_OK)
+		return true;
+	if (counter.value)
+		(void)err_set(err, ERR_UNAVAILABLE, "the keys could not be fetched just now");
+	return counter.value > 0;
+}
+
+static void rest(struct idp_exchange *x, const char *digest)
+{
+	struct span key = arena_printf(x->arena, "keys-rest/%s", digest);
+	struct store_counter counter;
+	struct err err;
+
+	/* Without the store nobody gets far enough to fetch. */
+	if (key.ptr)
+		(void)store_count(x->idp->shared, key, 1, KEYS_REFETCH_MS, STORE_COUNT_FIXED,
+				  &counter, &err);
+}
+
 /* Key sets behind URLs are kept in the shared store for all replicas, for a while. */
 static struct jwk_set *keys_of_url(struct idp_exchange *x, const struct idp_client *client,
 				   bool fresh, struct err *err)
@@ -136,10 +168,14 @@ static struct jwk_set *keys_of_url(struct idp_exchange *x, const struct idp_clie
 	if (result == STORE_OK &&
 	    (!fresh || record.expires_unix_ms - KEYS_KEPT_MS + KEYS_REFETCH_MS > now_ms))
 		return parse_keys(record.value, err);
+	if (is_resting(x, digest, err))
+		return NULL;
 	buf_init(&body, KEYS_BYTES_MAX);
 	set = fetch_keys(x, client->jwks_uri, &body, err) == 0
 		      ? parse_keys(buf_span(&body), err)
 		      : NULL;
+	if (!set)
+		rest(x, digest);
 	change.value = buf_span(&body);
 	change.expires_unix_ms = now_ms + KEYS_KEPT_MS;
 	if (set && store_commit(x->idp->shared, &change, 1, err) == STORE_FAILED) {

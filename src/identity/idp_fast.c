@@ -245,6 +245,14 @@ static bool introspect_now(struct idp_exchange *x, const struct form *form,
 	return good;
 }
 
+static bool has_empty(const struct form *form)
+{
+	for (size_t i = 0; i < form->count; i++)
+		if (!form->pairs[i].value.len)
+			return true;
+	return false;
+}
+
 bool idp_serve_now(struct idp_exchange *x)
 {
 	bool issue = span_eq(x->path, SPAN("/identity/token")), done = false;
@@ -255,7 +263,7 @@ bool idp_serve_now(struct idp_exchange *x)
 	if (x->method != HTTP_METHOD_POST || x->dpop.len || x->dpop_repeated ||
 	    !(issue || span_eq(x->path, SPAN("/identity/introspect"))) ||
 	    !span_eq_nocase(x->content_type, SPAN("application/x-www-form-urlencoded")) ||
-	    form_parse(x->arena, x->body, &form) != FORM_OK ||
+	    form_parse(x->arena, x->body, &form) != FORM_OK || has_empty(&form) ||
 	    form_get(&form, SPAN("client_assertion")).ptr ||
 	    !oauth_credentials(x, &form, &id, &secret))
 		return false;

@@ -10,6 +10,24 @@
 
 /* ---- parameters ---- */
 
+void oauth_drop_empty(struct form *form)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < form->count; i++)
+		if (form->pairs[i].value.len)
+			form->pairs[kept++] = form->pairs[i];
+	form->count = kept;
+}
+
+bool oauth_form(struct idp_exchange *x, struct form *form)
+{
+	if (!web_form(x, form))
+		return false;
+	oauth_drop_empty(form);
+	return true;
+}
+
 bool oauth_is_repeated(const struct form *form)
 {
 	for (size_t i = 0; i < form->count; i++)
@@ -150,8 +168,12 @@ void oauth_grant_bind(const struct idp_exchange *x, const struct idp_client *cli
 
 int64_t oauth_grant_end_ms(const struct idp_exchange *x, const struct oauth_grant *grant)
 {
-	return grant->created_unix_s * 1000 +
-	       (int64_t)x->config->identity.tokens.refresh_absolute_ms;
+	int64_t end_ms = grant->created_unix_s * 1000 +
+			 (int64_t)x->config->identity.tokens.refresh_absolute_ms;
+
+	if (grant->until_unix_s && grant->until_unix_s * 1000 < end_ms)
+		return grant->until_unix_s * 1000;
+	return end_ms;
 }
 
 enum store_result oauth_grant_put(struct idp_exchange *x, struct oauth_grant *grant,

@@ -42,6 +42,13 @@ struct oauth_grant {
 	int64_t until_unix_s; /* the token ends then at the latest; 0: as usual */
 };
 
+/*
+ * The body as parameters, without those that have no value, which count as absent (RFC 6749 sections
+ * 3.1 and 3.2). False: the request was answered.
+ */
+bool oauth_form(struct idp_exchange *x, struct form *form);
+void oauth_drop_empty(struct form *form);
+
 /* Parameters that are there twice are an error (RFC 6749 section 3.1), but for `resource`. */
 bool oauth_is_repeated(const struct form *form);
 /* The values of `resource` that the client may have; false: invalid_target (RFC 8707). */

@@ -553,6 +553,8 @@ static void give_tokens(struct authorize *a)
 	buf_init(&out.id, 16384);
 	buf_init(&parameters, 65536);
 	grant.id = idp_new_id(a->x->arena, 'g');
+	/* There is no refresh token that would outlive the session. */
+	grant.until_unix_s = a->session.expires_unix_s;
 	if (!grant.id.ptr) {
 		web_unavailable(a->x, NULL);
 	} else if (oauth_grant_put(a->x, &grant, &err) != STORE_OK ||
@@ -652,6 +654,7 @@ void oauth_authorize(struct idp_exchange *x)
 
 	if (!(post ? web_form(x, &a.sent) : web_query(x, &a.sent)))
 		return;
+	oauth_drop_empty(&a.sent);
 	a.posted = post && form_get(&a.sent, SPAN("decision")).ptr;
 	if (a.posted && !web_own_form(x, &a.sent))
 		return;

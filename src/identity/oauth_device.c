@@ -106,7 +106,7 @@ void oauth_device(struct idp_exchange *x)
 	struct form form;
 	struct err err;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+	if (!oauth_form(x, &form) || !oauth_client(x, &form, false, &client))
 		return;
 	if (!texts_have(&client.grants, SPAN(GRANT_DEVICE))) {
 		web_error(x, 400, "unauthorized_client", NULL);

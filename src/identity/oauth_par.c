@@ -115,7 +115,7 @@ void oauth_par(struct idp_exchange *x)
 	struct span jkt;
 	struct form form;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+	if (!oauth_form(x, &form) || !oauth_client(x, &form, false, &client))
 		return;
 	if (x->dpop.len || x->dpop_repeated) {
 		if (!oauth_bind(x, &client))

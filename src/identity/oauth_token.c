@@ -261,7 +261,7 @@ void oauth_token(struct idp_exchange *x)
 	struct form form;
 	struct span type;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+	if (!oauth_form(x, &form) || !oauth_client(x, &form, false, &client))
 		return;
 	type = form_get(&form, SPAN("grant_type"));
 	for (size_t i = 0; i < COUNT_OF(grants); i++) {
@@ -332,7 +332,7 @@ void oauth_introspect(struct idp_exchange *x)
 	struct idp_client client;
 	struct form form;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, true, &client))
+	if (!oauth_form(x, &form) || !oauth_client(x, &form, true, &client))
 		return;
 	if (!form_get(&form, SPAN("token")).len) {
 		web_error(x, 400, "invalid_request", "There is no token.");
@@ -376,7 +376,7 @@ void oauth_revoke(struct idp_exchange *x)
 	struct buf body;
 	struct err err;
 
-	if (!web_form(x, &form) || !oauth_client(x, &form, false, &client))
+	if (!oauth_form(x, &form) || !oauth_client(x, &form, false, &client))
 		return;
 	if (!form_get(&form, SPAN("token")).len) {
 		web_error(x, 400, "invalid_request", "There is no token.");

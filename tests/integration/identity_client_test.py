@@ -102,10 +102,11 @@ def an_assertion_that_is_not_exactly_right_is_refused(world):
 
 
 @in_world()
-def keys_behind_a_url_are_fetched_and_rotate(world):
+def keys_behind_a_url_are_fetched_once_and_a_bad_url_is_left_alone(world):
     keys = [Key("old")]
     host = Service(lambda c, head, n, rest: answer(
-        c, json.dumps(keys[0].jwks()).encode(), extra=b"Content-Type: application/json\r\n") or rest)
+        c, json.dumps(keys[0].jwks()).encode() if keys[0] else b"no keys",
+        extra=b"Content-Type: application/json\r\n") or rest)
     try:
         key_client(world, "job", keys[0], "--jwks-url", f"http://127.0.0.1:{host.port}/keys")
         issuer = world.browser.issuer
@@ -113,6 +114,14 @@ def keys_behind_a_url_are_fetched_and_rotate(world):
             done = own(world, **keys[0].assertion("job", issuer))
             assert done.status == 200, (done.text, world.gateway.log_text())
         assert len(host.heads) == 1  # it is remembered
+        # An unknown key is a reason to look again, but not at once.
+        refused(own(world, **Key("new").assertion("job", issuer)), 401, "invalid_client")
+        assert len(host.heads) == 1
+        bad = key_client(world, "bad", Key(), "--jwks-url", f"http://127.0.0.1:{host.port}/no")
+        keys[0] = None
+        for _ in range(3):
+            refused(own(world, **bad.assertion("bad", issuer)), 401, "invalid_client")
+        assert len(host.heads) == 2
     finally:
         host.close()
 
@@ -484,7 +493,7 @@ if __name__ == "__main__":
         a_client_shows_itself_by_a_signed_assertion,
         an_assertion_is_used_once,
         an_assertion_that_is_not_exactly_right_is_refused,
-        keys_behind_a_url_are_fetched_and_rotate,
+        keys_behind_a_url_are_fetched_once_and_a_bad_url_is_left_alone,
         a_client_shows_itself_by_its_certificate,
         a_client_shows_itself_by_a_certificate_that_it_has_signed,
         a_token_that_was_asked_for_with_a_proof_is_bound_to_its_key,
