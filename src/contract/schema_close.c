@@ -1,11 +1,6 @@
 /* What evaluations come to at the end of an array or object. */
 #include "contract/schema_run.h"
 
-static bool is_dead(const struct eval *e)
-{
-	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
-}
-
 void run_eval_failed(struct schema_run *run, uint32_t index)
 {
 	while (index != EVAL_NONE) {
@@ -231,16 +226,8 @@ static bool holds_below(const struct schema_run *run, uint32_t index, uint32_t a
 {
 	while (index != above) {
 		const struct eval *e = &run->evals[index];
-		const struct eval *asker = &run->evals[e->asker];
-		bool condition = asker->flags & EVAL_IF;
 
-		if (e->flags & EVAL_FAILED)
-			return false;
-		if (e->branch->apply == SCHEMA_APPLY_NOT ||
-		    (e->branch->apply == SCHEMA_APPLY_THEN && !condition) ||
-		    (e->branch->apply == SCHEMA_APPLY_ELSE && condition) ||
-		    (e->branch->apply == SCHEMA_APPLY_DEPENDENT &&
-		     !word_bit(run->words + asker->words, e->branch->name)))
+		if (!run_branch_holds(run, e))
 			return false;
 		index = e->asker;
 	}
@@ -277,7 +264,7 @@ static bool close_eval(struct schema_run *run, struct level *level, uint32_t ind
 	const struct schema *schema = e->schema;
 	struct closing c = {run, level, e, e->flags & EVAL_QUIET, !(e->flags & EVAL_FAILED)};
 
-	if (is_dead(e))
+	if (eval_is_dead(e))
 		return false;
 	if (level->object && schema->object && object_fails(&c))
 		return false;

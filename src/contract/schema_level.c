@@ -9,11 +9,6 @@ static inline struct level *top_level(struct schema_run *run)
 	return &run->levels[run->level_count - 1];
 }
 
-static bool is_dead(const struct eval *e)
-{
-	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
-}
-
 static bool add_child(struct schema_run *run, const struct schema *schema, uint32_t asker,
 		      enum eval_role role)
 {
@@ -164,7 +159,7 @@ static void ask_unevaluated(struct schema_run *run, struct level *level)
 		const struct eval *e = &run->evals[i];
 		const struct schema *inner;
 
-		if (!e->schema->unevaluated || is_dead(e))
+		if (!e->schema->unevaluated || eval_is_dead(e))
 			continue;
 		inner = unevaluated_of(e->schema, level->object);
 		if (!inner || evaluated_for_certain(run, level, i))
@@ -217,7 +212,7 @@ static void check_repeated(struct schema_run *run, struct level *level, struct s
 		const struct schema_object *object = e->schema->object;
 		uint32_t name;
 
-		if (!object || !is_dead(e))
+		if (!object || !eval_is_dead(e))
 			continue;
 		name = schema_names_find(&object->names, key, SCHEMA_NAME_NONE);
 		repeated = repeated ||
@@ -244,7 +239,7 @@ static void find_solo(struct schema_run *run, struct level *level)
 		bool asks =
 			level->object ? e->schema->object != NULL : e->schema->array != NULL;
 
-		if (!asks || is_dead(e))
+		if (!asks || eval_is_dead(e))
 			continue;
 		if (solo != EVAL_NONE || !e->schema->plain_members)
 			return;
@@ -278,7 +273,7 @@ void run_key(struct schema_run *run, struct span key)
 		bool again = false;
 		uint32_t name;
 
-		if (!e->schema->object || is_dead(e))
+		if (!e->schema->object || eval_is_dead(e))
 			continue;
 		name = member_of(run, level, i, key, &again);
 		if (name == SCHEMA_NAME_NONE)
@@ -351,7 +346,7 @@ bool run_expect(struct schema_run *run)
 	if (!start_member(run, level))
 		return false;
 	for (uint32_t i = level->first; i < level->first + level->count; i++)
-		if (run->evals[i].schema->array && !is_dead(&run->evals[i]))
+		if (run->evals[i].schema->array && !eval_is_dead(&run->evals[i]))
 			item_of(run, level, i);
 	if (level->tracks)
 		ask_unevaluated(run, level);
@@ -403,7 +398,7 @@ static void settle_unevaluated(struct schema_run *run, struct level *level)
 			   unevaluated_of(e->schema, true)->never;
 
 		if (!e->schema->unevaluated || !unevaluated_of(e->schema, level->object) ||
-		    is_dead(e))
+		    eval_is_dead(e))
 			continue;
 		if (word_bit(refused, i - level->first) && !cut &&
 		    !word_bit(evaluated, i - level->first)) {
@@ -468,7 +463,7 @@ void run_scalar(struct schema_run *run, struct scalar *s)
 		bool quiet = child.role == ROLE_CONTAINS || child.role == ROLE_UNEVALUATED ||
 			     (asker && (asker->flags & EVAL_QUIET));
 
-		if (asker && is_dead(asker))
+		if (asker && eval_is_dead(asker))
 			continue;
 		if (!run_check_scalar(run, child.schema, s, quiet))
 			run_tell(run, child.asker, child.role, false);
@@ -518,7 +513,8 @@ static bool expand(struct schema_run *run, uint32_t index, bool object)
 {
 	const struct schema *schema = run->evals[index].schema;
 
-	for (uint32_t i = 0; i < schema->branch_count && !is_dead(&run->evals[index]); i++) {
+	for (uint32_t i = 0; i < schema->branch_count && !eval_is_dead(&run->evals[index]);
+	     i++) {
 		const struct schema_branch *branch = &schema->branches[i];
 		bool depends = branch->apply == SCHEMA_APPLY_DEPENDENT;
 		bool quiet = (run->evals[index].flags & EVAL_QUIET) ||
@@ -582,7 +578,7 @@ static bool start_top(struct schema_run *run, const struct level *level,
 			 .flags = quiet ? EVAL_QUIET : 0,
 			 .role = (uint8_t)child->role};
 
-	if (asker && is_dead(asker))
+	if (asker && eval_is_dead(asker))
 		return true;
 	if (child->schema->always || !type_fits(run, child->schema, object, quiet)) {
 		run_tell(run, child->asker, child->role, child->schema->always);

@@ -42,89 +42,54 @@ static const char draft4[] =
 	"\"enum\":[\"array\",\"boolean\",\"integer\",\"null\",\"number\",\"object\","
 	"\"string\"]}}}";
 
-static const char draft6[] =
-	"{\"$id\":\"http://json-schema.org/draft-06/schema#\","
-	"\"$schema\":\"http://json-schema.org/draft-06/schema#\",\"type\":[\"object\","
-	"\"boolean\"],\"properties\":{\"$id\":{\"type\":\"string\","
-	"\"format\":\"uri-reference\"},\"$schema\":{\"type\":\"string\",\"format\":\"uri\"},"
-	"\"$ref\":{\"type\":\"string\",\"format\":\"uri-reference\"},\"$comment\":{"
-	"\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"description\":{"
-	"\"type\":\"string\"},\"readOnly\":{\"type\":\"boolean\"},\"writeOnly\":{"
-	"\"type\":\"boolean\"},\"examples\":{\"type\":\"array\"},\"contains\":{\"$ref\":\"#\"},"
-	"\"propertyNames\":{\"$ref\":\"#\"},\"if\":{\"$ref\":\"#\"},\"then\":{\"$ref\":\"#\"},"
-	"\"else\":{\"$ref\":\"#\"},\"contentMediaType\":{\"type\":\"string\"},"
-	"\"contentEncoding\":{\"type\":\"string\"},\"multipleOf\":{\"type\":\"number\","
-	"\"exclusiveMinimum\":0},\"minimum\":{\"type\":\"number\"},\"maximum\":{"
-	"\"type\":\"number\"},\"exclusiveMinimum\":{\"type\":\"number\"},"
-	"\"exclusiveMaximum\":{\"type\":\"number\"},\"maxLength\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minLength\":{"
-	"\"$ref\":\"#/definitions/count\"},\"maxItems\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minItems\":{"
-	"\"$ref\":\"#/definitions/count\"},\"maxProperties\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minProperties\":{"
-	"\"$ref\":\"#/definitions/count\"},\"pattern\":{\"type\":\"string\","
-	"\"format\":\"regex\"},\"format\":{\"type\":\"string\"},\"uniqueItems\":{"
-	"\"type\":\"boolean\"},\"additionalProperties\":{\"$ref\":\"#\"},\"enum\":{"
-	"\"type\":\"array\"},\"additionalItems\":{\"$ref\":\"#\"},\"items\":{\"anyOf\":[{"
-	"\"$ref\":\"#\"},{\"$ref\":\"#/definitions/schemas\"}]},\"required\":{"
-	"\"$ref\":\"#/definitions/names\"},\"definitions\":{"
-	"\"$ref\":\"#/definitions/map\"},\"properties\":{\"$ref\":\"#/definitions/map\"},"
-	"\"patternProperties\":{\"type\":\"object\",\"additionalProperties\":{"
-	"\"$ref\":\"#\"},\"propertyNames\":{\"format\":\"regex\"}},\"dependencies\":{"
-	"\"type\":\"object\",\"additionalProperties\":{\"anyOf\":[{\"$ref\":\"#\"},{"
-	"\"$ref\":\"#/definitions/names\"}]}},\"type\":{\"anyOf\":[{"
-	"\"$ref\":\"#/definitions/type\"},{\"type\":\"array\",\"items\":{"
-	"\"$ref\":\"#/definitions/type\"},\"minItems\":1,\"uniqueItems\":true}]},"
-	"\"allOf\":{\"$ref\":\"#/definitions/schemas\"},\"anyOf\":{"
-	"\"$ref\":\"#/definitions/schemas\"},\"oneOf\":{"
-	"\"$ref\":\"#/definitions/schemas\"},\"not\":{\"$ref\":\"#\"}},\"definitions\":{"
-	"\"count\":{\"type\":\"integer\",\"minimum\":0},\"schemas\":{\"type\":\"array\","
-	"\"minItems\":1,\"items\":{\"$ref\":\"#\"}},\"names\":{\"type\":\"array\",\"items\":{"
-	"\"type\":\"string\"},\"uniqueItems\":true},\"map\":{\"type\":\"object\","
-	"\"additionalProperties\":{\"$ref\":\"#\"}},\"type\":{\"enum\":[\"array\","
-	"\"boolean\",\"integer\",\"null\",\"number\",\"object\",\"string\"]}}}";
+/* The two differ in nothing else that is looked at here. */
+#define DRAFT_6_OR_7(version)                                                                  \
+	"{\"$id\":\"http://json-schema.org/draft-" version "/schema#\","                       \
+	"\"$schema\":\"http://json-schema.org/draft-" version                                  \
+	"/schema#\",\"type\":[\"object\","                                                     \
+	"\"boolean\"],\"properties\":{\"$id\":{\"type\":\"string\","                           \
+	"\"format\":\"uri-reference\"},\"$schema\":{\"type\":\"string\",\"format\":\"uri\"},"  \
+	"\"$ref\":{\"type\":\"string\",\"format\":\"uri-reference\"},\"$comment\":{"           \
+	"\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"description\":{"               \
+	"\"type\":\"string\"},\"readOnly\":{\"type\":\"boolean\"},\"writeOnly\":{"             \
+	"\"type\":\"boolean\"},\"examples\":{\"type\":\"array\"},\"contains\":{\"$ref\":\"#"   \
+	"\"},"                                                                                 \
+	"\"propertyNames\":{\"$ref\":\"#\"},\"if\":{\"$ref\":\"#\"},\"then\":{\"$ref\":\"#\"}" \
+	","                                                                                    \
+	"\"else\":{\"$ref\":\"#\"},\"contentMediaType\":{\"type\":\"string\"},"                \
+	"\"contentEncoding\":{\"type\":\"string\"},\"multipleOf\":{\"type\":\"number\","       \
+	"\"exclusiveMinimum\":0},\"minimum\":{\"type\":\"number\"},\"maximum\":{"              \
+	"\"type\":\"number\"},\"exclusiveMinimum\":{\"type\":\"number\"},"                     \
+	"\"exclusiveMaximum\":{\"type\":\"number\"},\"maxLength\":{"                           \
+	"\"$ref\":\"#/definitions/count\"},\"minLength\":{"                                    \
+	"\"$ref\":\"#/definitions/count\"},\"maxItems\":{"                                     \
+	"\"$ref\":\"#/definitions/count\"},\"minItems\":{"                                     \
+	"\"$ref\":\"#/definitions/count\"},\"maxProperties\":{"                                \
+	"\"$ref\":\"#/definitions/count\"},\"minProperties\":{"                                \
+	"\"$ref\":\"#/definitions/count\"},\"pattern\":{\"type\":\"string\","                  \
+	"\"format\":\"regex\"},\"format\":{\"type\":\"string\"},\"uniqueItems\":{"             \
+	"\"type\":\"boolean\"},\"additionalProperties\":{\"$ref\":\"#\"},\"enum\":{"           \
+	"\"type\":\"array\"},\"additionalItems\":{\"$ref\":\"#\"},\"items\":{\"anyOf\":[{"     \
+	"\"$ref\":\"#\"},{\"$ref\":\"#/definitions/schemas\"}]},\"required\":{"                \
+	"\"$ref\":\"#/definitions/names\"},\"definitions\":{"                                  \
+	"\"$ref\":\"#/definitions/map\"},\"properties\":{\"$ref\":\"#/definitions/map\"},"     \
+	"\"patternProperties\":{\"type\":\"object\",\"additionalProperties\":{"                \
+	"\"$ref\":\"#\"},\"propertyNames\":{\"format\":\"regex\"}},\"dependencies\":{"         \
+	"\"type\":\"object\",\"additionalProperties\":{\"anyOf\":[{\"$ref\":\"#\"},{"          \
+	"\"$ref\":\"#/definitions/names\"}]}},\"type\":{\"anyOf\":[{"                          \
+	"\"$ref\":\"#/definitions/type\"},{\"type\":\"array\",\"items\":{"                     \
+	"\"$ref\":\"#/definitions/type\"},\"minItems\":1,\"uniqueItems\":true}]},"             \
+	"\"allOf\":{\"$ref\":\"#/definitions/schemas\"},\"anyOf\":{"                           \
+	"\"$ref\":\"#/definitions/schemas\"},\"oneOf\":{"                                      \
+	"\"$ref\":\"#/definitions/schemas\"},\"not\":{\"$ref\":\"#\"}},\"definitions\":{"      \
+	"\"count\":{\"type\":\"integer\",\"minimum\":0},\"schemas\":{\"type\":\"array\","      \
+	"\"minItems\":1,\"items\":{\"$ref\":\"#\"}},\"names\":{\"type\":\"array\",\"items\":{" \
+	"\"type\":\"string\"},\"uniqueItems\":true},\"map\":{\"type\":\"object\","             \
+	"\"additionalProperties\":{\"$ref\":\"#\"}},\"type\":{\"enum\":[\"array\","            \
+	"\"boolean\",\"integer\",\"null\",\"number\",\"object\",\"string\"]}}}"
 
-static const char draft7[] =
-	"{\"$id\":\"http://json-schema.org/draft-07/schema#\","
-	"\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":[\"object\","
-	"\"boolean\"],\"properties\":{\"$id\":{\"type\":\"string\","
-	"\"format\":\"uri-reference\"},\"$schema\":{\"type\":\"string\",\"format\":\"uri\"},"
-	"\"$ref\":{\"type\":\"string\",\"format\":\"uri-reference\"},\"$comment\":{"
-	"\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"description\":{"
-	"\"type\":\"string\"},\"readOnly\":{\"type\":\"boolean\"},\"writeOnly\":{"
-	"\"type\":\"boolean\"},\"examples\":{\"type\":\"array\"},\"contains\":{\"$ref\":\"#\"},"
-	"\"propertyNames\":{\"$ref\":\"#\"},\"if\":{\"$ref\":\"#\"},\"then\":{\"$ref\":\"#\"},"
-	"\"else\":{\"$ref\":\"#\"},\"contentMediaType\":{\"type\":\"string\"},"
-	"\"contentEncoding\":{\"type\":\"string\"},\"multipleOf\":{\"type\":\"number\","
-	"\"exclusiveMinimum\":0},\"minimum\":{\"type\":\"number\"},\"maximum\":{"
-	"\"type\":\"number\"},\"exclusiveMinimum\":{\"type\":\"number\"},"
-	"\"exclusiveMaximum\":{\"type\":\"number\"},\"maxLength\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minLength\":{"
-	"\"$ref\":\"#/definitions/count\"},\"maxItems\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minItems\":{"
-	"\"$ref\":\"#/definitions/count\"},\"maxProperties\":{"
-	"\"$ref\":\"#/definitions/count\"},\"minProperties\":{"
-	"\"$ref\":\"#/definitions/count\"},\"pattern\":{\"type\":\"string\","
-	"\"format\":\"regex\"},\"format\":{\"type\":\"string\"},\"uniqueItems\":{"
-	"\"type\":\"boolean\"},\"additionalProperties\":{\"$ref\":\"#\"},\"enum\":{"
-	"\"type\":\"array\"},\"additionalItems\":{\"$ref\":\"#\"},\"items\":{\"anyOf\":[{"
-	"\"$ref\":\"#\"},{\"$ref\":\"#/definitions/schemas\"}]},\"required\":{"
-	"\"$ref\":\"#/definitions/names\"},\"definitions\":{"
-	"\"$ref\":\"#/definitions/map\"},\"properties\":{\"$ref\":\"#/definitions/map\"},"
-	"\"patternProperties\":{\"type\":\"object\",\"additionalProperties\":{"
-	"\"$ref\":\"#\"},\"propertyNames\":{\"format\":\"regex\"}},\"dependencies\":{"
-	"\"type\":\"object\",\"additionalProperties\":{\"anyOf\":[{\"$ref\":\"#\"},{"
-	"\"$ref\":\"#/definitions/names\"}]}},\"type\":{\"anyOf\":[{"
-	"\"$ref\":\"#/definitions/type\"},{\"type\":\"array\",\"items\":{"
-	"\"$ref\":\"#/definitions/type\"},\"minItems\":1,\"uniqueItems\":true}]},"
-	"\"allOf\":{\"$ref\":\"#/definitions/schemas\"},\"anyOf\":{"
-	"\"$ref\":\"#/definitions/schemas\"},\"oneOf\":{"
-	"\"$ref\":\"#/definitions/schemas\"},\"not\":{\"$ref\":\"#\"}},\"definitions\":{"
-	"\"count\":{\"type\":\"integer\",\"minimum\":0},\"schemas\":{\"type\":\"array\","
-	"\"minItems\":1,\"items\":{\"$ref\":\"#\"}},\"names\":{\"type\":\"array\",\"items\":{"
-	"\"type\":\"string\"},\"uniqueItems\":true},\"map\":{\"type\":\"object\","
-	"\"additionalProperties\":{\"$ref\":\"#\"}},\"type\":{\"enum\":[\"array\","
-	"\"boolean\",\"integer\",\"null\",\"number\",\"object\",\"string\"]}}}";
+static const char draft6[] = DRAFT_6_OR_7("06");
+static const char draft7[] = DRAFT_6_OR_7("07");
 
 static const char draft2019[] =
 	"{\"$id\":\"https://json-schema.org/draft/2019-09/schema\","

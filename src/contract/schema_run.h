@@ -302,9 +302,37 @@ static inline bool run_ended(const struct schema_run *run)
 	return run->result != SCHEMA_MORE;
 }
 
+/* Quiet and failed: nothing of it is looked at any more. */
+static inline bool eval_is_dead(const struct eval *e)
+{
+	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
+}
+
 static inline bool word_bit(const uint64_t *set, uint32_t bit)
 {
 	return set[bit / 64] >> (bit % 64) & 1;
+}
+
+/* Whether what a branch says counts for the one that has it: `e` is met, and applies. */
+static inline bool run_branch_holds(const struct schema_run *run, const struct eval *e)
+{
+	const struct eval *asker = &run->evals[e->asker];
+	bool condition = asker->flags & EVAL_IF;
+
+	if (e->flags & EVAL_FAILED)
+		return false;
+	switch (e->branch->apply) {
+	case SCHEMA_APPLY_NOT: return false;
+	case SCHEMA_APPLY_THEN: return condition;
+	case SCHEMA_APPLY_ELSE: return !condition;
+	case SCHEMA_APPLY_DEPENDENT:
+		return word_bit(run->words + asker->words, e->branch->name);
+	case SCHEMA_APPLY_ALL:
+	case SCHEMA_APPLY_ANY:
+	case SCHEMA_APPLY_ONE:
+	case SCHEMA_APPLY_IF: break;
+	}
+	return true;
 }
 
 static inline void word_set(uint64_t *set, uint32_t bit)

@@ -302,11 +302,6 @@ INLINE bool value_at_once(struct scan *c, const struct schema *schema)
 	return true;
 }
 
-INLINE bool is_dead(const struct eval *e)
-{
-	return (e->flags & (EVAL_QUIET | EVAL_FAILED)) == (EVAL_QUIET | EVAL_FAILED);
-}
-
 /* The schema that is all that the value at hand must meet, and whose success nobody waits for. */
 static const struct schema *only_schema(struct schema_run *run)
 {
@@ -317,7 +312,7 @@ static const struct schema *only_schema(struct schema_run *run)
 	if (run->child_count == 0)
 		return schema_anything();
 	if (run->child_count > 1 || (child->role != ROLE_PART && child->role != ROLE_ROOT) ||
-	    (child->asker != EVAL_NONE && is_dead(&run->evals[child->asker])))
+	    (child->asker != EVAL_NONE && eval_is_dead(&run->evals[child->asker])))
 		return NULL;
 	return child->schema;
 }
@@ -417,7 +412,7 @@ INLINE bool take_end(struct scan *c, bool object)
 	c->p++;
 	c->t->depth--;
 	value_read(c);
-	if (LIKELY(level->plain && in_plain && !is_dead(&run->evals[level->first]) &&
+	if (LIKELY(level->plain && in_plain && !eval_is_dead(&run->evals[level->first]) &&
 		   close_plain(run, level)))
 		return true;
 	run->token_start = offset_of(c, c->p - 1);

@@ -128,17 +128,10 @@ static bool holds(const struct schema_run *run, uint32_t index, uint32_t *top)
 	const struct eval *e = &run->evals[index];
 
 	while (e->role == ROLE_BRANCH) {
-		const struct eval *asker = &run->evals[e->asker];
-		bool condition = asker->flags & EVAL_IF;
-
-		if ((e->flags & EVAL_FAILED) || e->branch->apply == SCHEMA_APPLY_NOT ||
-		    (e->branch->apply == SCHEMA_APPLY_THEN && !condition) ||
-		    (e->branch->apply == SCHEMA_APPLY_ELSE && condition) ||
-		    (e->branch->apply == SCHEMA_APPLY_DEPENDENT &&
-		     !word_bit(run->words + asker->words, e->branch->name)))
+		if (!run_branch_holds(run, e))
 			return false;
 		index = e->asker;
-		e = asker;
+		e = &run->evals[index];
 	}
 	*top = index;
 	return !(e->flags & EVAL_FAILED) || !(e->flags & EVAL_QUIET);
