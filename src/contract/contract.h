@@ -264,6 +264,8 @@ enum contract_result contract_check_response(struct contract_check *check,
 					     const struct contract_policy *policy);
 /* The next piece of the content, of any size. CONTRACT_MORE or a final result. */
 enum contract_result contract_check_feed(struct contract_check *check, struct span piece);
+/* Makes the result final when a problem was found; for content that passes while it is checked. */
+enum contract_result contract_check_stop(struct contract_check *check);
 /* The content is at its end: a final result, which comes again. */
 enum contract_result contract_check_finish(struct contract_check *check);
 /* True once a problem was found, also while the result is still CONTRACT_MORE. */

@@ -234,6 +234,18 @@ static void finish_json(struct contract_check *c)
 	check_run_problems(c, CONTRACT_IN_BODY, SPAN_NONE, schema_run_finish(c->run), 0);
 }
 
+enum contract_result contract_check_stop(struct contract_check *c)
+{
+	if (c->result != CONTRACT_MORE)
+		return c->result;
+	if (c->content_expected && c->kind == OPENAPI_KIND_JSON && !c->json_ended &&
+	    schema_run_stop(c->run) == SCHEMA_INVALID) {
+		c->json_ended = true;
+		check_run_problems(c, CONTRACT_IN_BODY, SPAN_NONE, SCHEMA_INVALID, 0);
+	}
+	return c->problem_count ? check_end(c, CONTRACT_INVALID) : c->result;
+}
+
 static void finish_text(struct contract_check *c)
 {
 	if (c->media->schema == schema_anything())

@@ -241,6 +241,8 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 enum schema_result schema_run_feed(struct schema_run *run, struct span piece);
 /* The text is at its end: the final result. */
 enum schema_result schema_run_finish(struct schema_run *run);
+/* Ends the check here when a problem was found (SCHEMA_INVALID); else changes nothing. */
+enum schema_result schema_run_stop(struct schema_run *run);
 /* start, feed and finish in one. */
 enum schema_result schema_run_whole(struct schema_run *run, const struct schema *schema,
 				    const struct schema_run_options *options, struct span text);

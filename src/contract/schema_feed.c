@@ -144,6 +144,13 @@ enum schema_result schema_run_finish(struct schema_run *run)
 	return run->result;
 }
 
+enum schema_result schema_run_stop(struct schema_run *run)
+{
+	if (!run_ended(run) && run->failed)
+		run->result = SCHEMA_INVALID;
+	return run->result;
+}
+
 enum schema_result schema_run_whole(struct schema_run *run, const struct schema *schema,
 				    const struct schema_run_options *options, struct span text)
 {

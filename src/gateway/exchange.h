@@ -52,6 +52,7 @@ struct exchange {
 	const struct contract_route *contract_route;
 	struct contract_check *check; /* of the request */
 	enum contract_result check_result;
+	bool check_streams; /* content is passed on while it is checked */
 	bool contract_broken; /* and that is enforced */
 	bool check_noted;
 	const struct identity *identity;

@@ -316,6 +316,15 @@ static enum phase_result check_held(struct exchange *e)
 	return conclude(e);
 }
 
+static enum phase_result go_on_streaming(struct exchange *e)
+{
+	e->check_streams = true;
+	e->check_result = contract_check_stop(e->check);
+	if (e->check_result != CONTRACT_MORE)
+		return validate_answer_broken(e);
+	return strip_query(e) ? PHASE_NEXT : answer_problem(e, 503, "out-of-memory", NULL);
+}
+
 /* Reads the whole body, each piece of which is checked as it comes. */
 static enum phase_result check_content(struct exchange *e)
 {
@@ -332,8 +341,7 @@ static enum phase_result check_content(struct exchange *e)
 	/* The rest is checked while it passes. What is to be cut out must be held. */
 	if (contract_of(e)->large == CONFIG_LARGE_STREAM &&
 	    contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP)
-		return strip_query(e) ? PHASE_NEXT
-				      : answer_problem(e, 503, "out-of-memory", NULL);
+		return go_on_streaming(e);
 	e->reason = "body_too_large";
 	return answer_problem(e, 413, "body-too-large", NULL);
 }
@@ -382,6 +390,16 @@ enum phase_result phase_validate(struct exchange *e)
 	return result == PHASE_NEXT ? validate(e) : result;
 }
 
+/*
+ * With the last byte that was announced a service has the whole request, whether the end has been
+ * seen here or not (a frame of HTTP/2 that is still to come).
+ */
+static bool has_all(const struct http_exchange *x)
+{
+	return x->body_ended || (x->request.framing == HTTP1_LENGTH &&
+				 x->body_received_bytes >= x->request.content_length);
+}
+
 enum io_result validate_read_body(struct exchange *e, struct span *piece, int64_t deadline_ms)
 {
 	enum io_result result = http_read_body(e->x, piece, deadline_ms);
@@ -390,7 +408,9 @@ enum io_result validate_read_body(struct exchange *e, struct span *piece, int64_
 		return result;
 	if (result == IO_OK)
 		e->check_result = contract_check_feed(e->check, *piece);
-	if (e->check_result == CONTRACT_MORE && (result == IO_EOF || e->x->body_ended))
+	if (e->check_streams && e->check_result == CONTRACT_MORE)
+		e->check_result = contract_check_stop(e->check);
+	if (e->check_result == CONTRACT_MORE && (result == IO_EOF || has_all(e->x)))
 		e->check_result = contract_check_finish(e->check);
 	if (!is_bad(e->check_result) || contract_of(e)->mode != CONFIG_CHECK_ENFORCE)
 		return result;
@@ -430,6 +450,8 @@ void response_check_begin(struct response_check *rc, struct exchange *e,
 	if (!validate_wants_plain_response(e))
 		return;
 	rc->enforce = contract_of(e)->responses == CONFIG_CHECK_ENFORCE;
+	rc->has_length = head->framing == HTTP1_LENGTH;
+	rc->left_bytes = head->content_length;
 	rc->check = take_check(e->worker);
 	if (!rc->check) {
 		rc->result = CONTRACT_MEMORY;
@@ -452,6 +474,10 @@ bool response_check_feed(struct response_check *rc, struct span piece)
 {
 	if (rc->check && rc->result == CONTRACT_MORE)
 		rc->result = contract_check_feed(rc->check, piece);
+	rc->left_bytes -= piece.len < rc->left_bytes ? piece.len : rc->left_bytes;
+	/* With the last byte the client has the whole response. */
+	if (rc->has_length && rc->left_bytes == 0)
+		return response_check_end(rc);
 	return may_go_on(rc);
 }
 

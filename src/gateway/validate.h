@@ -36,7 +36,8 @@ bool validate_wants_plain_response(const struct exchange *e);
 struct response_check {
 	struct contract_check *check; /* NULL: nothing is checked */
 	bool enforce;
-	bool done;
+	bool has_length;
+	uint64_t left_bytes; /* of the length announced */
 	enum contract_result result;
 };
 /* With the head of the response; `rc` is zeroed when responses are not checked. */
