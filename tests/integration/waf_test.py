@@ -189,6 +189,15 @@ def test_rules_of_our_own_decide_status_and_redirect():
         assert status == 302 and fields["location"] == "https://shop.example/", fields
 
 
+def test_a_share_of_the_requests_is_inspected():
+    with Setup("rules: ./own.conf, sample: 50%", {"own.conf": RULES}) as setup:
+        refused = sum(setup.get("/?x=bad") == 418 for _ in range(80))
+        # As likely to fail by chance as a coin to fall on one side 70 times of 80.
+        assert 10 < refused < 70, refused
+    with Setup("rules: ./own.conf, sample: 0%", {"own.conf": RULES}) as setup:
+        assert setup.get("/?x=bad") == 200
+
+
 def test_a_construct_that_is_not_supported_is_named_with_its_line():
     service = Service(lambda *_: None)
     waf = "rules: ./own.conf"

@@ -38,7 +38,7 @@ static void ask(struct waf_rules *rules)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct waf_text text = {SPAN("rules"), span_of(data, size)};
+	struct waf_text text = {.name = SPAN("rules"), .text = span_of(data, size)};
 	struct waf_sources sources = {.texts = &text, .text_count = 1, .no_prefilter = true};
 	struct waf_rules_info first;
 	struct waf_rules_info second;

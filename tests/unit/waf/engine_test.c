@@ -20,7 +20,7 @@ struct fixture {
 
 static struct waf_rules *load(const char *text, bool no_prefilter, struct err *err)
 {
-	struct waf_text one = {SPAN("rules"), span_cstr(text)};
+	struct waf_text one = {.name = SPAN("rules"), .text = span_cstr(text)};
 	struct waf_sources sources = {
 		.texts = &one, .text_count = 1, .no_prefilter = no_prefilter};
 
@@ -462,6 +462,42 @@ static void sees_a_value_again_as_it_saw_it_first(void **state)
 	tear_down(&f);
 }
 
+/* The worker's second request takes the memory of its first. */
+static void allocates_nothing_for_a_request_that_matches_nothing(void **state)
+{
+	static const char *const targets[] = {"/shop?colour=blue&page=1",
+					      "/shop?colour=red&page=22"};
+	struct fixture f;
+	struct err err = {0};
+
+	(void)state;
+	BOTH_WAYS(&f,
+		  "SecRule ARGS|REQUEST_HEADERS|REQUEST_COOKIES \"@rx (?i)union\\s+select\" "
+		  "\"id:1,phase:2,deny,t:urlDecodeUni,t:lowercase\"\n"
+		  "SecRule ARGS \"@pm evil worse\" \"id:2,phase:2,deny\"\n"
+		  "SecRule REQUEST_METHOD \"!@within GET POST\" \"id:3,phase:1,deny\"\n"
+		  "SecRule RESPONSE_BODY \"@contains ORA-\" \"id:4,phase:4,deny\"\n",
+		  &blocking)
+	{
+		for (size_t i = 0; i < COUNT_OF(targets); i++) {
+			/* Without -Dfaults=true this says nothing, and fails nothing. */
+			mem_fail_at(i);
+			send_request(&f, "GET", targets[i], NULL, NULL);
+			waf_set_response(f.t, 200, SPAN("HTTP/1.1"));
+			waf_add_response_header(f.t, SPAN("Content-Type"), SPAN("text/html"));
+			assert_int_equal(waf_response_headers(f.t, &f.verdict, &err), 0);
+			waf_response_body_whole(f.t, SPAN("<p>a lamp</p>"));
+			assert_int_equal(waf_response_body(f.t, &f.verdict, &err), 0);
+			assert_int_equal(waf_finish(f.t, &err), 0);
+			assert_matches(&f, "");
+			waf_transaction_free(f.t);
+			f.t = NULL;
+		}
+		assert_false(mem_fail_happened());
+		mem_fail_at(0);
+	}
+}
+
 static void fails_closed_when_memory_is_short(void **state)
 {
 	static const char text[] =
@@ -552,6 +588,7 @@ int main(void)
 		cmocka_unit_test(scans_responses),
 		cmocka_unit_test(refuses_bodies_that_are_too_long_to_look_at),
 		cmocka_unit_test(sees_a_value_again_as_it_saw_it_first),
+		cmocka_unit_test(allocates_nothing_for_a_request_that_matches_nothing),
 		cmocka_unit_test(fails_closed_when_memory_is_short),
 		cmocka_unit_test(refuses_rules_that_cannot_work),
 	};

@@ -1,0 +1,421 @@
+/*
+ * language_test.c - the language as ModSecurity 3 documents it: every operator and transformation is
+ * known, or refused with its place; GEO with a database; collections by session, user and address.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "waf/waf.h"
+
+static struct waf_rules *load(const char *text, struct err *err)
+{
+	struct waf_text one = {.name = SPAN("rules"), .text = span_cstr(text)};
+	struct waf_sources sources = {.texts = &one, .text_count = 1, .no_prefilter = true};
+
+	err->code = ERR_NONE;
+	return waf_rules_load(&sources, err);
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static void every_documented_operator_is_known_or_refused_with_its_place(void **state)
+{
+	static const char *const known[] = {
+		"beginsWith a",
+		"contains a",
+		"containsWord a",
+		"detectSQLi",
+		"detectXSS",
+		"endsWith a",
+		"eq 1",
+		"ge 1",
+		"gt 1",
+		"le 1",
+		"lt 1",
+		"ipMatch 192.0.2.0/24,2001:db8::/32",
+		"ipMatchF @FILE@",
+		"ipMatchFromFile @FILE@",
+		"noMatch",
+		"pm a b",
+		"pmf @FILE@",
+		"pmFromFile @FILE@",
+		"rx ^a",
+		"rxGlobal a",
+		"streq a",
+		"strmatch a",
+		"unconditionalMatch",
+		"validateByteRange 1-255",
+		"validateUrlEncoding",
+		"validateUtf8Encoding",
+		"verifyCC \\d{13,16}",
+		"verifyCPF \\d{11}",
+		"verifySSN \\d{3}-?\\d{2}-?\\d{4}",
+		"verifySVNR \\d{10}",
+		"within a b",
+	};
+	static const char *const refused[] = {
+		"fuzzyHash hashes 1", "gsbLookup a",	      "inspectFile a.lua",
+		"rbl a.example",      "rsub s/a/b/",	      "validateDTD a.dtd",
+		"validateHash a",     "validateSchema a.xsd", "notThere a",
+	};
+	char file[] = "/tmp/sallyport-waf-XXXXXX";
+	char text[512], op[128];
+	int fd = mkstemp(file);
+	struct waf_rules *rules;
+	struct err err;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "192.0.2.1\n", 10), 10);
+	close(fd);
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		const char *at = strstr(known[i], "@FILE@");
+		int len = at ? (int)(at - known[i]) : (int)strlen(known[i]);
+
+		(void)snprintf(op, sizeof(op), "%.*s%s", len, known[i], at ? file : "");
+		(void)snprintf(text, sizeof(text),
+			       "SecRule ARGS|REMOTE_ADDR \"@%s\" \"id:1,phase:2,pass\"\n", op);
+		rules = load(text, &err);
+		if (!rules)
+			fail_msg("@%s: %s", op, err.message);
+		waf_rules_unref(rules);
+	}
+	unlink(file);
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "\nSecRule ARGS \"@%s\" \"id:1,phase:2,pass\"\n", refused[i]);
+		rules = load(text, &err);
+		if (rules || !strstr(err.message, "rules:2"))
+			fail_msg("@%s: %s", refused[i], rules ? "taken" : err.message);
+	}
+}
+
+static void every_documented_transformation_is_known(void **state)
+{
+	static const char *const names[] = {
+		"base64Decode",
+		"sqlHexDecode",
+		"base64DecodeExt",
+		"base64Encode",
+		"cmdLine",
+		"compressWhitespace",
+		"cssDecode",
+		"escapeSeqDecode",
+		"hexDecode",
+		"hexEncode",
+		"htmlEntityDecode",
+		"jsDecode",
+		"length",
+		"lowercase",
+		"md5",
+		"none",
+		"normalisePath",
+		"normalizePath",
+		"normalisePathWin",
+		"normalizePathWin",
+		"parityEven7bit",
+		"parityOdd7bit",
+		"parityZero7bit",
+		"removeNulls",
+		"removeWhitespace",
+		"replaceComments",
+		"removeCommentsChar",
+		"removeComments",
+		"replaceNulls",
+		"urlDecode",
+		"uppercase",
+		"urlDecodeUni",
+		"urlEncode",
+		"utf8toUnicode",
+		"sha1",
+		"trimLeft",
+		"trimRight",
+		"trim",
+	};
+	char text[256];
+	struct waf_rules *rules;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "SecRule ARGS \"@rx a\" \"id:1,phase:2,pass,t:%s\"\n", names[i]);
+		rules = load(text, &err);
+		if (!rules)
+			fail_msg("t:%s: %s", names[i], err.message);
+		waf_rules_unref(rules);
+	}
+	assert_null(load("SecRule ARGS \"@rx a\" \"id:1,phase:2,pass,t:rot13\"\n", &err));
+	assert_non_null(strstr(err.message, "rules:1"));
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+struct fixture {
+	struct waf_rules *rules;
+	struct waf_policy *policy;
+	struct waf_collections *collections;
+	struct waf_worker *worker;
+};
+
+static void set_up(struct fixture *f, const char *text)
+{
+	const struct waf_settings settings = {.mode = WAF_BLOCK};
+	struct err err = {.code = ERR_NONE};
+
+	f->rules = load(text, &err);
+	if (!f->rules)
+		fail_msg("%s", err.message);
+	f->policy = waf_policy_new(f->rules, &settings, &err);
+	f->collections = waf_collections_new(100, &err);
+	f->worker = waf_worker_new(f->collections, &err);
+	assert_true(f->policy && f->collections && f->worker);
+}
+
+static void tear_down(struct fixture *f)
+{
+	waf_worker_free(f->worker);
+	waf_collections_free(f->collections);
+	waf_policy_unref(f->policy);
+	waf_rules_unref(f->rules);
+}
+
+/* The status of the answer; 0 when it passes. */
+static unsigned ask(struct fixture *f, const char *address, const char *target)
+{
+	struct waf_connection connection = {.client_address = span_cstr(address)};
+	struct waf_request request = {.method = SPAN("GET"),
+				      .target = span_cstr(target),
+				      .protocol = SPAN("HTTP/1.1"),
+				      .unique_id = SPAN("1")};
+	struct waf_transaction *t = waf_transaction_new(f->worker, f->policy);
+	struct waf_verdict verdict;
+	struct err err;
+
+	waf_set_connection(t, &connection);
+	waf_set_request(t, &request);
+	assert_int_equal(waf_request_headers(t, &verdict, &err), 0);
+	if (verdict.action == WAF_PASS)
+		assert_int_equal(waf_request_body(t, &verdict, &err), 0);
+	assert_int_equal(waf_finish(t, &err), 0);
+	waf_transaction_free(t);
+	return verdict.action == WAF_PASS ? 0 : verdict.status;
+}
+
+static void collections_of_sessions_users_and_addresses_are_kept_apart(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, "SecRule ARGS:s \"@rx .\" \"id:1,phase:1,pass,nolog,setsid:%{ARGS.s},"
+		   "setvar:session.n=+1\"\n"
+		   "SecRule ARGS:u \"@rx .\" \"id:2,phase:1,pass,nolog,setuid:%{ARGS.u},"
+		   "setvar:user.n=+1\"\n"
+		   "SecAction \"id:3,phase:1,pass,nolog,initcol:ip=%{REMOTE_ADDR},"
+		   "setvar:ip.n=+1\"\n"
+		   "SecRule SESSION:n \"@ge 3\" \"id:4,phase:1,deny,status:401\"\n"
+		   "SecRule USER:n \"@ge 2\" \"id:5,phase:1,deny,status:402\"\n"
+		   "SecRule IP:n \"@ge 5\" \"id:6,phase:1,deny,status:429\"\n");
+	assert_int_equal(ask(&f, "192.0.2.1", "/?s=a&u=x"), 0);
+	assert_int_equal(ask(&f, "192.0.2.2", "/?s=b&u=y"), 0);
+	assert_int_equal(ask(&f, "192.0.2.2", "/?s=a"), 0);
+	assert_int_equal(ask(&f, "192.0.2.3", "/?s=a"), 401);
+	assert_int_equal(ask(&f, "192.0.2.3", "/?s=b"), 0);
+	assert_int_equal(ask(&f, "192.0.2.3", "/?u=x"), 402);
+	assert_int_equal(ask(&f, "192.0.2.4", "/?u=z"), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ask(&f, "192.0.2.9", "/"), 0);
+	assert_int_equal(ask(&f, "192.0.2.9", "/"), 429);
+	assert_int_equal(ask(&f, "192.0.2.8", "/"), 0);
+	tear_down(&f);
+}
+
+/* ---- GEO: the smallest database in MaxMind's format 2.0 that says something ------------------- */
+
+static void put_head(struct buf *to, unsigned type, size_t size)
+{
+	assert_true(size < 29);
+	if (type > 7) {
+		buf_append_byte(to, (char)size);
+		buf_append_byte(to, (char)(type - 7));
+	} else {
+		buf_append_byte(to, (char)(type << 5 | size));
+	}
+}
+
+static void put_text(struct buf *to, const char *text)
+{
+	put_head(to, 2, strlen(text));
+	buf_append_cstr(to, text);
+}
+
+static void put_number(struct buf *to, const char *key, unsigned type, size_t bytes,
+		       uint32_t value)
+{
+	put_text(to, key);
+	put_head(to, type, bytes);
+	for (size_t i = bytes; i-- > 0;)
+		buf_append_byte(to, (char)(value >> (8 * i)));
+}
+
+static void put_double(struct buf *to, const char *key, double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_text(to, key);
+	put_head(to, 3, 8);
+	for (unsigned i = 8; i-- > 0;)
+		buf_append_byte(to, (char)(bits >> (8 * i)));
+}
+
+static void put_names(struct buf *to, const char *key, const char *english)
+{
+	put_text(to, key);
+	put_head(to, 7, 1);
+	put_text(to, "names");
+	put_head(to, 7, 1);
+	put_text(to, "en");
+	put_text(to, english);
+}
+
+static void put_record(struct buf *to)
+{
+	put_head(to, 7, 5);
+	put_text(to, "country");
+	put_head(to, 7, 2);
+	put_text(to, "iso_code");
+	put_text(to, "NZ");
+	put_text(to, "names");
+	put_head(to, 7, 1);
+	put_text(to, "en");
+	put_text(to, "New Zealand");
+	put_names(to, "continent", "Oceania");
+	put_names(to, "city", "Wellington");
+	put_text(to, "postal");
+	put_head(to, 7, 1);
+	put_text(to, "code");
+	put_text(to, "6011");
+	put_text(to, "location");
+	put_head(to, 7, 2);
+	put_double(to, "latitude", -41.5);
+	put_double(to, "longitude", 174.25);
+}
+
+static void put_metadata(struct buf *to, uint32_t nodes)
+{
+	buf_append_cstr(to, "\xab\xcd\xefMaxMind.com");
+	put_head(to, 7, 9);
+	put_number(to, "binary_format_major_version", 5, 2, 2);
+	put_number(to, "binary_format_minor_version", 5, 2, 0);
+	put_number(to, "build_epoch", 9, 4, 1700000000);
+	put_text(to, "database_type");
+	put_text(to, "Test-City");
+	put_text(to, "description");
+	put_head(to, 7, 0);
+	put_number(to, "ip_version", 5, 2, 4);
+	put_text(to, "languages");
+	put_head(to, 11, 1);
+	put_text(to, "en");
+	put_number(to, "node_count", 6, 4, nodes);
+	put_number(to, "record_size", 5, 2, 24);
+}
+
+/* 203.0.113.0/24 is in it, and nothing else. */
+static void put_database(struct buf *to)
+{
+	const uint32_t network = 203U << 24 | 0U << 16 | 113U << 8, nodes = 24;
+
+	for (uint32_t i = 0; i < nodes; i++) {
+		unsigned bit = network >> (31 - i) & 1;
+		uint32_t records[2] = {nodes, nodes};
+
+		records[bit] = i + 1 < nodes ? i + 1 : nodes + 16;
+		for (unsigned k = 0; k < 2; k++)
+			for (unsigned b = 3; b-- > 0;)
+				buf_append_byte(to, (char)(records[k] >> (8 * b)));
+	}
+	for (unsigned i = 0; i < 16; i++)
+		buf_append_byte(to, '\0');
+	put_record(to);
+	put_metadata(to, nodes);
+}
+
+static void places_of_addresses_come_from_the_database(void **state)
+{
+	char file[] = "/tmp/sallyport-geo-XXXXXX";
+	int fd = mkstemp(file);
+	struct buf database;
+	struct fixture f;
+	char text[2048];
+
+	(void)state;
+	assert_true(fd >= 0);
+	buf_init(&database, 65536);
+	put_database(&database);
+	assert_false(buf_failed(&database));
+	assert_int_equal(write(fd, database.ptr, database.len), (ssize_t)database.len);
+	close(fd);
+	buf_release(&database);
+	(void)snprintf(
+		text, sizeof(text),
+		"SecGeoLookupDb %s\n"
+		"SecRule REMOTE_ADDR \"!@geoLookup\" \"id:1,phase:1,deny,status:404\"\n"
+		"SecRule REMOTE_ADDR \"@geoLookup\" \"id:2,phase:1,deny,status:451,chain\"\n"
+		"\tSecRule GEO:COUNTRY_CODE \"@streq NZ\" \"chain\"\n"
+		"\tSecRule GEO:COUNTRY_NAME \"@streq New Zealand\" \"chain\"\n"
+		"\tSecRule GEO:COUNTRY_CONTINENT \"@streq Oceania\" \"chain\"\n"
+		"\tSecRule GEO:CITY \"@streq Wellington\" \"chain\"\n"
+		"\tSecRule GEO:POSTAL_CODE \"@streq 6011\" \"chain\"\n"
+		"\tSecRule GEO:LATITUDE \"@rx ^-41\\.5\" \"chain\"\n"
+		"\tSecRule GEO:LONGITUDE \"@rx ^174\\.25\" \"\"\n",
+		file);
+	set_up(&f, text);
+	assert_int_equal(ask(&f, "203.0.113.77", "/"), 451);
+	assert_int_equal(ask(&f, "203.0.114.1", "/"), 404);
+	assert_int_equal(ask(&f, "2001:db8::1", "/"), 404);
+	tear_down(&f);
+	unlink(file);
+}
+
+static void targets_of_rules_can_be_changed_by_id_tag_and_message(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, "SecRule ARGS \"@streq x\" \"id:1,phase:2,deny,status:401,tag:'t'\"\n"
+		   "SecRule ARGS:z \"@streq y\" \"id:2,phase:2,deny,status:402,msg:'m'\"\n"
+		   "SecRuleUpdateTargetById 1-1 \"!ARGS:a\"\n"
+		   "SecRuleUpdateTargetByTag t \"!ARGS:b\"\n"
+		   "SecRuleUpdateTargetByMsg m \"ARGS:c\"\n");
+	assert_int_equal(ask(&f, "192.0.2.1", "/?q=x"), 401);
+	assert_int_equal(ask(&f, "192.0.2.1", "/?a=x"), 0);
+	assert_int_equal(ask(&f, "192.0.2.1", "/?b=x"), 0);
+	assert_int_equal(ask(&f, "192.0.2.1", "/?z=y"), 402);
+	assert_int_equal(ask(&f, "192.0.2.1", "/?c=y"), 402);
+	assert_int_equal(ask(&f, "192.0.2.1", "/?q=y"), 0);
+	tear_down(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_documented_operator_is_known_or_refused_with_its_place),
+		cmocka_unit_test(every_documented_transformation_is_known),
+		cmocka_unit_test(collections_of_sessions_users_and_addresses_are_kept_apart),
+		cmocka_unit_test(places_of_addresses_come_from_the_database),
+		cmocka_unit_test(targets_of_rules_can_be_changed_by_id_tag_and_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
