@@ -39,7 +39,8 @@ static const char response[] = "HTTP/1.1 200 OK\r\n"
 			       "\r\n";
 static const char chunked[] = "400\r\n";
 
-static const struct http1_limits limits = {8192, 32768, FIELDS_MAX};
+static const struct http1_limits limits = {
+	.line_bytes = 8192, .head_bytes = 32768, .field_count = FIELDS_MAX};
 static struct http_field fields[FIELDS_MAX];
 static struct http1_head head = {.fields = fields};
 static char scratch[4096];

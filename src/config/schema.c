@@ -42,7 +42,8 @@ static const struct schema_key limits_keys[] = {
 	 .max = 1000, .text = "Header fields."},
 	{KEY("headers", SIZE, config_limits, header_bytes), .initial = "32k", .min = 1024,
 	 .max = 1048576,
-	 .text = "Header fields; a head may take this and `request_line` together."},
+	 .text = "Header fields of a request over HTTP/1, with their line ends and the empty "
+		 "line."},
 	{KEY("body", SIZE, config_limits, body_bytes), .initial = "10M",
 	 .text = "Request body; 0 sets no limit."},
 	{KEY("headers_timeout", DURATION, config_limits, headers_timeout_ms), .initial = "10s",

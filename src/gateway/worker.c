@@ -35,7 +35,8 @@ static void apply_limits(struct worker *worker)
 	struct http_limits *to = &worker->server.limits;
 
 	to->head.line_bytes = from->request_line_bytes;
-	to->head.head_bytes = from->header_bytes + from->request_line_bytes;
+	to->head.head_bytes = from->request_line_bytes + 2 + from->header_bytes;
+	to->head.fields_bytes = from->header_bytes;
 	to->head.field_count = from->header_count;
 	to->body_bytes = from->body_bytes ? from->body_bytes : UINT64_MAX;
 	to->exchange_bytes = from->exchange_memory_bytes;

@@ -288,10 +288,20 @@ static const struct http_exchange_ops h1_ops = {
 
 /* --- one request after the other --- */
 
-/* A request line that is over its limit before it ends: the parser will say so. */
-static bool is_over_long_line(struct span unread, size_t max_bytes)
+/*
+ * The head is over a limit before it ends, as the parser will say: its first line is too long, or
+ * even an end right behind what is there would be too late.
+ */
+static bool is_over_limit(struct span unread, const struct http1_limits *limits)
 {
-	return unread.len > max_bytes + 1 && !memchr(unread.ptr, '\n', max_bytes + 1);
+	const char *line_end = unread.len ? memchr(unread.ptr, '\n', unread.len) : NULL;
+	size_t line_bytes;
+
+	if (!line_end)
+		return unread.len > limits->line_bytes + 1;
+	line_bytes = (size_t)(line_end + 1 - unread.ptr);
+	return line_bytes > limits->line_bytes + 2 || unread.len >= limits->head_bytes ||
+	       (limits->fields_bytes && unread.len - line_bytes >= limits->fields_bytes);
 }
 
 /*
@@ -305,7 +315,7 @@ static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
 	enum io_result result;
 
 	while (!http1_head_complete(h1_input_unread(&s->in), resume)) {
-		if (is_over_long_line(h1_input_unread(&s->in), limits->head.line_bytes))
+		if (is_over_limit(h1_input_unread(&s->in), &limits->head))
 			return IO_OK;
 		if (s->in.start == s->in.end && !stream_maybe_readable(&s->base->stream))
 			return IO_AGAIN;

@@ -278,6 +278,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	struct http1_limits limits = h2_server_limits(s)->head;
 
 	limits.head_bytes = h2_server_limits(s)->h2_head_bytes;
+	limits.fields_bytes = 0;
 	h2_head_release(&s->wire.head);
 	s->wire.head_of = NULL;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {

@@ -407,17 +407,22 @@ static enum http1_result parse_head_fields(struct http1_head *head, struct http1
 					   struct span input, const char **at,
 					   const struct http1_limits *limits)
 {
+	const char *begin = *at, *end = input.ptr + input.len;
+	size_t max = limits->fields_bytes ? limits->fields_bytes : SIZE_MAX;
 	enum http1_result result;
 
 	assert(limits->field_count < UINT16_MAX);
 	fields->to = head->fields;
 	fields->max = limits->field_count;
 	fields->first = head->first;
-	result = http1_parse_fields(fields, input.ptr, at, input.ptr + input.len);
+	result = http1_parse_fields(fields, input.ptr, at, end);
 	head->field_count = fields->count;
 	if (result == HTTP1_MORE)
-		return input.len >= limits->head_bytes ? HTTP1_TOO_LARGE_HEAD : HTTP1_MORE;
-	if (result == HTTP1_DONE && (size_t)(*at - input.ptr) > limits->head_bytes)
+		return input.len >= limits->head_bytes || (size_t)(end - begin) >= max
+			       ? HTTP1_TOO_LARGE_HEAD
+			       : HTTP1_MORE;
+	if (result == HTTP1_DONE &&
+	    ((size_t)(*at - input.ptr) > limits->head_bytes || (size_t)(*at - begin) > max))
 		return HTTP1_TOO_LARGE_HEAD;
 	return result;
 }

@@ -40,6 +40,7 @@ enum http1_target_form { HTTP1_ORIGIN, HTTP1_ABSOLUTE, HTTP1_AUTHORITY, HTTP1_AS
 struct http1_limits {
 	size_t line_bytes; /* request or status line, without its CRLF */
 	size_t head_bytes; /* the whole head with its empty line; must not be below line_bytes */
+	size_t fields_bytes; /* field lines of a head with the empty line; 0: see head_bytes */
 	size_t field_count; /* of header fields, and of trailers; capacity of `fields`; < 65535 */
 };
 

@@ -306,6 +306,35 @@ def test_fields_that_the_service_names_in_connection_stay_with_it():
         assert headers["X-Other"] == "9" and headers["X-Last"] == "11", headers
 
 
+def test_heads_up_to_their_limits_are_taken_and_larger_ones_refused_as_soon_as_it_is_clear():
+    config = CONFIG.replace("body: 64MiB", "headers: 1024, request_line: 256")
+
+    def head(line_bytes, fields_bytes):
+        line = b"GET /up/" + b"x" * (line_bytes - len(b"GET /up/ HTTP/1.1")) + b" HTTP/1.1\r\n"
+        start = b"Host: a\r\nConnection: close\r\nX: "
+        return line + start + b"y" * (fields_bytes - len(start) - 4) + b"\r\n\r\n"
+
+    def send(gateway, *pieces):
+        with gateway.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.05)
+            return connection.recv(65536)[:12]
+
+    with Setup(plain, config) as (gateway, service):
+        for line_bytes in (32, 256):
+            good, large = head(line_bytes, 1024), head(line_bytes, 1025)
+            for cut in (len(good), 10, line_bytes + 1, line_bytes + 2, 500, len(good) - 1):
+                assert send(gateway, good[:cut], good[cut:]) == b"HTTP/1.1 200", (line_bytes, cut)
+            assert send(gateway, large) == b"HTTP/1.1 431", line_bytes
+            # The answer does not wait for the end, which never comes.
+            assert send(gateway, large[:100], large[100:-1]) == b"HTTP/1.1 431", line_bytes
+        assert len(service.heads) == 12
+        assert send(gateway, head(257, 100)) == b"HTTP/1.1 414"
+        assert send(gateway, head(300, 100)[:258]) == b"HTTP/1.1 414"
+        assert len(service.heads) == 12
+
+
 def test_fields_that_any_connection_field_of_the_client_names_end_here():
     heads = []
 

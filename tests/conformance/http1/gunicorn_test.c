@@ -16,20 +16,43 @@ static const struct driven {
 	struct http1_limits limits;
 	const char *outcome;
 } driven[] = {
-	{"gunicorn/invalid/006", {4094, 16384, 100}, "line too long"},
-	{"gunicorn/invalid/007", {4094, 8190, 100}, "head too large"},
-	{"gunicorn/invalid/008", {4094, 8190, 100}, "head too large"},
-	{"gunicorn/invalid/009", {4094, 8190, 100}, "head too large"},
-	{"gunicorn/invalid/010", {10, 8190, 100}, "line too long"},
-	{"gunicorn/invalid/011", {4094, 8190, 2}, "head too large"},
-	{"gunicorn/invalid/012", {4094, 98, 100}, "head too large"},
-	{"gunicorn/invalid/017", {4094, 8190, 100}, "head too large"},
-	{"gunicorn/invalid/limit_header_default_01", {4094, 8190, 100}, "head too large"},
-	{"gunicorn/valid/024", {8192, 32768, 100}, DRIVE_ACCEPTED},
-	{"gunicorn/valid/026", {8192, 32768, 100}, DRIVE_ACCEPTED},
+	{"gunicorn/invalid/006",
+	 {.line_bytes = 4094, .head_bytes = 16384, .field_count = 100},
+	 "line too long"},
+	{"gunicorn/invalid/007",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/invalid/008",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/invalid/009",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/invalid/010",
+	 {.line_bytes = 10, .head_bytes = 8190, .field_count = 100},
+	 "line too long"},
+	{"gunicorn/invalid/011",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 2},
+	 "head too large"},
+	{"gunicorn/invalid/012",
+	 {.line_bytes = 4094, .head_bytes = 98, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/invalid/017",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/invalid/limit_header_default_01",
+	 {.line_bytes = 4094, .head_bytes = 8190, .field_count = 100},
+	 "head too large"},
+	{"gunicorn/valid/024",
+	 {.line_bytes = 8192, .head_bytes = 32768, .field_count = 100},
+	 DRIVE_ACCEPTED},
+	{"gunicorn/valid/026",
+	 {.line_bytes = 8192, .head_bytes = 32768, .field_count = 100},
+	 DRIVE_ACCEPTED},
 };
 
-static const struct http1_limits usual_limits = {4094, 8190, 100};
+static const struct http1_limits usual_limits = {
+	.line_bytes = 4094, .head_bytes = 8190, .field_count = 100};
 
 static int hex_digit(char c)
 {

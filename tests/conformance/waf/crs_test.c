@@ -44,7 +44,8 @@ static const char *difference(struct span title)
 static bool is_refused(const struct request_case *c)
 {
 	struct http_field fields[CASE_HEADERS_MAX];
-	struct http1_limits limits = {8192, 65536, CASE_HEADERS_MAX};
+	struct http1_limits limits = {
+		.line_bytes = 8192, .head_bytes = 65536, .field_count = CASE_HEADERS_MAX};
 	struct http1_head head = {.fields = fields};
 	struct buf text;
 	size_t consumed;

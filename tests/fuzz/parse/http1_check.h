@@ -9,7 +9,8 @@
 
 #define FUZZ_FIELDS_MAX 32
 
-static const struct http1_limits fuzz_limits = {512, 4096, FUZZ_FIELDS_MAX};
+static const struct http1_limits fuzz_limits = {
+	.line_bytes = 512, .head_bytes = 4096, .field_count = FUZZ_FIELDS_MAX};
 
 static inline bool span_within(struct span inner, struct span outer)
 {

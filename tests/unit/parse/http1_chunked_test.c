@@ -14,7 +14,8 @@
 
 #define FIELDS_MAX 8
 
-static const struct http1_limits limits = {64, 256, FIELDS_MAX};
+static const struct http1_limits limits = {
+	.line_bytes = 64, .head_bytes = 256, .field_count = FIELDS_MAX};
 
 /*
  * Feeds the body in pieces of these sizes (cut[0], cut[1], the rest), each a copy of exactly its

@@ -13,7 +13,8 @@
 
 #define FIELDS_MAX 16
 
-static const struct http1_limits limits = {256, 1024, FIELDS_MAX};
+static const struct http1_limits limits = {
+	.line_bytes = 256, .head_bytes = 1024, .field_count = FIELDS_MAX};
 static struct http_field fields[FIELDS_MAX];
 static struct http1_head head = {.fields = fields};
 

@@ -13,7 +13,8 @@
 
 #define FIELDS_MAX 16
 
-static const struct http1_limits limits = {256, 1024, FIELDS_MAX};
+static const struct http1_limits limits = {
+	.line_bytes = 256, .head_bytes = 1024, .field_count = FIELDS_MAX};
 static struct http_field fields[FIELDS_MAX];
 static struct http1_head head = {.fields = fields};
 
@@ -608,6 +609,29 @@ static enum http1_result sized(size_t line_bytes, size_t head_bytes)
 	return http1_parse_request(&head, span_of(text, head_bytes), &limits, &consumed);
 }
 
+/* However short the request line is; complete, and without an end in sight. */
+static void field_lines_have_a_limit_of_their_own(void)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX: 1234567890\r\n\r\n";
+	const size_t line_bytes = sizeof("GET / HTTP/1.1\r\n") - 1;
+	const size_t all = sizeof(text) - 1;
+	struct http1_limits own = limits;
+	size_t consumed;
+
+	own.fields_bytes = all - line_bytes;
+	assert_int_equal(http1_parse_request(&head, span_of(text, all), &own, &consumed),
+			 HTTP1_DONE);
+	assert_int_equal(http1_parse_request(&head, span_of(text, all - 1), &own, &consumed),
+			 HTTP1_MORE);
+	own.fields_bytes--;
+	assert_int_equal(http1_parse_request(&head, span_of(text, all), &own, &consumed),
+			 HTTP1_TOO_LARGE_HEAD);
+	assert_int_equal(http1_parse_request(&head, span_of(text, all - 1), &own, &consumed),
+			 HTTP1_TOO_LARGE_HEAD);
+	assert_int_equal(http1_parse_request(&head, span_of(text, all - 2), &own, &consumed),
+			 HTTP1_MORE);
+}
+
 static void sizes_up_to_the_limit_are_taken_and_no_more(void **state)
 {
 	char text[1200];
@@ -635,6 +659,8 @@ static void sizes_up_to_the_limit_are_taken_and_no_more(void **state)
 	assert_int_equal(http1_parse_request(&head, span_of(text, limits.head_bytes), &limits,
 					     &consumed),
 			 HTTP1_TOO_LARGE_HEAD);
+
+	field_lines_have_a_limit_of_their_own();
 
 	/* One field too many. */
 	for (int more = 0; more < 2; more++) {
