@@ -424,11 +424,10 @@ INLINE const char *member(struct fast *f, struct members *m, const char *p)
 	const struct schema_object *o = m->object;
 	const struct schema *inner = NULL;
 	uint32_t name = m->likely;
-	struct span key;
+	struct span key = SPAN_NONE;
 
 	if (LIKELY(o && name < o->names.count && lexeme_at(f, &o->members[name], p))) {
 		p += o->members[name].lexeme_len;
-		key = o->names.entries[name];
 	} else {
 		p = read_key(f, m, p, &key, &name);
 		if (!p)
@@ -445,6 +444,8 @@ INLINE const char *member(struct fast *f, struct members *m, const char *p)
 			return unsure(f);
 		m->seen[name / 64] |= bit;
 		m->likely = name + 1;
+		/* The value may be decoded to where the key has been. */
+		key = o->names.entries[name];
 		inner = o->members[name].schema;
 		if (UNLIKELY(f->watch && inner && o->members[name].hidden))
 			return unsure(f);

@@ -73,6 +73,10 @@ static const struct {
 	{"{\"patternProperties\":{\"^a\":{\"type\":\"array\"},\"b$\":{\"maxItems\":1}},"
 	 "\"additionalProperties\":{\"type\":\"null\"}}",
 	 "{\"ab\":[1,2]}", SCHEMA_INVALID},
+	/* The key is decoded, and so is the value, before patterns look at the key. */
+	{"{\"properties\":{\"ab\":{\"type\":\"string\"}},"
+	 "\"patternProperties\":{\"b$\":{\"maxLength\":1}}}",
+	 "{\"a\\u0062\":\"\\u0063de\"}", SCHEMA_INVALID},
 	{"{\"propertyNames\":{\"maxLength\":2}}", "{\"aa\":1,\"abc\":2}", SCHEMA_INVALID},
 	{"{\"properties\":{\"a\":{}},\"unevaluatedProperties\":false}", "{\"b\":1}",
 	 SCHEMA_INVALID},
