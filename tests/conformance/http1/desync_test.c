@@ -108,7 +108,10 @@ static void fold_to_latin1(struct span text, struct buf *to)
 /* In both spellings; the outcome is that of the first which is not as it should be. */
 static const char *drive_both(const struct request *r, bool should_pass)
 {
-	static const struct drive_options options = {.limits = {8192, 65536, DRIVE_FIELDS_MAX}};
+	static const struct drive_options options = {
+		.limits = {.line_bytes = 8192,
+			   .head_bytes = 65536,
+			   .field_count = DRIVE_FIELDS_MAX}};
 	struct buf utf8, latin1;
 	const char *outcome;
 
