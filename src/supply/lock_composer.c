@@ -40,6 +40,7 @@ static void add_packages(const struct lock_input *in, const struct node *package
 		c->licence = licence_of(in, node_get(package, SPAN("license")));
 		c->local = span_eq(node_text_at(node_get(package, SPAN("dist")), SPAN("type")),
 				   SPAN("path"));
+		c->published = lock_text(in, node_text_at(package, SPAN("time")));
 		if (lock_is_commit(reference))
 			c->commit = lock_text(in, reference);
 		lock_index_put(in, names, name, index);

@@ -213,6 +213,21 @@ static void uv_links(struct reader *r, const struct node *list, uint32_t from, b
 	}
 }
 
+/* When the last of its files was uploaded; RFC 3339 in UTC, so that bytes are in order. */
+static struct span uv_time(const struct node *package)
+{
+	struct span last = node_text_at(node_get(package, SPAN("sdist")), SPAN("upload-time"));
+
+	node_for_each(wheel, node_get(package, SPAN("wheels")))
+	{
+		struct span time = node_text_at(wheel, SPAN("upload-time"));
+
+		if (span_compare(time, last) > 0)
+			last = time;
+	}
+	return last;
+}
+
 int lock_uv(const struct lock_input *in, struct err *err)
 {
 	struct reader r = {.in = in, .names = MAP_INIT};
@@ -232,6 +247,7 @@ int lock_uv(const struct lock_input *in, struct err *err)
 			   node_get(source, SPAN("editable")) ||
 			   node_get(source, SPAN("directory")) ||
 			   node_get(source, SPAN("path"));
+		c->published = lock_text(in, uv_time(package));
 		if (git.len)
 			(void)lock_vcs(in, c, git);
 	}

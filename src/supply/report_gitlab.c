@@ -3,6 +3,7 @@
  * code quality report.
  */
 #include "base/clock.h"
+#include "base/map.h"
 #include "parse/json_write.h"
 #include "supply/report.h"
 
@@ -224,16 +225,13 @@ static struct span quality_of(enum finding_severity severity)
 	return SPAN("info");
 }
 
-static void put_issue(struct json_writer *w, const struct report *r, size_t index)
+/* `same`: how many of this fingerprint were before it, as the form wants each only once. */
+static void put_issue(struct json_writer *w, const struct report *r,
+		      const struct result *result, unsigned same)
 {
-	const struct result *result = &r->results->at[index];
 	const struct finding *f = &result->finding;
 	char fingerprint[48];
-	unsigned same = 0;
 
-	/* The form wants each once, and two of a rule in a file have the same. */
-	for (size_t i = 0; i < index; i++)
-		same += span_eq(r->results->at[i].fingerprint, result->fingerprint);
 	snprintf(fingerprint, sizeof(fingerprint), "%.*s-%u", SPAN_ARG(result->fingerprint),
 		 same);
 	json_begin_object(w);
@@ -254,13 +252,23 @@ static void put_issue(struct json_writer *w, const struct report *r, size_t inde
 
 void report_gitlab_quality(const struct report *r, struct buf *to)
 {
+	struct map seen = MAP_INIT; /* how often, by fingerprint */
 	struct json_writer w;
 
 	json_writer_init(&w, to);
 	json_begin_array(&w);
-	for (size_t i = 0; i < r->results->count; i++)
-		if (result_counts(&r->results->at[i]))
-			put_issue(&w, r, i);
+	for (size_t i = 0; i < r->results->count; i++) {
+		const struct result *result = &r->results->at[i];
+		uintptr_t same;
+
+		if (!result_counts(result))
+			continue;
+		same = (uintptr_t)map_get(&seen, result->fingerprint);
+		if (map_put(&seen, result->fingerprint, (void *)(same + 1)) < 0)
+			to->failed = true;
+		put_issue(&w, r, result, (unsigned)same);
+	}
 	json_end_array(&w);
 	buf_append_byte(to, '\n');
+	map_release(&seen);
 }

@@ -575,6 +575,30 @@ static void memory_may_run_out_anywhere(void **state)
 	}
 }
 
+static void releases_have_the_time_that_lock_files_tell(void **state)
+{
+	struct lock_run run;
+
+	(void)state;
+	lock_run_start(&run, lock_composer,
+		       SPAN("{\"packages\":[{\"name\":\"a/b\",\"version\":\"1.0.0\","
+			    "\"time\":\"2026-01-02T03:04:05+00:00\"}]}"),
+		       NULL);
+	assert_true(span_eq(lock_run_find(&run, "a/b", "1.0.0")->published,
+			    SPAN("2026-01-02T03:04:05+00:00")));
+	lock_run_end(&run);
+	lock_run_start(
+		&run, lock_uv,
+		SPAN("version = 1\n[[package]]\nname = \"a\"\nversion = \"1.0\"\n"
+		     "source = { registry = \"https://registry.test/simple\" }\n"
+		     "sdist = { url = \"x\", upload-time = \"2026-01-02T00:00:00Z\" }\n"
+		     "wheels = [{ url = \"y\", upload-time = \"2026-01-03T00:00:00Z\" }]\n"),
+		NULL);
+	assert_true(span_eq(lock_run_find(&run, "a", "1.0")->published,
+			    SPAN("2026-01-03T00:00:00Z")));
+	lock_run_end(&run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -599,6 +623,7 @@ int main(void)
 		cmocka_unit_test(broken_files_say_where),
 		cmocka_unit_test(good_components_before_a_broken_place_stay),
 		cmocka_unit_test(memory_may_run_out_anywhere),
+		cmocka_unit_test(releases_have_the_time_that_lock_files_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
