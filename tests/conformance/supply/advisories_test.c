@@ -52,7 +52,8 @@ static const struct {
 	{SPAN_INIT("apk-tools"), SPAN_INIT("CVE-2021-36159"), false,
 	 "the service answers it as ALPINE-CVE-2021-36159, of which we have no record"},
 	{SPAN_INIT("urllib3"), SPAN_INIT("PYSEC-2021-108"), false,
-	 "the record at hand says < 1.26.5; the service has withdrawn it since"},
+	 "the record at hand says < 1.26.5, and lists the version; the service answers neither "
+	 "it nor its alias GHSA-q2q7-5pp4-w6pg, so its records have changed"},
 };
 
 struct totals {
