@@ -27,8 +27,10 @@ static int read_file(int fd, size_t max, struct buf *to)
 		return -1;
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max)
 		return 0;
-	if (buf_reserve(to, (size_t)st.st_size) < 0)
-		return 0;
+	if (buf_reserve(to, (size_t)st.st_size) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
 	for (;;) {
 		ssize_t got = read(fd, to->ptr + to->len, to->cap - to->len);
 

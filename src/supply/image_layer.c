@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 
 #include "base/buf.h"
 #include "supply/image_tar.h"
@@ -104,8 +105,13 @@ static bool read_content(struct layers *l, struct archive *a, bool only_elf, str
 	for (;;) {
 		la_ssize_t got;
 
-		if (to->len > max || buf_reserve(to, PIECE_BYTES) < 0) {
+		if (to->len > max) {
 			*too_large = true;
+			return false;
+		}
+		/* There is room for a piece below its maximum: it is memory that ran out. */
+		if (buf_reserve(to, PIECE_BYTES) < 0) {
+			l->scan->inv->failed = true;
 			return false;
 		}
 		got = archive_read_data(a, to->ptr + to->len, PIECE_BYTES);
@@ -278,6 +284,8 @@ void layers_read(struct layers *l, struct span bytes, uint32_t index, struct spa
 		}
 	}
 	s->unpacked_bytes += unpacked_now(a);
+	if (result == ARCHIVE_FATAL && archive_errno(a) == ENOMEM)
+		s->inv->failed = true;
 	if (result == ARCHIVE_FATAL || result == ARCHIVE_FAILED)
 		inventory_problem(s->inv, name, 0, "a broken layer: %s",
 				  archive_error_string(a));

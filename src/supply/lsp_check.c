@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "parse/version.h"
 #include "supply/detect.h"
-#include "supply/lsp_text.h"
 #include "supply/rank.h"
 
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
@@ -50,7 +49,7 @@ static void place_line(const struct check *c, uint32_t line, struct lsp_problem 
 	size_t start, length;
 	struct span text, trimmed;
 
-	if (!lsp_line(c->text, line ? line - 1 : 0, &start, &length))
+	if (!lsp_lines_get(&c->list->lines, c->text, line ? line - 1 : 0, &start, &length))
 		return;
 	text = span_slice(c->text, start, start + length);
 	trimmed = span_trim(text);
@@ -88,7 +87,8 @@ static void add_finding(const struct check *c, const struct finding *f)
 	if (f->place.column) {
 		size_t start, length;
 
-		if (lsp_line(c->text, f->place.line - 1, &start, &length)) {
+		if (lsp_lines_get(&c->list->lines, c->text, f->place.line - 1, &start,
+				  &length)) {
 			p->start = start + f->place.column - 1;
 			p->end = secret_end(c->text, p->start);
 		}
@@ -172,11 +172,12 @@ static bool find_version(const struct check *c, const struct component *part, si
 	size_t start, length, end, last, last_length;
 	uint32_t line = part->line ? part->line - 1 : 0;
 
-	if (!part->version.len || !lsp_line(c->text, line, &start, &length))
+	if (!part->version.len ||
+	    !lsp_lines_get(&c->list->lines, c->text, line, &start, &length))
 		return false;
 	end = start + length;
 	for (uint32_t i = 1; i < EDIT_LINES; i++)
-		if (lsp_line(c->text, line + i, &last, &last_length))
+		if (lsp_lines_get(&c->list->lines, c->text, line + i, &last, &last_length))
 			end = last + last_length;
 	for (size_t i = start; i < end;) {
 		struct span rest = span_slice(c->text, i, end);
@@ -346,6 +347,10 @@ void lsp_check(struct lsp_problems *list, const struct advisory_db *db, struct c
 
 	if (text.len > TEXT_BYTES_MAX || text.len == 0)
 		return;
+	if (!lsp_lines_make(&list->lines, list->arena, text)) {
+		list->failed = true;
+		return;
+	}
 	check_inventory(&c);
 	check_rules(&c);
 }

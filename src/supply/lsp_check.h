@@ -4,6 +4,7 @@
 
 #include "supply/advisory_db.h"
 #include "supply/check.h"
+#include "supply/lsp_text.h"
 
 /* A part of the text, and what to put in its place. */
 struct lsp_edit {
@@ -30,6 +31,7 @@ struct lsp_problems {
 	struct lsp_problem *at;
 	size_t count;
 	size_t capacity;
+	struct lsp_lines lines; /* of the text */
 	bool failed; /* memory ran out */
 };
 

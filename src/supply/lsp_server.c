@@ -169,13 +169,20 @@ static void put_position(struct json_writer *w, struct span key, struct lsp_posi
 	json_end_object(w);
 }
 
+/* Problems are of the text as it is: see bring_up_to_date. */
+static struct lsp_position place(const struct lsp_server *s, const struct document *d,
+				 size_t offset)
+{
+	return lsp_lines_position(&d->problems.lines, buf_span(&d->text), offset, s->utf8);
+}
+
 static void put_range(struct lsp_server *s, struct json_writer *w, const struct document *d,
 		      size_t start, size_t stop)
 {
 	json_key(w, SPAN("range"));
 	json_begin_object(w);
-	put_position(w, SPAN("start"), lsp_position(buf_span(&d->text), start, s->utf8));
-	put_position(w, SPAN("end"), lsp_position(buf_span(&d->text), stop, s->utf8));
+	put_position(w, SPAN("start"), place(s, d, start));
+	put_position(w, SPAN("end"), place(s, d, stop));
 	json_end_object(w);
 }
 
@@ -486,8 +493,7 @@ static void hover(struct lsp_server *s, const struct json *id, const struct json
 	buf_init(&text, OUTPUT_BYTES_MAX);
 	for (size_t i = 0; i < d->problems.count; i++) {
 		const struct lsp_problem *p = &d->problems.at[i];
-		uint32_t line = lsp_position(buf_span(&d->text), p->start, s->utf8).line;
-		uint32_t last = lsp_position(buf_span(&d->text), p->end, s->utf8).line;
+		uint32_t line = place(s, d, p->start).line, last = place(s, d, p->end).line;
 
 		if (at.line < line || at.line > last)
 			continue;
@@ -569,9 +575,8 @@ static void code_action(struct lsp_server *s, const struct json *id, const struc
 		size_t line = p->start, length;
 
 		/* Anywhere in the line will do. */
-		(void)lsp_line(buf_span(&d->text),
-			       lsp_position(buf_span(&d->text), p->start, true).line, &line,
-			       &length);
+		(void)lsp_lines_get(&d->problems.lines, buf_span(&d->text),
+				    place(s, d, p->start).line, &line, &length);
 		if (p->has_edit && line <= stop && start <= p->end)
 			put_action(s, &w, d, p);
 	}

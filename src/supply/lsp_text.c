@@ -61,7 +61,7 @@ static size_t end_length(struct span rest)
 	return rest.ptr[0] == '\r' && rest.len > 1 && rest.ptr[1] == '\n' ? 2 : 1;
 }
 
-bool lsp_line(struct span text, uint32_t line, size_t *start, size_t *length)
+static bool find_line(struct span text, uint32_t line, size_t *start, size_t *length)
 {
 	size_t at = 0;
 
@@ -96,7 +96,7 @@ size_t lsp_offset(struct span text, struct lsp_position at, bool utf8)
 	size_t start, length, n = 0;
 	uint32_t units = 0, one;
 
-	if (!lsp_line(text, at.line, &start, &length))
+	if (!find_line(text, at.line, &start, &length))
 		return text.len;
 	if (utf8)
 		return start + (at.character < length ? at.character : length);
@@ -105,6 +105,22 @@ size_t lsp_offset(struct span text, struct lsp_position at, bool utf8)
 		units += one;
 	}
 	return start + n;
+}
+
+/* How far an offset is from the beginning of its line. */
+static uint32_t units_between(struct span text, size_t start, size_t offset, bool utf8)
+{
+	uint32_t count = 0;
+
+	if (utf8)
+		return (uint32_t)(offset - start);
+	while (start < offset) {
+		uint32_t units;
+
+		start += character(span_slice(text, start, offset), &units);
+		count += units;
+	}
+	return count;
 }
 
 struct lsp_position lsp_position(struct span text, size_t offset, bool utf8)
@@ -124,17 +140,61 @@ struct lsp_position lsp_position(struct span text, size_t offset, bool utf8)
 		start = next;
 		at.line++;
 	}
-	if (utf8) {
-		at.character = (uint32_t)(offset - start);
-		return at;
-	}
-	while (start < offset) {
-		uint32_t units;
-
-		start += character(span_slice(text, start, offset), &units);
-		at.character += units;
-	}
+	at.character = units_between(text, start, offset, utf8);
 	return at;
+}
+
+bool lsp_lines_make(struct lsp_lines *lines, struct arena *a, struct span text)
+{
+	size_t count = 1, at = 0;
+
+	*lines = (struct lsp_lines){NULL, 0};
+	if (text.len >= UINT32_MAX)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		count += text.ptr[i] == '\n' || text.ptr[i] == '\r';
+	lines->at = arena_alloc(a, count * sizeof(*lines->at));
+	if (!lines->at)
+		return false;
+	for (;;) {
+		struct span rest = span_slice(text, at, text.len);
+		size_t n = line_length(rest);
+
+		lines->at[lines->count++] = (uint32_t)at;
+		if (n == rest.len)
+			return true;
+		at += n + end_length(span_slice(rest, n, rest.len));
+	}
+}
+
+bool lsp_lines_get(const struct lsp_lines *lines, struct span text, uint32_t line,
+		   size_t *start, size_t *length)
+{
+	if (line >= lines->count)
+		return false;
+	*start = lines->at[line];
+	*length = line_length(span_slice(text, *start, text.len));
+	return true;
+}
+
+struct lsp_position lsp_lines_position(const struct lsp_lines *lines, struct span text,
+				       size_t offset, bool utf8)
+{
+	uint32_t low = 0, high = lines->count;
+
+	if (offset > text.len)
+		offset = text.len;
+	if (high == 0)
+		return (struct lsp_position){0, 0};
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (lines->at[middle] <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (struct lsp_position){low, units_between(text, lines->at[low], offset, utf8)};
 }
 
 static int hex_digit(char c)

@@ -2,6 +2,7 @@
 #ifndef SUPPLY_LSP_TEXT_H
 #define SUPPLY_LSP_TEXT_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -29,8 +30,20 @@ struct lsp_position {
 size_t lsp_offset(struct span text, struct lsp_position at, bool utf8);
 /* The place of an offset (clamped to the text). */
 struct lsp_position lsp_position(struct span text, size_t offset, bool utf8);
-/* The offset of the n-th line (from 0), and its length without its end; false when there is none. */
-bool lsp_line(struct span text, uint32_t line, size_t *start, size_t *length);
+/* Where the lines of a text begin, for many places of it. */
+struct lsp_lines {
+	uint32_t *at;
+	uint32_t count; /* 1 at least, once it is made */
+};
+
+/* In the arena. False: no memory, or the text has more than 4 GiB. */
+bool lsp_lines_make(struct lsp_lines *lines, struct arena *a, struct span text);
+/* The n-th line (from 0) without its end; false when there is none. */
+bool lsp_lines_get(const struct lsp_lines *lines, struct span text, uint32_t line,
+		   size_t *start, size_t *length);
+/* As lsp_position. */
+struct lsp_position lsp_lines_position(const struct lsp_lines *lines, struct span text,
+				       size_t offset, bool utf8);
 
 /* "file:///a/b%20c" -> "/a/b c" into the buffer; false for what is no such address. */
 bool lsp_uri_path(struct span uri, struct buf *to);

@@ -190,6 +190,31 @@ static void places_count_in_either_encoding(void **state)
 	assert_int_equal(lsp_offset(text, (struct lsp_position){9, 0}, false), text.len);
 }
 
+/* The index of lines and the plain search tell the same, wherever lines end. */
+static void lines_are_found_by_their_index(void **state)
+{
+	static const struct span texts[] = {
+		SPAN_INIT(""),	   SPAN_INIT("a"),
+		SPAN_INIT("\n"),   SPAN_INIT("a\r\n\r\rb\n\xc3\xa9x"),
+		SPAN_INIT("\r\n"), SPAN_INIT("a\nb\r")};
+	struct lsp_lines lines;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 1 << 16, 1024);
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		assert_true(lsp_lines_make(&lines, &arena, texts[i]));
+		for (size_t at = 0; at <= texts[i].len + 1; at++) {
+			struct lsp_position a = lsp_position(texts[i], at, false);
+			struct lsp_position b = lsp_lines_position(&lines, texts[i], at, false);
+
+			assert_int_equal(a.line, b.line);
+			assert_int_equal(a.character, b.character);
+		}
+	}
+	arena_release(&arena);
+}
+
 static void nothing_is_answered_before_initialize(void **state)
 {
 	(void)state;
@@ -445,6 +470,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(messages_are_found_in_a_stream),
 		CASE(places_count_in_either_encoding),
+		CASE(lines_are_found_by_their_index),
 		CASE(nothing_is_answered_before_initialize),
 		CASE(the_encoding_is_negotiated),
 		CASE(without_a_choice_the_encoding_is_utf16),
