@@ -154,6 +154,9 @@ enum check_kind check_kind_of(struct span path, struct span text)
 		return CHECK_SHELL;
 	if (!is_yaml(name) && !span_ends_with(name, SPAN(".json")))
 		return CHECK_NONE;
+	/* A chart's template is no YAML; what Helm makes of it is. */
+	if (has_part(path, SPAN("templates/")) && has_part(text, SPAN("{{")))
+		return CHECK_NONE;
 	if (check_wants(path) && is_openapi(text))
 		return CHECK_OPENAPI;
 	if (check_wants(path) && span_find(text, SPAN("apiVersion")) < text.len &&

@@ -59,7 +59,7 @@ struct leak_scanner {
 
 /* --- Compiling. */
 
-/* A mistake in an expression shows at once, not when the first keyword is met. */
+/* When a keyword of the rule is first met: most texts have few of them. */
 static int compile_pattern(struct leak_rule *r, struct err *err)
 {
 	PCRE2_UCHAR message[200];

@@ -137,6 +137,20 @@ static void files_are_told_by_path_and_content(void **state)
 			 CHECK_KUBERNETES);
 	assert_int_equal(check_kind_of(SPAN("a.yaml"), SPAN("a: b\n")), CHECK_NONE);
 	assert_int_equal(check_kind_of(SPAN("Dockerfile.dockerignore"), SPAN("")), CHECK_NONE);
+	assert_int_equal(check_kind_of(SPAN("etc/nginx/conf.d/a.conf"), SPAN("")), CHECK_NGINX);
+	assert_int_equal(check_kind_of(SPAN("etc/ssh/sshd_config"), SPAN("")), CHECK_SSHD);
+	assert_int_equal(check_kind_of(SPAN("sshd_config.d/a.conf"), SPAN("")), CHECK_SSHD);
+	assert_int_equal(check_kind_of(SPAN("a.sh"), SPAN("")), CHECK_SHELL);
+	assert_int_equal(check_kind_of(SPAN("run"), SPAN("#!/usr/bin/env bash\n")),
+			 CHECK_SHELL);
+	assert_int_equal(check_kind_of(SPAN("run"), SPAN("#!/usr/bin/python3\n")), CHECK_NONE);
+	assert_int_equal(check_kind_of(SPAN("a.yaml"), SPAN("# x\nopenapi: 3.0.0\n")),
+			 CHECK_OPENAPI);
+	assert_int_equal(check_kind_of(SPAN("a.json"), SPAN("{\"swagger\": \"2.0\"}")),
+			 CHECK_OPENAPI);
+	assert_int_equal(check_kind_of(SPAN("chart/templates/a.yaml"),
+				       SPAN("apiVersion: v1\nkind: {{ .Values.kind }}\n")),
+			 CHECK_NONE);
 	assert_false(check_wants(SPAN("package-lock.json")));
 }
 
