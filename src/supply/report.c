@@ -182,6 +182,8 @@ static void put_finding(struct json_writer *w, const struct result *r)
 	put_optional(w, SPAN("subject"), f->subject);
 	json_member_string(w, SPAN("file"), f->place.file);
 	json_member_int(w, SPAN("line"), f->place.line);
+	if (f->place.column)
+		json_member_int(w, SPAN("column"), f->place.column);
 	put_state(w, r);
 	json_end_object(w);
 }

@@ -44,10 +44,10 @@ def folders_are_searched_and_values_masked(work):
     write(work, ".git/config", f"'{values['key']}'")
     write(work, "image.png", f"'{values['key']}'")
     write(work, "binary", f"\0 '{values['key']}'")
-    found = {(f["rule"], f["file"], f["line"]) for f in find(work)}
-    assert found == {("secret-stripe-key", "src/app.py", 2),
-                     ("secret-password-unquoted", "deploy/.env", 1),
-                     ("secret-database-url", "ci.yml", 1)}, found
+    found = {(f["rule"], f["file"], f["line"], f["column"]) for f in find(work)}
+    assert found == {("secret-stripe-key", "src/app.py", 2, 8),
+                     ("secret-password-unquoted", "deploy/.env", 1, 13),
+                     ("secret-database-url", "ci.yml", 1, 21)}, found
     for form in FORMS:
         done = run("scan", "--only", "secrets", "--format", form, work)
         for value in values.values():
