@@ -428,6 +428,15 @@ def a_pushed_request_is_checked_when_it_comes(world):
         assert page.status == 400 and not page.location, where
 
 
+@in_world(more="oauth: {par: 5s}")
+def a_pushed_request_is_over_after_its_time(world):
+    done = push(world, world.flow())
+    assert done.json["expires_in"] == 5
+    time.sleep(5.1)
+    page = world.browser.get(reference(done.json["request_uri"]))
+    assert page.status == 400 and not page.location
+
+
 @in_world(options=["--require-par"])
 def a_client_can_be_held_to_pushing(world):
     flow = world.flow()
@@ -504,6 +513,7 @@ if __name__ == "__main__":
         a_pushed_request_is_used_by_reference_once,
         a_pushed_request_survives_the_login_and_obeys_prompt,
         a_pushed_request_is_checked_when_it_comes,
+        a_pushed_request_is_over_after_its_time,
         a_client_can_be_held_to_pushing,
         everybody_can_be_held_to_pushing,
         a_pushed_request_binds_its_code_to_the_proofs_key,
