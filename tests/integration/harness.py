@@ -131,6 +131,25 @@ class Gateway:
                 time.sleep(0.05)
         raise AssertionError("the gateway is not ready: " + self.log_text())
 
+    def wait_serving(self, seconds):
+        """Its sockets are there before its rules are: asks the admin listener, which is needed."""
+        until = time.monotonic() + seconds
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=2)
+            try:
+                connection.request("GET", "/readyz")
+                if connection.getresponse().status == 200:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            finally:
+                connection.close()
+            if self.process.poll() is not None:
+                raise AssertionError("the gateway ended: " + self.log_text())
+            if time.monotonic() > until:
+                raise AssertionError("the gateway does not serve: " + self.log_text())
+            time.sleep(0.05)
+
     def connect(self):
         connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -56,14 +56,7 @@ class Setup:
         self.service = Service(self.script)
         values = {"port": self.service.port, "rules": rules, "more": more}
         self.gateway = Gateway(CONFIG % values, {"own.conf": RULES}, wait=False)
-        until = time.monotonic() + 90
-        while True:
-            try:
-                self.gateway.wait_ready()
-                return
-            except AssertionError:
-                if self.gateway.process.poll() is not None or time.monotonic() > until:
-                    raise
+        self.gateway.wait_serving(150)
 
     def script(self, connection, head, _number, rest):
         self.heads.append(head)

@@ -50,14 +50,7 @@ class Setup:
         self.bodies = []
         self.service = Service(self.script)
         self.gateway = Gateway(CONFIG % {"port": self.service.port, "waf": waf}, files, wait=False)
-        until = time.monotonic() + 60
-        while True:
-            try:
-                self.gateway.wait_ready()
-                return
-            except AssertionError:
-                if self.gateway.process.poll() is not None or time.monotonic() > until:
-                    raise
+        self.gateway.wait_serving(150)
 
     def script(self, connection, head, _number, rest):
         length = int((field(head, "content-length") or ["0"])[0])

@@ -61,14 +61,14 @@ class Board:
     def wait(self):
         """Compiling the rules takes a while when nothing is cached."""
         until = time.monotonic() + START_S
-        while True:
-            try:
-                self.gateway.wait_ready()
-                return
-            except AssertionError:
-                if self.gateway.process.poll() is not None or time.monotonic() > until:
-                    self.__exit__()
-                    raise
+        try:
+            self.gateway.wait_serving(START_S)
+            while self.ask("GET", "/")[0] != 200:
+                assert time.monotonic() < until, "the board does not answer"
+                time.sleep(0.1)
+        except AssertionError:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
