@@ -218,6 +218,29 @@ enum access_result access_check(const struct access_rule *rule, struct auth_work
 	return ACCESS_FORBIDDEN;
 }
 
+/* Clocks of others may be so far ahead. */
+#define CLOCK_SKEW_S 60
+
+bool access_is_strong(const struct identity *identity, const struct config_strings *acr,
+		      int64_t max_age_s, int64_t now_unix_s)
+{
+	const struct json *claims = identity->priv ? identity->priv->claims : NULL;
+	struct span class = SPAN_NONE;
+	int64_t at;
+	bool known = acr->count == 0;
+
+	if (!claims)
+		return false;
+	if (!known && !json_string(json_get(claims, SPAN("acr")), &class))
+		return false;
+	for (size_t i = 0; i < acr->count && !known; i++)
+		known = span_eq(acr->at[i], class);
+	if (!known || max_age_s == 0)
+		return known;
+	return json_int(json_get(claims, SPAN("auth_time")), &at) && at >= 0 &&
+	       at <= now_unix_s + CLOCK_SKEW_S && now_unix_s - at <= max_age_s;
+}
+
 const struct config_strings *access_rule_scopes(const struct access_rule *rule)
 {
 	return &rule->route->scopes;

@@ -213,6 +213,43 @@ int identity_finish(struct identity_private *p, const struct identity_draft *dra
 	return 0;
 }
 
+/* Of the wanted ones those that `has` finds; -1: no memory. */
+static int keep_some(struct identity_private *p, struct config_strings *kept,
+		     const struct config_strings *wanted, const struct identity *identity,
+		     bool (*has)(const struct identity *identity, struct span name))
+{
+	kept->at = arena_zalloc(&p->arena, wanted->count + 1, sizeof(*kept->at));
+	if (!kept->at)
+		return -1;
+	for (size_t i = 0; i < wanted->count; i++)
+		if (has(identity, wanted->at[i]))
+			kept->at[kept->count++] = wanted->at[i];
+	return 0;
+}
+
+struct identity *identity_reduce(const struct identity *identity,
+				 const struct config_strings *scopes,
+				 const struct config_strings *roles)
+{
+	struct identity_draft draft = {.kind = identity->kind,
+				       .subject = identity->subject,
+				       .client = identity->client,
+				       .provider = identity->provider,
+				       .issuer = identity->issuer,
+				       .expires_unix_s = identity->expires_unix_s};
+	struct identity_private *p;
+
+	if (identity->kind == IDENTITY_ANONYMOUS)
+		return identity_anonymous();
+	p = identity_begin();
+	if (p && keep_some(p, &draft.scopes, scopes, identity, identity_has_scope) == 0 &&
+	    keep_some(p, &draft.roles, roles, identity, identity_has_role) == 0 &&
+	    identity_finish(p, &draft, identity->priv->table) == 0)
+		return &p->public;
+	identity_discard(p);
+	return NULL;
+}
+
 bool identity_has_scope(const struct identity *identity, struct span scope)
 {
 	struct name name = name_of(scope);

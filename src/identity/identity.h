@@ -67,6 +67,14 @@ struct identity *identity_anonymous(void);
 struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity);
 
+/*
+ * The same caller with no more than these scopes and roles, and no permissions: what a degraded
+ * operation gets to know. The anonymous identity stays as it is. One reference; NULL without memory.
+ */
+struct identity *identity_reduce(const struct identity *identity,
+				 const struct config_strings *scopes,
+				 const struct config_strings *roles) MUST_CHECK;
+
 bool identity_has_scope(const struct identity *identity, struct span scope);
 bool identity_has_role(const struct identity *identity, struct span role);
 /*
@@ -288,6 +296,13 @@ enum access_result access_check(const struct access_rule *rule, struct auth_work
 				const struct identity *identity);
 /* "granted", "unauthenticated", "insufficient_scope", "forbidden". */
 const char *access_result_word(enum access_result result);
+/*
+ * Whether the user has logged in well enough for a sensitive operation (RFC 9470): the token's `acr`
+ * is one of these (none: any), and its `auth_time` not longer ago than max_age_s (0: any time). What
+ * the token does not say does not hold.
+ */
+bool access_is_strong(const struct identity *identity, const struct config_strings *acr,
+		      int64_t max_age_s, int64_t now_unix_s);
 
 /* ---- WWW-Authenticate (RFC 6750 section 3, RFC 9110 section 11.6.1) -------------------------- */
 
