@@ -29,17 +29,19 @@ static void print(struct store_work *w, const struct approval *approval)
 static int list(struct store_work *w, struct err *err)
 {
 	struct approval_list page = {.more = true};
-	struct span after = SPAN("");
+	const char *given_after = options_text(w->given, "after");
+	struct span after = span_cstr(given_after ? given_after : "");
+	uint64_t limit = options_number(w->given, "limit"), shown = 0;
 	enum approval_state state = APPROVAL_PENDING;
 
 	if (!approval_state_parse(span_cstr(options_text(w->given, "state")), &state))
 		return err_set(err, ERR_INVALID, "there is no such state");
-	while (page.more) {
+	while (page.more && (limit == 0 || shown < limit)) {
 		if (approval_list(w->store, state, after, STORE_PAGE_MAX, w->now_unix_ms,
 				  &w->arena, &page, err) < 0)
 			return -1;
 		for (size_t i = 0; i < page.count; i++)
-			if (page.at[i].state == state)
+			if (page.at[i].state == state && (limit == 0 || shown++ < limit))
 				print(w, &page.at[i]);
 		if (page.count)
 			after = page.at[page.count - 1].id;
@@ -176,6 +178,15 @@ static const struct option_spec list_options[] = {
 	 .help = "Which ones: pending, approved, denied or used.",
 	 .initial = "pending",
 	 .choices = states},
+	{.name = "limit",
+	 .kind = OPTION_NUMBER,
+	 .argument = "N",
+	 .help = "How many at most; 0: all.",
+	 .initial = "0"},
+	{.name = "after",
+	 .kind = OPTION_TEXT,
+	 .argument = "ID",
+	 .help = "Those that come after this one in the list."},
 	{.name = NULL},
 };
 

@@ -235,6 +235,21 @@ static struct span service_name(const void *context, size_t i)
 	return cfg->services.at[i].name;
 }
 
+/* What the caller sent must not tell that service more than it is meant to know. */
+static void check_degraded(struct reader *reader, const struct config *cfg,
+			   const struct config_service *service,
+			   struct config_degraded *degraded)
+{
+	degraded->service = config_service_find(cfg, degraded->service_name);
+	if (!degraded->service)
+		report(reader, CONFIG_ERROR, "services", service->name, 0, degraded->where,
+		       "there is no service '%.*s'", SPAN_ARG(degraded->service_name));
+	else if (degraded->service->identity.forward_authorization)
+		report(reader, CONFIG_ERROR, "services", service->name, 0, degraded->where,
+		       "'%.*s' gets the caller's own credentials (forward_authorization)",
+		       SPAN_ARG(degraded->service_name));
+}
+
 /* Another service's fallback is not asked in turn, so that there is no way around in a circle. */
 static void check_fallbacks(struct reader *reader, const struct config *cfg)
 {
@@ -242,6 +257,8 @@ static void check_fallbacks(struct reader *reader, const struct config *cfg)
 		const struct config_service *service = &cfg->services.at[i];
 		struct config_fallback *fallback = service->fallback;
 
+		if (fallback && fallback->degraded)
+			check_degraded(reader, cfg, service, fallback->degraded);
 		if (!fallback || !fallback->service_name.len)
 			continue;
 		fallback->service = config_service_find(cfg, fallback->service_name);
@@ -424,9 +441,14 @@ static void check_routes(struct reader *reader, struct config *cfg)
 		       closed->where,
 		       "'identity' knows nobody: every request will be refused here (auth: "
 		       "none lets everybody in)");
-	for (size_t i = 0; i < cfg->services.count; i++)
-		if (cfg->services.at[i].fallback && cfg->services.at[i].fallback->service)
-			used[cfg->services.at[i].fallback->service->index] = true;
+	for (size_t i = 0; i < cfg->services.count; i++) {
+		const struct config_fallback *fallback = cfg->services.at[i].fallback;
+
+		if (fallback && fallback->service)
+			used[fallback->service->index] = true;
+		if (fallback && fallback->degraded && fallback->degraded->service)
+			used[fallback->degraded->service->index] = true;
+	}
 	for (size_t i = 0; i < cfg->procedures.count; i++)
 		for (size_t j = 0; j < cfg->procedures.at[i].steps.count; j++)
 			if (cfg->procedures.at[i].steps.at[j].shift)
@@ -457,10 +479,11 @@ static void check_sensitive(struct reader *reader, const struct config *cfg)
 {
 	bool contracts = false;
 
-	if (cfg->sensitive.count > 0 && cfg->store.url.len == 0)
-		report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, 0,
-		       cfg->sensitive.at[0].where, "approvals are kept in a 'store': name one");
-
+	for (size_t i = 0; i < cfg->sensitive.count && cfg->store.url.len == 0; i++)
+		if (cfg->sensitive.at[i].by.len)
+			report(reader, CONFIG_ERROR, "sensitive", SPAN_NONE, i,
+			       cfg->sensitive.at[i].where,
+			       "approvals are kept in a 'store': name one");
 	for (size_t i = 0; i < cfg->services.count; i++)
 		contracts = contracts || cfg->services.at[i].contract;
 	for (size_t i = 0; i < cfg->sensitive.count; i++) {

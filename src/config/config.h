@@ -348,6 +348,9 @@ struct config_retry {
 	unsigned on; /* enum config_retry_on */
 	uint64_t backoff_ms; /* before the first retry; doubles, with jitter */
 	uint64_t max_backoff_ms;
+	/* Without an answer's head after so long another endpoint is asked too; 0: never. */
+	uint64_t hedge_ms;
+	uint32_t hedge_percentile; /* not before so many in a hundred would have answered; 0 */
 };
 
 struct config_pool {
@@ -473,6 +476,7 @@ struct config_fallback {
 	uint64_t stale_answer_bytes; /* of one */
 	struct span service_name; /* that other service's answer; empty: none */
 	const struct config_service *service; /* NULL: none */
+	struct config_degraded *degraded; /* NULL: none */
 	unsigned on; /* enum config_retry_on */
 };
 
@@ -649,7 +653,10 @@ struct config_sensitive {
 	struct config_where where;
 	struct span operation;
 	uint32_t approvals;
-	struct span by; /* role */
+	struct span by; /* role; empty: no approval is needed, but the following */
+	struct config_strings acr; /* one of them is that of the login (RFC 9470); empty: any */
+	uint64_t max_age_ms; /* of the login; 0: any */
+	uint32_t pending; /* of one requester that may wait at once; 0: any number */
 	uint64_t expires_ms;
 	uint64_t
 		hold_ms; /* how long a request is held for a decision; 0: answered 202 at once */

@@ -31,6 +31,20 @@ struct config_webhook {
 	uint32_t queue; /* deliveries that wait, at most */
 };
 
+/* ---- degraded operation ---------------------------------------------------------------------- */
+
+struct config_service;
+
+/* Another operation, which gets to know less of who asks. */
+struct config_degraded {
+	struct config_where where;
+	struct span service_name;
+	const struct config_service *service;
+	struct span path; /* in the place of the request's; empty: the same */
+	struct config_strings scopes; /* those that are left, if the caller has them */
+	struct config_strings roles;
+};
+
 /* ---- procedures ------------------------------------------------------------------------------ */
 
 #define CONFIG_PROCEDURE_CONDITIONS_MAX 16
@@ -62,8 +76,6 @@ enum config_severity_word {
 };
 
 enum config_shed { CONFIG_SHED_NONE, CONFIG_SHED_LOW, CONFIG_SHED_NORMAL };
-
-struct config_service;
 
 /* One of notify, page, mail, shift, shed, fallback and run is set. */
 struct config_procedure_step {

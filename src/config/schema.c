@@ -368,8 +368,17 @@ static const struct schema_key sensitive_keys[] = {
 	 .format = &format_any, .text = "Operation that waits for approval."},
 	{KEY("approvals", COUNT, config_sensitive, approvals), .initial = "1", .min = 1,
 	 .max = 100, .text = "How many are needed."},
-	{KEY("by", TEXT, config_sensitive, by), .flags = SCHEMA_REQUIRED,
-	 .format = &format_name, .text = "Role of those who approve."},
+	{KEY("by", TEXT, config_sensitive, by), .format = &format_name,
+	 .text = "Role of those who approve; without, 'acr' or 'max_age' is what it takes."},
+	{KEY("acr", TEXTS, config_sensitive, acr), .format = &format_scope,
+	 .text = "The login must be of one of these classes (acr; the built-in server has pwd, "
+		 "mfa, phr); else 401 asks for it (RFC 9470)."},
+	{KEY("max_age", DURATION, config_sensitive, max_age_ms), .initial = "0",
+	 .max = 31536000000,
+	 .text = "The login must not be older; else 401 asks for a new one."},
+	{KEY("pending", COUNT, config_sensitive, pending), .initial = "20", .max = 1000,
+	 .text = "Requests of one requester that may wait for approval at once; 0: any "
+		 "number."},
 	{KEY("expires", DURATION, config_sensitive, expires_ms), .initial = "10m", .min = 1000,
 	 .text = "How long a request waits."},
 	{KEY("hold", DURATION, config_sensitive, hold_ms), .initial = "0s", .max = 600000,
@@ -377,11 +386,25 @@ static const struct schema_key sensitive_keys[] = {
 	{.name = NULL},
 };
 
+static void sensitive_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	const struct config_sensitive *s = object;
+
+	if (!s->by.len && !s->acr.count && !s->max_age_ms)
+		reader_error(reader, node->where,
+			     "give 'by' (approvals), 'acr' or 'max_age' (step-up), or both");
+	if (!s->by.len && tree_get(node, "approvals"))
+		reader_error(reader, node->where, "'approvals' needs 'by'");
+	if (s->max_age_ms && s->max_age_ms < 1000)
+		reader_error(reader, node->where, "'max_age' is less than a second");
+}
+
 static const struct schema_object sensitive = {
 	.name = "sensitive",
 	.size = sizeof(struct config_sensitive),
 	.keys = sensitive_keys,
 	.has_where = true,
+	.finish = sensitive_finish,
 };
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -204,6 +204,26 @@ const struct schema_object schema_outlier = {
 	.keys = outlier_keys,
 };
 
+static const struct schema_key degraded_keys[] = {
+	{KEY("service", TEXT, config_degraded, service_name), .flags = SCHEMA_REQUIRED,
+	 .format = &format_name, .text = "The service that is asked."},
+	{KEY("path", TEXT, config_degraded, path), .format = &format_prefix,
+	 .text = "In the place of the request's path; without, the same, with its query."},
+	{KEY("scopes", TEXTS, config_degraded, scopes), .format = &format_scope,
+	 .text = "Scopes that are left to the caller, of those that they have; others are "
+		 "not."},
+	{KEY("roles", TEXTS, config_degraded, roles), .format = &format_name,
+	 .text = "The same of roles."},
+	{.name = NULL},
+};
+
+static const struct schema_object degraded = {
+	.name = "degraded",
+	.size = sizeof(struct config_degraded),
+	.keys = degraded_keys,
+	.has_where = true,
+};
+
 static const struct schema_key fallback_keys[] = {
 	{KEY("status", COUNT, config_fallback, answer.status), .initial = "200", .min = 200,
 	 .max = 599, .text = "A fixed answer: its status code."},
@@ -223,6 +243,8 @@ static const struct schema_key fallback_keys[] = {
 	 .min = 1, .max = 67108864, .text = "The largest body that is kept."},
 	{KEY("service", TEXT, config_fallback, service_name), .format = &format_name,
 	 .text = "Between the two: another service, if the request can be sent to it."},
+	{KEY("degraded", OPTIONAL, config_fallback, degraded), .object = &degraded,
+	 .text = "Or, in its place, another operation with fewer privileges."},
 	{KEY("on", FLAGS, config_fallback, on), .initial = "connect reset timeout 502 503 504",
 	 .names = schema_retry_names,
 	 .text = "Failures that it is for; refusals of breaker and bulkhead always are."},
@@ -237,10 +259,13 @@ static void fallback_finish(struct reader *reader, const struct tree_node *node,
 
 	schema_answer_finish(reader, node, &fallback->answer);
 	fallback->has_answer = schema_given(node, fixed) > 0;
-	if (!fallback->has_answer && !fallback->stale_ms && !fallback->service_name.len)
+	if (fallback->degraded && fallback->service_name.len)
+		reader_error(reader, node->where, "give either 'service' or 'degraded'");
+	if (!fallback->has_answer && !fallback->stale_ms && !fallback->service_name.len &&
+	    !fallback->degraded)
 		reader_error(reader, node->where,
-			     "give a fixed answer ('status', 'body' or 'file'), 'stale' or "
-			     "'service'");
+			     "give a fixed answer ('status', 'body' or 'file'), 'stale', "
+			     "'service' or 'degraded'");
 }
 
 const struct schema_object schema_fallback = {

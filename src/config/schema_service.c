@@ -149,6 +149,12 @@ static const struct schema_key retry_keys[] = {
 	 .text = "Before the first retry; then twice as long each, with jitter."},
 	{KEY("max_backoff", DURATION, config_retry, max_backoff_ms), .initial = "250ms",
 	 .text = "The longest wait."},
+	{KEY("hedge", DURATION, config_retry, hedge_ms), .initial = "0",
+	 .text = "Without an answer after so long another endpoint is asked too, and the first "
+		 "answer counts; idempotent methods, within the budget; 0: never."},
+	{KEY("hedge_percentile", COUNT, config_retry, hedge_percentile), .initial = "0",
+	 .max = 99,
+	 .text = "And not before this percentile of the measured latencies; 0: not measured."},
 	{.name = NULL},
 };
 

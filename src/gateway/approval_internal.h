@@ -14,8 +14,9 @@ struct approval_service {
 };
 
 enum approval_step {
-	APPROVAL_STEP_ASK, /* request; uses it where it is approved */
+	APPROVAL_STEP_ASK, /* request */
 	APPROVAL_STEP_POLL, /* request.{requester,digest}, id */
+	APPROVAL_STEP_USE, /* the same */
 	APPROVAL_STEP_GET, /* id */
 	APPROVAL_STEP_DECIDE, /* id, vote */
 	APPROVAL_STEP_LIST, /* the pending ones */
@@ -31,7 +32,8 @@ struct approval_job {
 	struct store *store;
 	enum approval_step step;
 	struct approval_request request;
-	struct span id;
+	struct span id; /* of a list: after it */
+	size_t limit; /* of a list */
 	struct span token;
 	struct span approver;
 	struct approval_vote vote;

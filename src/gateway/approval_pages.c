@@ -7,6 +7,8 @@
 
 #define STORE_MS 5000
 #define BODY_BYTES_MAX 8192
+/* Of the list, a page. */
+#define LIST_MAX 100
 #define PAGE_BYTES_MAX ((size_t)256 * 1024)
 
 static enum phase_result answer_text(struct exchange *e, unsigned status, struct span type,
@@ -98,13 +100,24 @@ static enum phase_result show(struct exchange *e, struct approval_service *servi
 
 static enum phase_result list(struct exchange *e, struct approval_service *service)
 {
-	struct approval_job *job = approval_job_new(service, APPROVAL_STEP_LIST);
+	struct approval_job *job;
+	struct form form = {0};
 	struct err err = {0};
+	uint64_t limit = LIST_MAX;
 	struct buf body;
 	size_t shown = 0;
 
+	if (e->query.len && form_parse(&e->x->arena, e->query, &form) != FORM_OK)
+		return answer_problem(e, 400, "bad-query", NULL);
+	if (form_get(&form, SPAN("limit")).ptr &&
+	    (!span_to_u64(form_get(&form, SPAN("limit")), &limit) || limit < 1 ||
+	     limit > LIST_MAX))
+		return answer_problem(e, 400, "bad-query", "limit is 1 to 100");
+	job = approval_job_new(service, APPROVAL_STEP_LIST);
 	if (!job)
 		return answer_problem(e, 503, "out-of-memory", NULL);
+	job->limit = (size_t)limit;
+	job->id = approval_job_text(job, form_get(&form, SPAN("after")));
 	if (!approval_job_run(service, job, loop_deadline_ms(STORE_MS), &err))
 		return answer_failed(e, &err);
 	buf_init(&body, PAGE_BYTES_MAX);
@@ -119,7 +132,11 @@ static enum phase_result list(struct exchange *e, struct approval_service *servi
 			buf_append_byte(&body, ',');
 		approval_write(approval, &body);
 	}
-	buf_printf(&body, "],\"more\":%s}\n", job->list.more ? "true" : "false");
+	buf_printf(&body, "],\"more\":%s", job->list.more ? "true" : "false");
+	if (job->list.more && job->list.count)
+		buf_printf(&body, ",\"next\":\"%.*s\"",
+			   SPAN_ARG(job->list.at[job->list.count - 1].id));
+	buf_append_cstr(&body, "}\n");
 	approval_job_free(job);
 	return answer_buf(e, 200, SPAN("application/json"), &body);
 }

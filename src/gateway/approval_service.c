@@ -115,25 +115,22 @@ static void audit(struct approval_service *service, const char *event,
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-static enum approval_result use(struct approval_job *job, struct span requester,
-				struct span digest)
+static enum approval_result use(struct approval_job *job)
 {
 	enum approval_result result =
-		approval_use(job->store, job->approval.id, requester, digest, job->now_unix_ms,
-			     &job->arena, &job->approval, &job->err);
+		approval_use(job->store, job->id, job->request.requester, job->request.digest,
+			     clock_unix_ms(), &job->arena, &job->approval, &job->err);
 
 	if (result == APPROVAL_OK)
 		audit(job->service, "approval.used", &job->approval, SPAN_NONE, SPAN_NONE);
 	return result;
 }
 
-static enum approval_result use_if_approved(struct approval_job *job)
+static enum approval_result is_approved(const struct approval_job *job)
 {
-	struct span requester = job->request.requester, digest = job->request.digest;
-
 	switch (job->approval.state) {
 	case APPROVAL_PENDING: return APPROVAL_WAITING;
-	case APPROVAL_APPROVED: return use(job, requester, digest);
+	case APPROVAL_APPROVED: return APPROVAL_OK;
 	case APPROVAL_DENIED:
 	case APPROVAL_USED:
 	case APPROVAL_EXPIRED: break;
@@ -177,7 +174,7 @@ static enum approval_result ask(struct approval_job *job)
 		return result;
 	if (job->approval.created_unix_ms == job->request.now_unix_ms)
 		audit(job->service, "approval.requested", &job->approval, SPAN_NONE, SPAN_NONE);
-	return use_if_approved(job);
+	return is_approved(job);
 }
 
 static enum approval_result run_step(struct approval_job *job)
@@ -188,11 +185,12 @@ static enum approval_result run_step(struct approval_job *job)
 	case APPROVAL_STEP_ASK: return ask(job);
 	case APPROVAL_STEP_POLL:
 		result = get(job);
-		return result == APPROVAL_OK ? use_if_approved(job) : result;
+		return result == APPROVAL_OK ? is_approved(job) : result;
+	case APPROVAL_STEP_USE: return use(job);
 	case APPROVAL_STEP_GET: return get(job);
 	case APPROVAL_STEP_DECIDE: return decide(job);
 	case APPROVAL_STEP_LIST:
-		return approval_list(job->store, APPROVAL_PENDING, job->id, STORE_PAGE_MAX / 10,
+		return approval_list(job->store, APPROVAL_PENDING, job->id, job->limit,
 				     job->now_unix_ms, &job->arena, &job->list, &job->err) < 0
 			       ? APPROVAL_FAILED
 			       : APPROVAL_OK;
@@ -297,7 +295,9 @@ static enum approval_result finish(struct approval_service *service, struct appr
 	if (!approval_job_run(service, job, deadline_ms, err))
 		return APPROVAL_FAILED;
 	result = job->result;
-	if (result != APPROVAL_ABSENT && !copy_approval(&job->approval, arena, approval)) {
+	/* Of those two there is nothing to copy. */
+	if (result != APPROVAL_ABSENT && result != APPROVAL_TOO_MANY &&
+	    !copy_approval(&job->approval, arena, approval)) {
 		err_set(err, ERR_MEMORY, "no memory for an approval");
 		result = APPROVAL_FAILED;
 	}
@@ -330,17 +330,35 @@ enum approval_result approval_service_ask(struct approval_service *service,
 	return finish(service, job, arena, approval, deadline_ms, err);
 }
 
+static enum approval_result ask_about(struct approval_service *service, enum approval_step step,
+				      const struct approval *about, struct arena *arena,
+				      struct approval *approval, int64_t deadline_ms,
+				      struct err *err)
+{
+	struct approval_job *job = approval_job_new(service, step);
+
+	if (!job)
+		return no_memory(err);
+	job->id = approval_job_text(job, about->id);
+	job->request.requester = approval_job_text(job, about->requester);
+	job->request.digest = approval_job_text(job, about->digest);
+	return finish(service, job, arena, approval, deadline_ms, err);
+}
+
 enum approval_result approval_service_poll(struct approval_service *service,
 					   const struct approval *waiting, struct arena *arena,
 					   struct approval *approval, int64_t deadline_ms,
 					   struct err *err)
 {
-	struct approval_job *job = approval_job_new(service, APPROVAL_STEP_POLL);
+	return ask_about(service, APPROVAL_STEP_POLL, waiting, arena, approval, deadline_ms,
+			 err);
+}
 
-	if (!job)
-		return no_memory(err);
-	job->id = approval_job_text(job, waiting->id);
-	job->request.requester = approval_job_text(job, waiting->requester);
-	job->request.digest = approval_job_text(job, waiting->digest);
-	return finish(service, job, arena, approval, deadline_ms, err);
+enum approval_result approval_service_use(struct approval_service *service,
+					  const struct approval *approved, struct arena *arena,
+					  struct approval *approval, int64_t deadline_ms,
+					  struct err *err)
+{
+	return ask_about(service, APPROVAL_STEP_USE, approved, arena, approval, deadline_ms,
+			 err);
 }

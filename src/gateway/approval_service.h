@@ -32,18 +32,24 @@ void approval_service_tell(struct approval_service *service, struct webhook_serv
 const struct internal_service *approval_service_handle(struct approval_service *service);
 
 /*
- * Asks for the approval of a request and, where it is approved, uses it: APPROVAL_OK, and the
- * request may be made; APPROVAL_WAITING; APPROVAL_CLOSED when another request was first. Parks;
- * *approval lives in `arena`. APPROVAL_FAILED: the store is away, or busy.
+ * Asks for the approval of a request: APPROVAL_OK when it is approved, and may be used;
+ * APPROVAL_WAITING; APPROVAL_CLOSED; APPROVAL_TOO_MANY. Parks; *approval lives in `arena`.
+ * APPROVAL_FAILED: the store is away, or busy.
  */
 enum approval_result approval_service_ask(struct approval_service *service,
 					  const struct approval_request *request,
 					  struct arena *arena, struct approval *approval,
 					  int64_t deadline_ms, struct err *err);
-/* How it is now, and uses it when it is approved: as above, and APPROVAL_CLOSED when denied. */
+/* How it is now: as above, and APPROVAL_CLOSED when it was denied. */
 enum approval_result approval_service_poll(struct approval_service *service,
 					   const struct approval *waiting, struct arena *arena,
 					   struct approval *approval, int64_t deadline_ms,
 					   struct err *err);
+/* Uses one that is approved: APPROVAL_OK, and the request may be made; APPROVAL_CLOSED when
+   another request was first. */
+enum approval_result approval_service_use(struct approval_service *service,
+					  const struct approval *approved, struct arena *arena,
+					  struct approval *approval, int64_t deadline_ms,
+					  struct err *err);
 
 #endif

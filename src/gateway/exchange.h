@@ -60,6 +60,9 @@ struct exchange {
 	uint32_t overload; /* actions in force when it began */
 	const struct config_service
 		*alternate; /* asked in the place of the route's; NULL: none */
+	const struct approval *approval; /* approved, and not used yet; NULL: none is needed */
+	const struct config_degraded *degraded; /* the alternate is that; NULL: it is not */
+	struct identity *reduced; /* what it gets to know; a reference */
 	struct protection *protection; /* NULL: none; see protect.h */
 
 	struct inspection *inspection; /* by the firewall, still under way; see inspect.h */
@@ -84,6 +87,8 @@ struct exchange {
 	/* Fields that the answer gets whoever makes it (RateLimit, WWW-Authenticate, CORS ...). */
 	struct http_field extra[8];
 };
+
+struct approval;
 
 struct phase {
 	const char *name;

@@ -299,6 +299,22 @@ static bool try_stale(struct exchange *e, enum phase_result *result)
 	return true;
 }
 
+/* --- another operation, with fewer privileges --- */
+
+/* False: not possible; the next fallback may be. */
+static bool degrade(struct exchange *e, const struct config_degraded *config,
+		    enum phase_result *result)
+{
+	e->reduced = identity_reduce(e->identity, &config->scopes, &config->roles);
+	if (!e->reduced)
+		return false;
+	e->alternate = config->service;
+	e->degraded = config;
+	mark(e, FALLBACK_DEGRADED, SPAN("degraded"));
+	*result = PHASE_NEXT;
+	return true;
+}
+
 /* --- all of them, in this order --- */
 
 bool fallback_try(struct exchange *e, bool unread, enum phase_result *result)
@@ -316,6 +332,8 @@ bool fallback_try(struct exchange *e, bool unread, enum phase_result *result)
 		*result = PHASE_NEXT;
 		return true;
 	}
+	if (config->degraded && unread && !e->alternate && degrade(e, config->degraded, result))
+		return true;
 	if (!config->has_answer)
 		return false;
 	mark(e, FALLBACK_FIXED, SPAN("fixed"));

@@ -182,8 +182,9 @@ static int put_identity(struct exchange *e, const struct view_service *service,
 {
 	size_t count = 0;
 
-	if (identity_pass_fields(service->snapshot->pass, e->worker->auth, e->identity,
-				 &e->x->arena, out->fields + out->count, &count, err) < 0)
+	if (identity_pass_fields(service->snapshot->pass, e->worker->auth,
+				 e->degraded ? e->reduced : e->identity, &e->x->arena,
+				 out->fields + out->count, &count, err) < 0)
 		return -1;
 	out->count += count;
 	return 0;
@@ -218,6 +219,7 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 	struct http_exchange *x = e->x;
 	const struct config_route *route = e->route->config;
 	const struct config_service *config = service->snapshot->config;
+	bool replaced = e->degraded && e->degraded->path.len;
 	size_t room = x->request.field_count + route->request_headers.set.count + ADDED_MAX;
 	struct list_out out = {
 		.fields = arena_alloc(&x->arena, room * sizeof(struct http_field))};
@@ -234,8 +236,8 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 		.method = x->request.method_name,
 		.scheme = e->secure ? SPAN("https") : SPAN("http"),
 		.authority = config->host.len ? config->host : x->request.authority,
-		.path = forward_path(e),
-		.query = e->query,
+		.path = replaced ? e->degraded->path : forward_path(e),
+		.query = replaced ? SPAN_NONE : e->query,
 		.fields = out.fields,
 		.field_count = out.count,
 	};

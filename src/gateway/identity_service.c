@@ -395,6 +395,11 @@ static enum phase_result refuse_session(struct exchange *e)
 	return answer_problem(e, 401, "unauthenticated", NULL);
 }
 
+enum phase_result identity_service_login(struct exchange *e)
+{
+	return refuse_session(e);
+}
+
 static enum phase_result use_login(struct exchange *e, struct identity_job *j)
 {
 	struct identity *identity;

@@ -31,4 +31,8 @@ void identity_service_stop(struct identity_service *service);
 bool identity_service_revoked(const struct exchange *e, const struct identity *identity);
 /* The phase authenticate of routes with `auth: session`. */
 enum phase_result identity_service_session(struct exchange *e);
+
+/* The user has to log in again, or better: a page is sent to the login, others get 401. */
+enum phase_result identity_service_login(struct exchange *e);
+
 #endif

@@ -304,6 +304,15 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_upstream_retries_total",
 		    "Calls to services that repeat an earlier one.",
 		    offsetof(struct metrics, upstream_retries));
+	head(out, "sallyport_upstream_hedges_total", "counter",
+	     "Second attempts beside a first, by whether theirs was the first good answer.");
+	for (unsigned i = 0; i < 2; i++)
+		buf_printf(out, "sallyport_upstream_hedges_total{result=\"%s\"} %llu\n",
+			   i ? "won" : "lost",
+			   (unsigned long long)sum_counters(
+				   all, count,
+				   offsetof(struct metrics, upstream_hedges) +
+					   i * sizeof(counter)));
 	head(out, "sallyport_fallbacks_total", "counter",
 	     "Answers in the place of a service's.");
 	for (unsigned i = 0; i < COUNT_OF(fallback_names); i++)

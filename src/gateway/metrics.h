@@ -56,6 +56,7 @@ struct metrics {
 	counter waf_blocked[2], waf_observed[2]; /* requests; responses */
 	counter upstream_attempts;
 	counter upstream_retries;
+	counter upstream_hedges[2]; /* second attempts that lost; that won */
 	counter fallbacks[5]; /* enum fallback_kind */
 	_Atomic int64_t connections_open;
 };

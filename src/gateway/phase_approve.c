@@ -1,6 +1,8 @@
 /* approve: requests to sensitive operations wait until people have approved them. */
 #include "base/clock.h"
 #include "gateway/approval_service.h"
+#include "gateway/approve.h"
+#include "gateway/identity_service.h"
 #include "gateway/validate.h"
 
 /* How long the store may take, and between looks at an approval that a request is held for. */
@@ -57,6 +59,7 @@ static int describe(struct exchange *e, char digest[APPROVAL_DIGEST_BYTES],
 		.digest = span_of(digest, APPROVAL_DIGEST_BYTES),
 		.role = sensitive->by,
 		.needed = sensitive->approvals,
+		.pending_max = sensitive->pending,
 		.now_unix_ms = clock_unix_ms(),
 	};
 	request->expires_unix_ms = request->now_unix_ms + (int64_t)sensitive->expires_ms;
@@ -141,6 +144,10 @@ static enum phase_result conclude(struct exchange *e, enum approval_result resul
 	case APPROVAL_CLOSED:
 		return refuse(e, 403, "approval-closed", "approval_closed",
 			      approval_result_text(result));
+	case APPROVAL_TOO_MANY:
+		exchange_add_field(e, SPAN("retry-after"), SPAN("60"));
+		return refuse(e, 429, "too-many-approvals", "approvals_pending",
+			      approval_result_text(result));
 	case APPROVAL_ABSENT:
 	case APPROVAL_OWN:
 	case APPROVAL_TWICE:
@@ -156,31 +163,106 @@ static enum phase_result conclude(struct exchange *e, enum approval_result resul
 static enum phase_result approve(struct exchange *e)
 {
 	struct approval_service *service = e->worker->shared->approvals;
-	char digest[APPROVAL_DIGEST_BYTES];
+	struct approval *approval = arena_new(&e->x->arena, struct approval);
+	char *digest = arena_alloc(&e->x->arena, APPROVAL_DIGEST_BYTES);
 	struct approval_request request;
-	struct approval approval;
 	enum approval_result result;
+	enum phase_result concluded;
 	struct err err = {0};
 
 	if (!service)
 		return refuse(e, 503, "unavailable", "approval_store", NULL);
+	if (!approval || !digest)
+		return refuse(e, 503, "out-of-memory", "out_of_memory", NULL);
 	if (describe(e, digest, &request, &err) < 0)
 		return conclude(e, APPROVAL_FAILED, NULL, &err);
 	if (request.requester.len == 0)
 		return refuse(e, 403, "forbidden", "approval_anonymous",
 			      "an approval needs to know who asks");
-	result = approval_service_ask(service, &request, &e->x->arena, &approval,
+	result = approval_service_ask(service, &request, &e->x->arena, approval,
 				      loop_deadline_ms(STORE_MS), &err);
 	if (result == APPROVAL_WAITING && validate_sensitive(e)->hold_ms)
-		result = wait_for_decision(e, &approval, &err);
-	return conclude(e, result, &approval, &err);
+		result = wait_for_decision(e, approval, &err);
+	concluded = conclude(e, result, approval, &err);
+	if (concluded == PHASE_NEXT)
+		e->approval = approval;
+	return concluded;
+}
+
+bool approve_use(struct exchange *e, enum phase_result *refused)
+{
+	struct approval used;
+	struct err err = {0};
+	enum approval_result result =
+		approval_service_use(e->worker->shared->approvals, e->approval, &e->x->arena,
+				     &used, loop_deadline_ms(STORE_MS), &err);
+
+	if (result == APPROVAL_OK) {
+		e->approval = NULL;
+		return true;
+	}
+	/* It was approved a moment ago. */
+	if (result == APPROVAL_WAITING)
+		result = APPROVAL_OTHER;
+	*refused = conclude(e, result, &used, &err);
+	return false;
+}
+
+/* ---- step-up authentication (RFC 9470) ------------------------------------------------------- */
+
+static struct span join(struct arena *arena, const struct config_strings *words)
+{
+	struct buf text;
+	struct span joined;
+
+	buf_init(&text, 4096);
+	for (size_t i = 0; i < words->count; i++) {
+		if (i)
+			buf_append_byte(&text, ' ');
+		buf_append(&text, words->at[i]);
+	}
+	joined = buf_failed(&text) ? SPAN_NONE : arena_dup(arena, buf_span(&text));
+	buf_release(&text);
+	return joined;
+}
+
+static enum phase_result ask_for_more(struct exchange *e, const struct config_sensitive *s)
+{
+	struct arena *arena = &e->x->arena;
+	struct span acr = s->acr.count ? join(arena, &s->acr) : SPAN("");
+	struct span age = s->max_age_ms ? arena_printf(arena, ", max_age=\"%llu\"",
+						       (unsigned long long)s->max_age_ms / 1000)
+					: SPAN("");
+	struct span challenge;
+
+	if (e->identity->kind == IDENTITY_SESSION)
+		return identity_service_login(e);
+	challenge =
+		arena_printf(arena,
+			     "Bearer error=\"insufficient_user_authentication\", "
+			     "error_description=\"The user must log in again, or in another "
+			     "way\"%s%.*s%s%.*s",
+			     acr.len ? ", acr_values=\"" : "", SPAN_ARG(acr),
+			     acr.len ? "\"" : "", SPAN_ARG(age));
+	if (!acr.ptr || !age.ptr || !challenge.ptr)
+		return refuse(e, 503, "out-of-memory", "out_of_memory", NULL);
+	exchange_add_field(e, SPAN("www-authenticate"), challenge);
+	return refuse(e, 401, "insufficient-user-authentication", "step_up",
+		      "the user must log in again, or in another way");
 }
 
 enum phase_result phase_approve(struct exchange *e)
 {
+	const struct config_sensitive *sensitive = validate_sensitive(e);
 	enum phase_result result;
 
-	if (!validate_sensitive(e))
+	if (LIKELY(!sensitive))
+		return PHASE_NEXT;
+	if ((sensitive->acr.count || sensitive->max_age_ms) &&
+	    !access_is_strong(e->identity, &sensitive->acr,
+			      (int64_t)sensitive->max_age_ms / 1000, clock_unix_s()))
+		return ask_for_more(e, sensitive);
+	if (!sensitive->by.len)
 		return PHASE_NEXT;
 	result = hold_body(e);
 	return result == PHASE_NEXT ? approve(e) : result;

@@ -1,5 +1,6 @@
 /* forward: choose an endpoint, pass the request on, and the response back. */
 #include "base/log.h"
+#include "gateway/approve.h"
 #include "gateway/deadline.h"
 #include "gateway/fallback.h"
 #include "gateway/forward_internal.h"
@@ -102,7 +103,7 @@ static enum io_result read_final_head(struct forward *f)
 
 		if (result != IO_OK || response->status >= 200 || response->status == 101)
 			return result;
-		if (response->status == 103) {
+		if (response->status == 103 && !f->second) {
 			struct http_response hints = {.status = 103,
 						      .fields = response->fields,
 						      .field_count = response->field_count,
@@ -143,21 +144,28 @@ static void roll_window(struct view_service *service)
 }
 
 /* Retries stay a share of the requests, so that they cannot multiply an outage. */
-static bool take_retry(struct forward *f, unsigned on)
+bool forward_take_budget(struct forward *f)
 {
 	const struct config_retry *retry = &f->config->retry;
 	struct view_service *service = f->service;
 
-	if (!(retry->on & on) || f->e->attempts > retry->attempts || !f->replayable)
-		return false;
-	if (on != CONFIG_RETRY_ON_CONNECT && !is_idempotent(f))
-		return false;
 	if (service->window_retries >=
 	    retry->budget_min +
 		    service->window_requests * (uint64_t)retry->budget_percent / 100)
 		return false;
 	service->window_retries++;
 	return true;
+}
+
+static bool take_retry(struct forward *f, unsigned on)
+{
+	const struct config_retry *retry = &f->config->retry;
+
+	if (!(retry->on & on) || f->e->attempts > retry->attempts || !f->replayable)
+		return false;
+	if (on != CONFIG_RETRY_ON_CONNECT && !is_idempotent(f))
+		return false;
+	return forward_take_budget(f);
 }
 
 static unsigned retry_class(unsigned status)
@@ -174,7 +182,7 @@ static unsigned retry_class(unsigned status)
 }
 
 /* Which endpoint: one whose breaker lets the call through. False: none does. */
-static bool choose(struct forward *f)
+bool forward_choose(struct forward *f)
 {
 	const struct guard_service *guard = f->service->guard;
 	struct view_endpoint *picked;
@@ -211,7 +219,7 @@ static void judge_health(const struct forward *f, const struct guard_service *gu
 }
 
 /* Tells the endpoint's guards how it went. */
-static void judge_endpoint(struct forward *f)
+void forward_judge_endpoint(struct forward *f)
 {
 	const struct guard_service *guard = f->service->guard;
 	enum guard_verdict verdict = GUARD_VERDICT_IGNORED;
@@ -297,23 +305,45 @@ static bool was_stale(const struct forward *f, enum io_result result)
 	       !f->call->response_started && f->replayable && is_idempotent(f);
 }
 
+enum io_result forward_call(struct forward *f)
+{
+	enum io_result result = call(f, false);
+
+	if (was_stale(f, result)) {
+		forward_end_call(f);
+		result = call(f, true);
+	}
+	return result;
+}
+
+static bool may_hedge(const struct forward *f)
+{
+	return f->replayable && f->service->count > 1 && !f->head.upgrade.len &&
+	       is_idempotent(f);
+}
+
 static enum attempt_result attempt(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum io_result result;
 
 	e->attempts++;
-	if (!choose(f)) {
+	f->judged = false;
+	if (!forward_choose(f)) {
 		e->reason = f->retry_after_ms ? "breaker_open" : "no_endpoint";
 		return ATTEMPT_FAILED;
 	}
 	e->endpoint = f->endpoint;
-	result = call(f, false);
-	if (was_stale(f, result)) {
-		forward_end_call(f);
-		result = call(f, true);
+	/* Only now is it sure that the request will be made. */
+	if (UNLIKELY(e->approval != NULL) && !approve_use(e, &f->refused)) {
+		forward_judge_endpoint(f);
+		return ATTEMPT_FAILED;
 	}
-	judge_endpoint(f);
+	if (UNLIKELY(f->config->retry.hedge_ms != 0) && may_hedge(f))
+		result = forward_call_hedged(f);
+	else
+		result = forward_call(f);
+	forward_judge_endpoint(f);
 	if (result == IO_OK)
 		return f->fault && take_retry(f, f->fault) ? ATTEMPT_RETRY : ATTEMPT_DONE;
 	if (result == IO_CANCELLED || (f->call && f->call->response_started))
@@ -344,6 +374,8 @@ enum phase_result forward_answer_failure(struct forward *f)
 	bool timed_out = e->reason && (span_ends_with(span_cstr(e->reason), SPAN("timeout")));
 	enum phase_result result;
 
+	if (UNLIKELY(f->refused != PHASE_NEXT))
+		return f->refused;
 	/* The client's own body was the trouble, or the client is gone. */
 	if (f->pump.client_failed) {
 		enum io_result why = f->pump.result;
@@ -436,6 +468,8 @@ enum phase_result phase_forward(struct exchange *e)
 	if (e->x->request.framing == HTTP1_LENGTH &&
 	    e->x->request.content_length > e->x->body_limit_bytes)
 		return answer_problem(e, 413, "body-too-large", NULL);
+	if (UNLIKELY(route->respond && e->approval) && !approve_use(e, &f.refused))
+		return f.refused;
 	if (route->respond)
 		return answer_fixed(e, route->respond, &e->route->respond_file);
 	if (route->internal != CONFIG_INTERNAL_NONE)

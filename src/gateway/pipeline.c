@@ -113,6 +113,7 @@ static void finish(struct exchange *e)
 		audit_exchange(e->worker->shared->audit_log, e);
 	validate_finish(e);
 	spool_release(e);
+	identity_unref(e->reduced);
 	identity_unref(e->identity_held);
 	view_unref(e->view);
 }

@@ -198,6 +198,14 @@ static int use_procedures(struct server *server, struct snapshot *snapshot, stru
 	return procedure_service_use(shared->procedures, snapshot, shared->webhooks, err);
 }
 
+static bool needs_approvals(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->sensitive.count; i++)
+		if (cfg->sensitive.at[i].by.len)
+			return true;
+	return false;
+}
+
 /* Opens the store when an operation needs approvals, at the start or after a reload. */
 static int start_approvals(struct server *server, const struct config *cfg,
 			   const struct snapshot *snapshot, struct err *err)
@@ -206,7 +214,7 @@ static int start_approvals(struct server *server, const struct config *cfg,
 	struct approval_service *service;
 
 	if (shared->approvals ||
-	    (cfg->sensitive.count == 0 && !contract_plan_needs_approvals(snapshot)))
+	    (!needs_approvals(cfg) && !contract_plan_needs_approvals(snapshot)))
 		return 0;
 	service = approval_service_new(cfg, shared->audit_log, err);
 	if (!service)

@@ -52,6 +52,7 @@ struct view_service {
 	uint32_t window_requests;
 	uint32_t window_retries;
 	uint32_t rotation;
+	uint32_t hedge_us; /* the percentile of latencies after which to hedge, as measured */
 };
 
 /* A snapshot together with this worker's endpoints for it; freed with its last exchange. */

@@ -9,6 +9,9 @@
 
 #define KIND SPAN("approval")
 #define REQUEST_KIND SPAN("approval-request")
+/* One for each that waits, under its requester: to count them. */
+#define PENDING_KIND SPAN("approval-pending")
+#define PENDING_KEY_MAX (APPROVAL_DIGEST_BYTES + 1 + APPROVAL_ID_BYTES)
 /* Tries when others commit at the same time; each of them has got further. */
 #define TRIES 32
 /* What is over is kept so long, to be looked at. */
@@ -45,6 +48,7 @@ const char *approval_result_text(enum approval_result result)
 	case APPROVAL_TWICE: return "this person has decided already";
 	case APPROVAL_CLOSED: return "it was denied, used or has expired";
 	case APPROVAL_WAITING: return "it is not approved yet";
+	case APPROVAL_TOO_MANY: return "too many of this requester wait already";
 	case APPROVAL_OTHER: return "the approval is for another request or requester";
 	case APPROVAL_FAILED: return "the store failed";
 	}
@@ -232,6 +236,18 @@ static enum approval_result no_memory(struct err *err)
 	return APPROVAL_FAILED;
 }
 
+/* Requesters may have names that are no keys. -1: out of memory. */
+static int pending_key(struct span requester, struct span id, char key[PENDING_KEY_MAX],
+		       struct err *err)
+{
+	if (approval_digest(requester, SPAN(""), SPAN(""), SPAN(""), key, err) < 0)
+		return -1;
+	key[APPROVAL_DIGEST_BYTES] = '/';
+	if (id.len == APPROVAL_ID_BYTES)
+		memcpy(key + APPROVAL_DIGEST_BYTES + 1, id.ptr, id.len);
+	return 0;
+}
+
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Who asks for what: the key under which an approval of it is found again. */
@@ -246,9 +262,9 @@ static enum store_result create(struct store *store, const struct approval_reque
 				struct span key, const struct store_record *pointer,
 				struct arena *arena, struct approval *a, struct err *err)
 {
-	char digits[APPROVAL_ID_BYTES - 2];
+	char digits[APPROVAL_ID_BYTES - 2], waits[PENDING_KEY_MAX];
 	struct store_index state;
-	struct store_change changes[2];
+	struct store_change changes[3];
 	enum store_result result;
 	struct buf value;
 
@@ -279,14 +295,40 @@ static enum store_result create(struct store *store, const struct approval_reque
 		.value = a->id,
 		.expires_unix_ms = a->expires_unix_ms,
 	};
+	changes[2] = (struct store_change){
+		.kind = PENDING_KIND,
+		.key = span_of(waits, sizeof(waits)),
+		.expect = STORE_EXPECT_ANY,
+		.value = SPAN("-"),
+		.expires_unix_ms = a->expires_unix_ms,
+	};
 	if (buf_failed(&value)) {
 		no_memory(err);
 		result = STORE_FAILED;
+	} else if (pending_key(a->requester, a->id, waits, err) < 0) {
+		result = STORE_FAILED;
 	} else {
-		result = store_commit(store, changes, 2, err);
+		result = store_commit(store, changes, 3, err);
 	}
 	buf_release(&value);
 	return result;
+}
+
+/* May the requester have one more that waits? */
+static enum approval_result has_room(struct store *store,
+				     const struct approval_request *request,
+				     struct arena *arena, struct err *err)
+{
+	char key[PENDING_KEY_MAX];
+	struct store_page page;
+
+	if (!request->pending_max)
+		return APPROVAL_OK;
+	if (pending_key(request->requester, SPAN(""), key, err) < 0 ||
+	    store_list(store, PENDING_KIND, span_of(key, APPROVAL_DIGEST_BYTES + 1), SPAN(""),
+		       request->pending_max, arena, &page, err) != STORE_OK)
+		return APPROVAL_FAILED;
+	return page.count < request->pending_max ? APPROVAL_OK : APPROVAL_TOO_MANY;
 }
 
 /* One that was asked for before and is still of use: APPROVAL_OK; APPROVAL_ABSENT: none. */
@@ -328,6 +370,9 @@ enum approval_result approval_ask(struct store *store, const struct approval_req
 			return APPROVAL_FAILED;
 		if (open == APPROVAL_OK)
 			return APPROVAL_OK;
+		open = has_room(store, request, arena, err);
+		if (open != APPROVAL_OK)
+			return open;
 		switch (create(store, request, key, found == STORE_OK ? &pointer : NULL, arena,
 			       approval, err)) {
 		case STORE_OK:
@@ -346,18 +391,27 @@ enum approval_result approval_ask(struct store *store, const struct approval_req
 
 static enum store_result put(struct store *store, const struct approval *a, struct err *err)
 {
+	char waits[PENDING_KEY_MAX];
 	struct store_index state;
-	struct store_change change;
+	struct store_change changes[2];
 	enum store_result result;
 	struct buf value;
 
 	buf_init(&value, STORE_VALUE_BYTES_MAX);
-	change = change_of(a, &value, &state);
+	changes[0] = change_of(a, &value, &state);
+	/* Whatever it has become, unless it still waits for more votes, it waits no more. */
+	changes[1] = (struct store_change){.kind = PENDING_KIND,
+					   .key = span_of(waits, sizeof(waits)),
+					   .expect = STORE_EXPECT_ANY,
+					   .remove = true};
 	if (buf_failed(&value)) {
 		no_memory(err);
 		result = STORE_FAILED;
+	} else if (pending_key(a->requester, a->id, waits, err) < 0) {
+		result = STORE_FAILED;
 	} else {
-		result = store_commit(store, &change, 1, err);
+		result =
+			store_commit(store, changes, a->state == APPROVAL_PENDING ? 1 : 2, err);
 	}
 	buf_release(&value);
 	return result;

@@ -64,6 +64,7 @@ struct approval_request {
 	struct span digest;
 	struct span role;
 	uint32_t needed; /* 1 to APPROVAL_VOTES_MAX */
+	uint32_t pending_max; /* of this requester; 0: any number */
 	int64_t now_unix_ms;
 	int64_t expires_unix_ms;
 };
@@ -75,6 +76,7 @@ enum approval_result {
 	APPROVAL_TWICE, /* has decided already */
 	APPROVAL_CLOSED, /* denied, used or expired: see the state */
 	APPROVAL_WAITING, /* not approved yet */
+	APPROVAL_TOO_MANY, /* of this requester wait already */
 	APPROVAL_OTHER, /* it is for another request, or another requester */
 	APPROVAL_FAILED, /* the store failed: *err says why; what was asked may have happened */
 };
@@ -88,7 +90,8 @@ int approval_digest(struct span method, struct span target, struct span content_
 		    struct err *err) MUST_CHECK;
 /*
  * The approval of this request: one that is pending or approved, or a new one. The same requester
- * asking for the same gets the same, however often it is asked. APPROVAL_OK or APPROVAL_FAILED.
+ * asking for the same gets the same, however often it is asked. APPROVAL_OK, APPROVAL_TOO_MANY (of
+ * two that ask at once both may be let in) or APPROVAL_FAILED.
  */
 enum approval_result approval_ask(struct store *store, const struct approval_request *request,
 				  struct arena *arena, struct approval *approval,

@@ -1,5 +1,6 @@
 /* Authorization: what a route asks of an identity. */
 #include "base/mem.h"
+#include "identity/acr.h"
 #include "identity/internal.h"
 #include "identity/pattern.h"
 
@@ -221,6 +222,14 @@ enum access_result access_check(const struct access_rule *rule, struct auth_work
 /* Clocks of others may be so far ahead. */
 #define CLOCK_SKEW_S 60
 
+/* Of the classes that we know, a stronger one will do. */
+static bool is_of_class(struct span have, struct span wanted)
+{
+	enum idp_acr least = idp_acr_find(wanted);
+
+	return span_eq(have, wanted) || (least != IDP_ACR_NONE && idp_acr_find(have) >= least);
+}
+
 bool access_is_strong(const struct identity *identity, const struct config_strings *acr,
 		      int64_t max_age_s, int64_t now_unix_s)
 {
@@ -234,7 +243,7 @@ bool access_is_strong(const struct identity *identity, const struct config_strin
 	if (!known && !json_string(json_get(claims, SPAN("acr")), &class))
 		return false;
 	for (size_t i = 0; i < acr->count && !known; i++)
-		known = span_eq(acr->at[i], class);
+		known = is_of_class(class, acr->at[i]);
 	if (!known || max_age_s == 0)
 		return known;
 	return json_int(json_get(claims, SPAN("auth_time")), &at) && at >= 0 &&

@@ -298,7 +298,8 @@ enum access_result access_check(const struct access_rule *rule, struct auth_work
 const char *access_result_word(enum access_result result);
 /*
  * Whether the user has logged in well enough for a sensitive operation (RFC 9470): the token's `acr`
- * is one of these (none: any), and its `auth_time` not longer ago than max_age_s (0: any time). What
+ * is one of these (none: any; of pwd, mfa and phr a later one will do for
+ * an earlier), and its `auth_time` not longer ago than max_age_s (0: any time). What
  * the token does not say does not hold.
  */
 bool access_is_strong(const struct identity *identity, const struct config_strings *acr,

@@ -26,14 +26,15 @@ identity:
       - {sha256: %(eve)s, client: eve, roles: [supervisor]}
       - {sha256: %(joe)s, client: joe, roles: [supervisor]}
 services:
-  up: {endpoints: ["http://127.0.0.1:%(port)d"]}
+  up: {endpoints: ["http://127.0.0.1:%(port)d"], %(extra)s}
 routes:
   - {path: "/orders/{id}", methods: [DELETE, PUT], service: up, operation: changeOrder}
   - {path: "/held", service: up, operation: held}
   - {path: "/orders/{id}", methods: [GET], service: up}
   - {path: "/approvals/**", service: approvals, auth: optional}
 sensitive:
-  - {operation: changeOrder, by: supervisor, expires: %(expires)s, approvals: %(needed)d}
+  - {operation: changeOrder, by: supervisor, expires: %(expires)s, approvals: %(needed)d,
+     pending: %(pending)d}
   - {operation: held, by: supervisor, expires: 1m, hold: 20s}
 """
 
@@ -47,17 +48,21 @@ def headers(name, **more):
 
 
 class Setup:
-    def __init__(self, needed=1, expires="10m"):
+    def __init__(self, needed=1, expires="10m", pending=20, extra="protocol: auto"):
         self.bodies = []
+        self.failing = False
         self.service = Service(self.script)
         values = {name: hashlib.sha256(key_of(name).encode()).hexdigest()
                   for name in ("ann", "bob", "eve", "joe")}
-        values.update(port=self.service.port, needed=needed, expires=expires)
+        values.update(port=self.service.port, needed=needed, expires=expires, pending=pending,
+                      extra=extra)
         self.gateway = Gateway(CONFIG % values, wait=False)
         os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
         self.gateway.wait_ready()
 
     def script(self, connection, head, _number, rest):
+        if self.failing:
+            return None
         length = int((field(head, "content-length") or ["0"])[0])
         while len(rest) < length:
             data = connection.recv(65536)
@@ -253,6 +258,51 @@ def test_approvals_survive_a_kill_and_are_audited():
         events = [event for event in setup.events() if event.startswith("approval.")]
         assert events == ["approval.requested", "approval.approved", "approval.used",
                           "approval.requested"], events
+
+
+def test_an_approval_is_not_spent_when_the_service_is_not_asked():
+    with Setup(extra="breaker: {window: 5, minimum: 1, open: 300ms}") as setup:
+        approval = setup.ask()
+        assert setup.decide("eve", approval)[0] == 200
+        setup.failing = True
+        assert setup.gateway.request("GET", "/orders/7", None, headers("ann"))[0] == 502
+        status, _, text = setup.delete()
+        assert status == 503 and b"breaker-open" in text, (status, text)
+        setup.failing = False
+        time.sleep(0.4)
+        assert setup.delete()[0] == 200
+        assert setup.delete()[0] == 202, "and now it is spent"
+
+
+def test_one_requester_cannot_fill_the_list():
+    with Setup(pending=3) as setup:
+        first = [setup.ask(path=f"/orders/{n}") for n in range(3)]
+        status, fields, text = setup.delete(path="/orders/4")
+        assert status == 429 and b"too-many-approvals" in text and fields["retry-after"]
+        assert setup.ask(path="/orders/0") == first[0], "what waits already may be asked again"
+        assert setup.delete("bob", "/orders/4")[0] == 202, "others are not concerned"
+        assert setup.decide("eve", first[0])[0] == 200
+        assert setup.delete(path="/orders/4")[0] == 202
+
+
+def test_the_list_has_pages():
+    with Setup() as setup:
+        asked = {setup.ask(path=f"/orders/{n}") for n in range(5)}
+        seen, after = [], ""
+        while True:
+            status, _, text = setup.gateway.request(
+                "GET", f"/approvals/?limit=2{after}", None, headers("eve"))
+            assert status == 200, text
+            page = json.loads(text)
+            seen += [one["id"] for one in page["approvals"]]
+            if not page["more"]:
+                break
+            after = "&after=" + page["next"]
+        assert len(seen) == 5 and set(seen) == asked
+        assert setup.gateway.request("GET", "/approvals/?limit=0", None, headers("eve"))[0] == 400
+        lines = setup.command("approval", "list", "--limit", "2").splitlines()
+        rest = setup.command("approval", "list", "--after", json.loads(lines[1])["id"])
+        assert len(lines) == 2 and len(rest.splitlines()) == 3
 
 
 if __name__ == "__main__":

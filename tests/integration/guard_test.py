@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What keeps services available: breakers, bulkheads, health, fallbacks, overload."""
 
+import hashlib
 import json
 import signal
 import socket
@@ -1025,6 +1026,130 @@ def garbage_half_closes_and_flapping_are_failures_like_others():
         shop.close()
 
 
+def hedges(gate, result):
+    _, text = admin(gate, "/metrics")
+    line = next(line for line in text.splitlines()
+                if line.startswith('sallyport_upstream_hedges_total{result="%s"}' % result))
+    return int(line.split()[1])
+
+
+HEDGE = "retry: {attempts: 0, hedge: 50ms, budget_min: 1000}\nbalance: round_robin"
+
+
+def the_first_of_two_answers_counts():
+    slow, quick = Switch(b"slow"), Switch(b"quick")
+    gate = gateway(service_config([slow, quick], HEDGE), ROUTE)
+    try:
+        slow.wait.clear()
+        answers = [gate.request("GET", "/")[2] for _ in range(6)]
+        assert answers == [b"quick"] * 6, answers
+        wait_until(lambda: hedges(gate, "won") == slow.count() >= 2, "hedges have won")
+        # What was broken off is not waited for, and its endpoint is no worse for it.
+        slow.wait.set()
+        assert {gate.request("GET", "/")[2] for _ in range(6)} == {b"slow", b"quick"}
+    finally:
+        gate.stop()
+        slow.close()
+        quick.close()
+
+
+def only_what_may_be_repeated_is_hedged():
+    slow, quick = Switch(b"slow"), Switch(b"quick")
+    gate = gateway(service_config([slow, quick], HEDGE), ROUTE)
+    try:
+        slow.wait.clear()
+        results, join = [], []
+        for _ in range(2):
+            thread = threading.Thread(
+                target=lambda: results.append(gate.request("POST", "/", b"x")[2]))
+            thread.start()
+            join.append(thread)
+        wait_until(lambda: slow.count() == 1 and quick.count() == 1, "each has one")
+        time.sleep(0.3)
+        assert (slow.count(), quick.count()) == (1, 1)
+        slow.wait.set()
+        for thread in join:
+            thread.join()
+        assert sorted(results) == [b"quick", b"slow"]
+    finally:
+        gate.stop()
+        slow.close()
+        quick.close()
+
+
+def when_both_attempts_fail_the_client_hears_of_it():
+    one, other = Switch(b"one"), Switch(b"other")
+    gate = gateway(service_config([one, other], HEDGE), ROUTE)
+    try:
+        one.status = other.status = None
+        one.wait.clear()
+        other.wait.clear()
+        results = []
+        thread = threading.Thread(target=lambda: results.append(gate.request("GET", "/")))
+        thread.start()
+        wait_until(lambda: one.count() == other.count() == 1, "both are asked")
+        one.wait.set()
+        other.wait.set()
+        thread.join()
+        assert results[0][0] == 502, results
+    finally:
+        gate.stop()
+        one.close()
+        other.close()
+
+
+def a_client_that_leaves_ends_both_attempts():
+    one, other = Switch(b"one"), Switch(b"other")
+    gate = gateway(service_config([one, other], HEDGE), ROUTE)
+    try:
+        one.wait.clear()
+        other.wait.clear()
+        with gate.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: one.count() == other.count() == 1, "both are asked")
+        one.wait.set()
+        other.wait.set()
+        assert gate.request("GET", "/")[0] == 200
+    finally:
+        assert gate.stop() == 0
+        one.close()
+        other.close()
+
+
+def a_degraded_operation_knows_less_of_who_asks():
+    shop, spare = Switch(b"shop"), Switch(b"spare")
+    key = "k" * 40
+    identity = (
+        "identity: {api_keys: {keys: [{sha256: %s, client: ann, roles: [clerk, boss], "
+        "scopes: [read, write]}]}}\n" % hashlib.sha256(key.encode()).hexdigest()
+    )
+    services = service_config(
+        [shop],
+        FAILS + "fallback: {degraded: {service: spare, path: /less, scopes: [read, admin], "
+        "roles: [clerk]}}",
+    ) + service_config([spare], "identity: {as: headers}", "spare")
+    gate = gateway(services, '  - {path: "/**", service: shop}\n', HEAD + identity)
+    try:
+        shop.status = "503 Service Unavailable"
+        answered = gate.request("GET", "/all?of=it", None, {"X-Api-Key": key})
+        assert answered[0] == 200 and answered[2] == b"spare", answered
+        assert fallback_of(answered) == "degraded"
+        head = spare.service.heads[0]
+        assert head.startswith(b"GET /less HTTP/1.1"), head
+        text = head.decode().lower()
+        assert "clerk" in text and "read" in text and "ann" in text, text
+        assert "boss" not in text and "write" not in text and "admin" not in text, text
+        assert key not in text
+        _, metrics = admin(gate, "/metrics")
+        assert 'sallyport_fallbacks_total{kind="degraded"} 1' in metrics
+        shop.status = "200 OK"
+        assert gate.request("GET", "/all", None, {"X-Api-Key": key})[2] == b"shop"
+    finally:
+        gate.stop()
+        shop.close()
+        spare.close()
+
+
 if __name__ == "__main__":
     run(
         [
@@ -1061,5 +1186,10 @@ if __name__ == "__main__":
             under_the_highest_pressure_no_connection_is_accepted,
             a_black_hole_does_not_pull_the_others_down,
             garbage_half_closes_and_flapping_are_failures_like_others,
+            the_first_of_two_answers_counts,
+            only_what_may_be_repeated_is_hedged,
+            when_both_attempts_fail_the_client_hears_of_it,
+            a_client_that_leaves_ends_both_attempts,
+            a_degraded_operation_knows_less_of_who_asks,
         ]
     )
