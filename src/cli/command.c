@@ -5,6 +5,7 @@
 
 const struct command *const commands[] = {
 	&cmd_serve,
+	&cmd_status,
 	&cmd_check,
 	&cmd_contract_check,
 	&cmd_contract_learn,

@@ -31,6 +31,7 @@ extern const struct command cmd_policy_test;
 extern const struct command cmd_scan;
 extern const struct command cmd_schema;
 extern const struct command cmd_serve;
+extern const struct command cmd_status;
 extern const struct command cmd_user_create;
 extern const struct command cmd_user_set;
 extern const struct command cmd_user_show;

@@ -8,12 +8,13 @@
 #include "gateway/audit.h"
 #include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
+#include "gateway/identity_metrics.h"
 #include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
-#include "gateway/identity_metrics.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
+#include "parse/json_write.h"
 #include "parse/uri.h"
 
 #define BODY_MAX ((size_t)16 << 20)
@@ -251,6 +252,35 @@ static void lift_ban(struct admin *admin, struct http_exchange *x, struct span b
 		answer_bans(admin, x);
 }
 
+/* All that `sallyport status` shows, in one answer, so that its parts are of one moment. */
+static void answer_status(struct admin *admin, struct http_exchange *x)
+{
+	struct json_writer w;
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	json_writer_init(&w, &body);
+	json_begin_object(&w);
+	json_member_string(&w, SPAN("version"), SPAN(SALLYPORT_VERSION));
+	json_member_int(&w, SPAN("time_unix_ms"), clock_unix_ms());
+	json_member_int(&w, SPAN("started_unix_s"), admin->shared->started_unix_s);
+	json_member_int(&w, SPAN("generation"), (int64_t)admin->snapshot->generation);
+	json_member_int(&w, SPAN("memory_bytes"), (int64_t)resident_bytes());
+	json_member_bool(&w, SPAN("draining"), admin->draining);
+	metrics_put_json(admin->metrics, admin->draining ? 0 : admin->metrics_count, &w);
+	json_key(&w, SPAN("guard"));
+	json_put_raw(&w, SPAN(""));
+	admin_guard_print(admin->snapshot, admin->shared, &body);
+	if (admin->shared->procedures) {
+		json_key(&w, SPAN("procedures"));
+		json_put_raw(&w, SPAN(""));
+		procedure_service_print(admin->shared->procedures, &body);
+	}
+	json_end_object(&w);
+	buf_append_byte(&body, '\n');
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
 static void answer_procedures(struct admin *admin, struct http_exchange *x)
 {
 	bool timeline = span_eq(x->request.target, SPAN("/guard/timeline"));
@@ -414,6 +444,8 @@ static void handle(struct http_exchange *x)
 		answer_patches(admin, x);
 	else if (span_eq(path, SPAN("/bans")))
 		answer_bans(admin, x);
+	else if (span_eq(path, SPAN("/status")))
+		answer_status(admin, x);
 	else if (span_eq(path, SPAN("/guard/procedures")) ||
 		 span_eq(path, SPAN("/guard/timeline")))
 		answer_procedures(admin, x);
@@ -424,7 +456,7 @@ static void handle(struct http_exchange *x)
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
 		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n/"
-			    "bans\n/webhooks\n"));
+			    "bans\n/webhooks\n/status\n/guard/procedures\n/guard/timeline\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "gateway/exchange.h"
 #include "gateway/fallback.h"
+#include "parse/json_write.h"
 
 static const uint32_t bucket_us[METRICS_BUCKETS] = {500,     1000,    2500,    5000,	10000,
 						    25000,   50000,   100000,  250000,	500000,
@@ -325,4 +326,50 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 		open += atomic_load_explicit(&all[i]->connections_open, memory_order_relaxed);
 	head(out, "sallyport_connections_open", "gauge", "Client connections that are open.");
 	buf_printf(out, "sallyport_connections_open %lld\n", (long long)open);
+}
+
+/* --- as JSON --- */
+
+static void put_numbers(struct json_writer *w, struct span name, struct metrics *const *all,
+			size_t count, const char *operation, size_t offset, size_t n)
+{
+	json_key(w, name);
+	json_begin_array(w);
+	for (size_t i = 0; i < n; i++)
+		json_put_uint(w, sum_at(all, count, operation, offset + i * sizeof(counter)));
+	json_end_array(w);
+}
+
+static void put_operation(struct json_writer *w, struct metrics *const *all, size_t count,
+			  const char *operation)
+{
+	json_begin_object(w);
+	json_member_string(w, SPAN("operation"), span_cstr(operation ? operation : "-"));
+	put_numbers(w, SPAN("requests"), all, count, operation,
+		    offsetof(struct route_metrics, requests), METRICS_CLASSES);
+	put_numbers(w, SPAN("buckets"), all, count, operation,
+		    offsetof(struct route_metrics, buckets), METRICS_BUCKETS + 1);
+	json_end_object(w);
+}
+
+void metrics_put_json(struct metrics *const *all, size_t count, struct json_writer *w)
+{
+	const struct route_metrics *route =
+		count ? atomic_load_explicit(&all[0]->routes, memory_order_acquire) : NULL;
+	int64_t open = 0;
+
+	for (size_t i = 0; i < count; i++)
+		open += atomic_load_explicit(&all[i]->connections_open, memory_order_relaxed);
+	json_member_int(w, SPAN("connections"), open);
+	json_key(w, SPAN("bucket_us"));
+	json_begin_array(w);
+	for (size_t i = 0; i < METRICS_BUCKETS; i++)
+		json_put_int(w, bucket_us[i]);
+	json_end_array(w);
+	json_key(w, SPAN("operations"));
+	json_begin_array(w);
+	put_operation(w, all, count, NULL);
+	for (; route; route = route->next)
+		put_operation(w, all, count, route->operation);
+	json_end_array(w);
 }

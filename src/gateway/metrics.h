@@ -67,6 +67,9 @@ void metrics_free(struct metrics *metrics);
 struct route_metrics *metrics_route(struct metrics *metrics, struct span operation);
 /* An exchange has ended. */
 void metrics_record(struct metrics *metrics, const struct exchange *e, int64_t end_ns);
+struct json_writer;
+/* The operations' counters as members of an object: for `sallyport status`. */
+void metrics_put_json(struct metrics *const *all, size_t count, struct json_writer *w);
 /* Prometheus text format 0.0.4 of all workers together. */
 void metrics_print(struct metrics *const *all, size_t count, struct buf *out);
 
