@@ -242,6 +242,28 @@ static void print_of_two(struct metrics *const *all, size_t count, struct buf *o
 							    offset + i * sizeof(counter)));
 }
 
+/* What was done beside or in the place of a plain call to a service. */
+static void print_instead(struct metrics *const *all, size_t count, struct buf *out)
+{
+	head(out, "sallyport_upstream_hedges_total", "counter",
+	     "Second attempts beside a first, by whether theirs was the first good answer.");
+	for (unsigned i = 0; i < 2; i++)
+		buf_printf(out, "sallyport_upstream_hedges_total{result=\"%s\"} %llu\n",
+			   i ? "won" : "lost",
+			   (unsigned long long)sum_counters(
+				   all, count,
+				   offsetof(struct metrics, upstream_hedges) +
+					   i * sizeof(counter)));
+	head(out, "sallyport_fallbacks_total", "counter",
+	     "Answers in the place of a service's.");
+	for (unsigned i = 0; i < COUNT_OF(fallback_names); i++)
+		buf_printf(out, "sallyport_fallbacks_total{kind=\"%s\"} %llu\n",
+			   fallback_names[i],
+			   (unsigned long long)sum_counters(
+				   all, count,
+				   offsetof(struct metrics, fallbacks) + i * sizeof(counter)));
+}
+
 void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 {
 	int64_t open = 0;
@@ -305,23 +327,7 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_upstream_retries_total",
 		    "Calls to services that repeat an earlier one.",
 		    offsetof(struct metrics, upstream_retries));
-	head(out, "sallyport_upstream_hedges_total", "counter",
-	     "Second attempts beside a first, by whether theirs was the first good answer.");
-	for (unsigned i = 0; i < 2; i++)
-		buf_printf(out, "sallyport_upstream_hedges_total{result=\"%s\"} %llu\n",
-			   i ? "won" : "lost",
-			   (unsigned long long)sum_counters(
-				   all, count,
-				   offsetof(struct metrics, upstream_hedges) +
-					   i * sizeof(counter)));
-	head(out, "sallyport_fallbacks_total", "counter",
-	     "Answers in the place of a service's.");
-	for (unsigned i = 0; i < COUNT_OF(fallback_names); i++)
-		buf_printf(out, "sallyport_fallbacks_total{kind=\"%s\"} %llu\n",
-			   fallback_names[i],
-			   (unsigned long long)sum_counters(
-				   all, count,
-				   offsetof(struct metrics, fallbacks) + i * sizeof(counter)));
+	print_instead(all, count, out);
 	for (size_t i = 0; i < count; i++)
 		open += atomic_load_explicit(&all[i]->connections_open, memory_order_relaxed);
 	head(out, "sallyport_connections_open", "gauge", "Client connections that are open.");
