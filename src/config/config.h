@@ -27,8 +27,8 @@
 #include "config/config_mail.h"
 #include "config/config_oauth.h"
 #include "config/config_patch.h"
-#include "config/config_waf.h"
 #include "config/config_people.h"
+#include "config/config_waf.h"
 #include "parse/address.h"
 
 /* ---- listen ---------------------------------------------------------------------------------- */

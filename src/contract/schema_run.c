@@ -73,10 +73,10 @@ void schema_run_free(struct schema_run *run)
 size_t schema_run_bytes(const struct schema_run *run)
 {
 	return sizeof(*run) + run->keys.cap + run->text.cap + run->scratch.cap +
-	       run->fast.text.cap +
-	       run->eval_cap * sizeof(*run->evals) + run->level_cap * sizeof(*run->levels) +
-	       run->child_cap * sizeof(*run->children) + run->link_cap * sizeof(*run->links) +
-	       run->word_cap * sizeof(*run->words) + run->record_cap * sizeof(*run->records) +
+	       run->fast.text.cap + run->eval_cap * sizeof(*run->evals) +
+	       run->level_cap * sizeof(*run->levels) + run->child_cap * sizeof(*run->children) +
+	       run->link_cap * sizeof(*run->links) + run->word_cap * sizeof(*run->words) +
+	       run->record_cap * sizeof(*run->records) +
 	       run->unknown_cap * sizeof(*run->unknowns) +
 	       run->problem_cap * sizeof(*run->problems) + run->told_cap * sizeof(*run->told) +
 	       run->cut_cap * sizeof(*run->cuts) +

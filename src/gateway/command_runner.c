@@ -141,7 +141,7 @@ static void become_command(const struct config_procedure *procedure,
 /* What it writes, until it and all who could write have ended or the time is over. */
 static void read_output(int fd, int64_t until_ms, struct answer *answer)
 {
-	char rest[4096];
+	char rest[4096] = {0};
 
 	for (;;) {
 		int64_t left_ms = until_ms - clock_ms();

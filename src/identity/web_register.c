@@ -293,7 +293,7 @@ static void submit_reset(struct idp_exchange *x, const struct form *form)
 	struct span token = form_get(form, SPAN("token"));
 	struct span password = form_get(form, SPAN("password"));
 	enum store_result result;
-	struct idp_user user;
+	struct idp_user user = {0};
 	const char *problem;
 	struct link link;
 	struct err err;

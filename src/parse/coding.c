@@ -54,13 +54,17 @@ static enum coding_result end_of_member(z_stream *z, bool *more)
 	return inflateReset(z) == Z_OK ? CODING_OK : CODING_MALFORMED;
 }
 
+/* The maximum is reached: does nothing come any more? */
 static bool is_past_end(z_stream *z)
 {
+	bool ended;
 	Bytef byte;
 
 	z->next_out = &byte;
 	z->avail_out = 1;
-	return inflate(z, Z_NO_FLUSH) == Z_STREAM_END && z->avail_out == 1 && z->avail_in == 0;
+	ended = inflate(z, Z_NO_FLUSH) == Z_STREAM_END && z->avail_out == 1 && z->avail_in == 0;
+	z->next_out = NULL;
+	return ended;
 }
 
 static enum coding_result inflate_all(z_stream *z, bool members, struct buf *to)

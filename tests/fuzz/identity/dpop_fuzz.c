@@ -34,9 +34,9 @@ static void check(struct jws_context *context, struct span proof)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char head[] =
-		"eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwiY3J2IjoiUC0yN"
-		"TYiLCJ4IjoiIiwieSI6IiJ9fQ.";
+	static const char head[] = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI"
+				   "6IkVDIiwiY3J2IjoiUC0yN"
+				   "TYiLCJ4IjoiIiwieSI6IiJ9fQ.";
 	static struct jws_context *context;
 	struct buf proof;
 
