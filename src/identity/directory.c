@@ -206,6 +206,10 @@ static int patch_member(struct span name, const struct json *value, struct idp_u
 int user_patch(const struct json *object, struct idp_user *user, struct arena *arena,
 	       struct err *err)
 {
+	/* Another address is nobody's yet. */
+	if (json_get(object, SPAN("email")) &&
+	    !span_eq_nocase(json_text(object, "email"), user->email))
+		user->email_verified = false;
 	for (size_t i = 0; i < object->object.count; i++) {
 		const struct json_member *member = &object->object.members[i];
 

@@ -1,6 +1,7 @@
 #include "identity/outbox.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -307,6 +308,8 @@ int outbox_sms(struct outbox *outbox, struct config *cfg, struct span to, struct
 struct outbox *outbox_new(struct err *err)
 {
 	struct outbox *outbox = mem_zalloc(1, sizeof(*outbox));
+	sigset_t all, old;
+	int failed;
 
 	if (!outbox) {
 		(void)err_set(err, ERR_MEMORY, "identity: out of memory");
@@ -315,7 +318,12 @@ struct outbox *outbox_new(struct err *err)
 	list_init(&outbox->items);
 	pthread_mutex_init(&outbox->lock, NULL);
 	pthread_cond_init(&outbox->wake, NULL);
-	if (pthread_create(&outbox->thread, NULL, outbox_main, outbox) == 0)
+	/* Signals are for the main thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(&outbox->thread, NULL, outbox_main, outbox);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!failed)
 		return outbox;
 	(void)err_set(err, ERR_MEMORY, "identity: no thread for mail");
 	pthread_cond_destroy(&outbox->wake);

@@ -38,10 +38,10 @@ bool sent_code_offers(const struct idp_exchange *x, const struct idp_user *user,
 	return span_eq(channel, SPAN("sms")) && x->config->identity.sms && user->phone.len;
 }
 
-enum sent_code_result sent_code_allow(struct idp_exchange *x, const struct idp_user *user,
-				      struct err *err)
+enum sent_code_result sent_code_allow(struct idp_exchange *x, const char *kind,
+				      const struct idp_user *user, struct err *err)
 {
-	struct span key = arena_printf(x->arena, "sent/%.*s", SPAN_ARG(user->id));
+	struct span key = arena_printf(x->arena, "sent/%s/%.*s", kind, SPAN_ARG(user->id));
 	struct store_counter counter;
 
 	if (!key.ptr) {
@@ -143,7 +143,7 @@ enum sent_code_result sent_code_send(struct idp_exchange *x, const struct idp_us
 {
 	struct sent sent = {.channel = channel, .to = to};
 	struct span key = key_of(x, purpose, who);
-	enum sent_code_result allowed = sent_code_allow(x, user, err);
+	enum sent_code_result allowed = sent_code_allow(x, "code", user, err);
 	char code[DIGITS + 1];
 
 	if (allowed != SENT_CODE_OK)

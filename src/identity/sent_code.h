@@ -13,9 +13,12 @@ enum sent_code_result {
 	SENT_CODE_FAILED, /* *err */
 };
 
-/* May the user be sent one more message? Counts it. */
-enum sent_code_result sent_code_allow(struct idp_exchange *x, const struct idp_user *user,
-				      struct err *err);
+/*
+ * May the user be sent one more message of this kind? Counts it. What strangers can ask for has a
+ * count of its own, so that they cannot use up the codes of a login.
+ */
+enum sent_code_result sent_code_allow(struct idp_exchange *x, const char *kind,
+				      const struct idp_user *user, struct err *err);
 /*
  * Sends a code to the address or number by the channel ("email", "sms"). It replaces one that was
  * sent for the same purpose; `purpose` and `who` name it.

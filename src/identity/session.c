@@ -212,12 +212,10 @@ enum store_result session_rotate(struct idp *idp, const struct config_session *c
 				 struct idp_session *session, struct arena *arena,
 				 struct span *cookie, struct err *err)
 {
-	const struct store_change old = {
-		.kind = SPAN("session"), .key = session->id, .remove = true};
 	int64_t created = session->created_unix_s;
 
-	/* Not a logout: what was given out in the session lives on. */
-	if (store_commit(idp->shared, &old, 1, err) == STORE_FAILED ||
+	/* What was given out before is from before: it ends, and its clients are told. */
+	if (session_end(idp, session->id, err) == STORE_FAILED ||
 	    new_id(session, arena, cookie, err) != STORE_OK)
 		return STORE_FAILED;
 	session->seen_unix_s = clock_unix_s();

@@ -210,7 +210,7 @@ static enum store_result send_reset(struct idp_exchange *x, struct span name, st
 	if (found != STORE_OK)
 		user = (struct idp_user){.id = SPAN("nobody")};
 	/* For nobody the same is written as for somebody, so that it takes as long. */
-	allowed = sent_code_allow(x, &user, err);
+	allowed = sent_code_allow(x, "reset", &user, err);
 	if (allowed == SENT_CODE_FAILED)
 		return STORE_FAILED;
 	if (found == STORE_OK && may && allowed == SENT_CODE_OK)
@@ -413,7 +413,7 @@ static enum store_result send_register(struct idp_exchange *x, struct span email
 	    may_ask(x, &may, err) != STORE_OK)
 		return STORE_FAILED;
 	/* So many mails an hour to one address, whoever asks. */
-	allowed = sent_code_allow(x, &(struct idp_user){.id = email}, err);
+	allowed = sent_code_allow(x, "register", &(struct idp_user){.id = email}, err);
 	if (allowed == SENT_CODE_FAILED || make_link(x, &link, &token, err) != STORE_OK)
 		return STORE_FAILED;
 	if (!may || allowed != SENT_CODE_OK)
@@ -521,7 +521,7 @@ enum store_result register_send_verification(struct idp_exchange *x,
 	const struct link link = {SPAN("verify"), user->id, email, 0};
 	struct span token;
 
-	switch (sent_code_allow(x, user, err)) {
+	switch (sent_code_allow(x, "verify", user, err)) {
 	case SENT_CODE_OK: break;
 	case SENT_CODE_TOO_MANY: return STORE_CONFLICT;
 	case SENT_CODE_FAILED: return STORE_FAILED;
