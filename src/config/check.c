@@ -203,12 +203,30 @@ static void check_role_cycles(struct reader *reader, const struct config_identit
 	}
 }
 
+static void check_federation(struct reader *reader, const struct config_identity *identity)
+{
+	for (size_t i = 0; i < identity->federation.count; i++) {
+		const struct config_federation *f = &identity->federation.at[i];
+
+		if (!identity->issuer.len)
+			report(reader, CONFIG_ERROR, "identity", SPAN("federation"), i,
+			       f->where, "it needs the built-in server: set 'issuer'");
+		for (size_t j = 0; j < i; j++)
+			if (span_eq(f->name, identity->federation.at[j].name))
+				report(reader, CONFIG_ERROR, "identity", SPAN("federation"), i,
+				       f->where, "'%.*s' is there twice (line %u)",
+				       SPAN_ARG(f->name),
+				       identity->federation.at[j].where.line);
+	}
+}
+
 static void check_identity(struct reader *reader, const struct config *cfg)
 {
 	const struct config_identity *identity = &cfg->identity;
 	bool asked = false;
 
 	check_providers(reader, identity);
+	check_federation(reader, identity);
 	if (!cfg->mail && (identity->codes.email || identity->accounts.registration))
 		report(reader, CONFIG_ERROR, "identity",
 		       identity->codes.email ? SPAN("codes") : SPAN("accounts"), 0,

@@ -280,6 +280,7 @@ struct config_identity {
 	struct config_codes codes;
 	struct config_sms *sms; /* NULL: none */
 	struct config_accounts accounts;
+	CONFIG_LIST(struct config_federation) federation;
 	CONFIG_LIST(struct config_provider) providers;
 	struct config_api_keys *api_keys;
 	CONFIG_LIST(struct config_client_identity) client_certificates;

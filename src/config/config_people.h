@@ -51,4 +51,31 @@ struct config_accounts {
 	uint64_t link_ms; /* life of links in mails */
 };
 
+enum config_link_by_email { CONFIG_LINK_OFF, CONFIG_LINK_VERIFIED };
+
+/* What a value of another provider's claim means here. */
+struct config_role_map {
+	struct config_where where;
+	struct span value;
+	struct config_strings roles;
+};
+
+/* Another OpenID Connect provider whose users may log in here. */
+struct config_federation {
+	struct config_where where;
+	struct span name; /* in paths */
+	struct span title; /* on the button; empty: the name */
+	struct span issuer;
+	struct span client_id;
+	struct secret client_secret; /* may be empty */
+	struct config_strings scopes;
+	bool create; /* users who are new here */
+	unsigned link_by_email; /* enum config_link_by_email */
+	struct config_strings roles; /* of users that are made */
+	struct config_strings roles_claim; /* path in the ID token; empty: none */
+	CONFIG_LIST(struct config_role_map) role_map;
+	struct span ca; /* empty: the system's */
+	uint64_t timeout_ms; /* of all calls of one step together */
+};
+
 #endif

@@ -1,9 +1,11 @@
 /* document.c - the JSON Schema of a file and the reference table, both from the schema. */
 #include "config/config.h"
 
+#include <assert.h>
+
 #include "config/table.h"
 
-#define OBJECTS_MAX 64
+#define OBJECTS_MAX 256
 
 /* Objects in the order in which they are first met; each is defined once. */
 struct objects {
@@ -16,8 +18,7 @@ static void collect(struct objects *objects, const struct schema_object *schema)
 	for (size_t i = 0; i < objects->count; i++)
 		if (objects->at[i] == schema)
 			return;
-	if (objects->count == OBJECTS_MAX)
-		return;
+	assert(objects->count < OBJECTS_MAX);
 	objects->at[objects->count++] = schema;
 	for (const struct schema_key *key = schema->keys; key->name; key++)
 		if (key->object)

@@ -36,6 +36,7 @@ extern const struct schema_object schema_theme;
 extern const struct schema_object schema_codes;
 extern const struct schema_object schema_sms;
 extern const struct schema_object schema_accounts;
+extern const struct schema_object schema_federation;
 extern const struct schema_object schema_patch;
 extern const struct schema_object schema_route;
 extern const struct schema_object schema_waf;

@@ -120,3 +120,82 @@ const struct schema_object schema_accounts = {
 	.size = sizeof(struct config_accounts),
 	.keys = accounts_keys,
 };
+
+static const struct schema_name link_names[] = {
+	{"off", CONFIG_LINK_OFF},
+	{"verified", CONFIG_LINK_VERIFIED},
+	{NULL, 0},
+};
+
+static const struct schema_key role_map_keys[] = {
+	{KEY("value", TEXT, config_role_map, value), .flags = SCHEMA_REQUIRED,
+	 .format = &format_any, .text = "What the claim says, or has in its list."},
+	{KEY("roles", TEXTS, config_role_map, roles), .format = &format_name,
+	 .text = "Roles that it gives; they are taken away at a login where it is not said."},
+	{.name = NULL},
+};
+
+static const struct schema_object role_map = {
+	.name = "role_map",
+	.size = sizeof(struct config_role_map),
+	.keys = role_map_keys,
+	.has_where = true,
+};
+
+static const struct schema_key federation_keys[] = {
+	{KEY("name", TEXT, config_federation, name), .flags = SCHEMA_REQUIRED,
+	 .format = &format_name,
+	 .text = "Part of the redirect URI: ISSUER/identity/federation/NAME/callback."},
+	{KEY("title", TEXT, config_federation, title), .format = &format_any,
+	 .text = "On the button; without, the name."},
+	{KEY("issuer", TEXT, config_federation, issuer), .flags = SCHEMA_REQUIRED,
+	 .format = &format_url, .text = "Its issuer; the rest is discovered."},
+	{KEY("client_id", TEXT, config_federation, client_id), .flags = SCHEMA_REQUIRED,
+	 .format = &format_any, .text = "As what we are registered there."},
+	{KEY("client_secret", SECRET, config_federation, client_secret),
+	 .text = "The secret that goes with it."},
+	{KEY("scopes", TEXTS, config_federation, scopes), .initial = "openid profile email",
+	 .format = &format_scope, .text = "What we ask for."},
+	{KEY("create", BOOL, config_federation, create), .initial = "false",
+	 .text = "Make a user for whoever is new here."},
+	{KEY("link_by_email", ENUM, config_federation, link_by_email), .initial = "off",
+	 .names = link_names,
+	 .text = "verified: whose verified address is the verified address of a user here, is "
+		 "that user. It trusts the provider with every account."},
+	{KEY("roles", TEXTS, config_federation, roles), .format = &format_name,
+	 .text = "Roles of users that are made."},
+	{KEY("roles_claim", CLAIM, config_federation, roles_claim),
+	 .text = "Where in the ID token the values of 'role_map' are."},
+	{KEY("role_map", LIST, config_federation, role_map), .object = &role_map,
+	 .text = "Which value gives which roles."},
+	{KEY("ca", FILE, config_federation, ca),
+	 .text = "Certificates that may sign its server's; without, the system's."},
+	{KEY("timeout", DURATION, config_federation, timeout_ms), .initial = "10s", .min = 100,
+	 .max = 20000, .text = "For all calls of one step of a login."},
+	{.name = NULL},
+};
+
+static void federation_finish(struct reader *reader, const struct tree_node *node, void *object)
+{
+	const struct config_federation *federation = object;
+	bool openid = false;
+
+	for (size_t i = 0; i < federation->scopes.count; i++)
+		openid = openid || span_eq(federation->scopes.at[i], SPAN("openid"));
+	if (!openid)
+		reader_error(reader, node->where, "'scopes' needs openid");
+	if ((federation->role_map.count > 0) != (federation->roles_claim.count > 0))
+		reader_error(reader, node->where,
+			     "'role_map' and 'roles_claim' need each other");
+	if (span_starts_with(federation->issuer, SPAN("http:")))
+		reader_warn(reader, node->where,
+			    "the issuer is not https: who is on the way can be anybody");
+}
+
+const struct schema_object schema_federation = {
+	.name = "federation",
+	.size = sizeof(struct config_federation),
+	.keys = federation_keys,
+	.has_where = true,
+	.finish = federation_finish,
+};

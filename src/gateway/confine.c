@@ -153,6 +153,8 @@ static void collect(struct folders *folders, const char *config_path, const stru
 	add_webhooks(folders, cfg);
 	add_file(folders, cfg->identity.password.breached);
 	add_file(folders, cfg->identity.theme.logo);
+	for (size_t i = 0; i < cfg->identity.federation.count; i++)
+		add_file(folders, cfg->identity.federation.at[i].ca);
 	if (cfg->identity.sms)
 		add_file(folders, cfg->identity.sms->ca);
 	if (cfg->mail)

@@ -13,6 +13,9 @@
 
 #define THREADS 4
 #define QUEUE 256
+/* Of logins at other providers, which may be slow: they hold up nobody else. */
+#define FEDERATION_THREADS 4
+#define FEDERATION_QUEUE 64
 #define JOB_BYTES ((size_t)16 * 1024 * 1024)
 #define JOB_TIMEOUT_MS 30000
 #define BODY_BYTES_MAX ((size_t)64 * 1024)
@@ -25,6 +28,7 @@ struct identity_service {
 	struct internal_service internal;
 	struct idp *idp;
 	struct offload *pool;
+	struct offload *federation; /* for what waits for other servers */
 	struct audit_log *audit_log;
 	struct fiber *fiber; /* of maintenance */
 	struct fiber *teller; /* tells clients of logouts, for which it waits longer */
@@ -313,6 +317,12 @@ static bool serve_now(struct exchange *e, const struct identity_service *service
 	return true;
 }
 
+static struct offload *pool_of(const struct identity_service *service, struct span path)
+{
+	return span_starts_with(path, SPAN(IDP_FEDERATION_PATH)) ? service->federation
+								 : service->pool;
+}
+
 static enum phase_result serve(struct exchange *e, void *context)
 {
 	struct identity_service *service = context;
@@ -332,7 +342,8 @@ static enum phase_result serve(struct exchange *e, void *context)
 			job_free(&j->job);
 		return answer_problem(e, 503, "out-of-memory", NULL);
 	}
-	if (offload_call(service->pool, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) < 0) {
+	if (offload_call(pool_of(service, j->x.path), &j->job, loop_deadline_ms(JOB_TIMEOUT_MS),
+			 &err) < 0) {
 		if (e->x->client_gone || err.code == ERR_CANCELLED)
 			return PHASE_GONE;
 		exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
@@ -499,7 +510,10 @@ struct identity_service *identity_service_new(struct config *cfg, struct audit_l
 	service->internal = (struct internal_service){serve, service};
 	service->audit_log = audit_log;
 	service->pool = offload_new("identity", THREADS, QUEUE, err);
-	if (service->pool) {
+	if (service->pool)
+		service->federation =
+			offload_new("federation", FEDERATION_THREADS, FEDERATION_QUEUE, err);
+	if (service->federation) {
 		const struct idp_options options = {
 			.config = cfg, .audit = on_audit, .audit_context = service};
 
@@ -525,6 +539,8 @@ void identity_service_free(struct identity_service *service)
 		return;
 	if (service->pool)
 		offload_free(service->pool);
+	if (service->federation)
+		offload_free(service->federation);
 	snapshot_unref(service->snapshot);
 	idp_close(service->idp);
 	mem_free(service);

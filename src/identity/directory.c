@@ -189,6 +189,7 @@ static int patch_member(struct span name, const struct json *value, struct idp_u
 		{SPAN("roles"), NULL, NULL, &user->roles},
 		{SPAN("groups"), NULL, NULL, &user->groups},
 		{SPAN("permissions"), NULL, NULL, &user->permissions},
+		{SPAN("links"), NULL, NULL, &user->links},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
@@ -201,6 +202,19 @@ static int patch_member(struct span name, const struct json *value, struct idp_u
 		return patch_texts(value, members[i].texts, arena);
 	}
 	return -1;
+}
+
+/* "ISSUER SUBJECT" */
+static bool links_valid(const struct config_strings *links)
+{
+	for (size_t i = 0; i < links->count; i++) {
+		size_t space = span_find_byte(links->at[i], ' ');
+
+		if (space == 0 || space + 1 >= links->at[i].len ||
+		    links->at[i].len > STORE_KEY_BYTES_MAX)
+			return false;
+	}
+	return links->count <= USER_LINKS_MAX;
 }
 
 int user_patch(const struct json *object, struct idp_user *user, struct arena *arena,
@@ -230,6 +244,9 @@ int user_patch(const struct json *object, struct idp_user *user, struct arena *a
 		return err_set(err, ERR_INVALID, "'email' is no address");
 	if (!permissions_valid(&user->permissions, arena))
 		return err_set(err, ERR_INVALID, "'permissions' has one that is malformed");
+	if (!links_valid(&user->links))
+		return err_set(err, ERR_INVALID,
+			       "'links' has too many, or one that is malformed");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "identity/federation.h"
 #include "identity/idp_fast.h"
 #include "identity/idp_internal.h"
 #include "identity/password.h"
@@ -126,7 +127,8 @@ struct idp *idp_open(const struct idp_options *options, bool serve, struct err *
 		return NULL;
 	}
 	idp->memory = idp_memory_new();
-	if (!idp->memory) {
+	idp->federation = federation_cache_new();
+	if (!idp->memory || !idp->federation) {
 		idp_close(idp);
 		(void)idp_no_memory(err);
 		return NULL;
@@ -172,6 +174,7 @@ void idp_close(struct idp *idp)
 	if (!idp)
 		return;
 	idp_memory_free(idp->memory);
+	federation_cache_free(idp->federation);
 	tls_context_unref(idp->client_tls);
 	outbox_free(idp->outbox);
 	signing_release(idp);
@@ -267,9 +270,11 @@ void idp_metrics(struct idp *idp, struct buf *out)
 		   "sallyport_logins_total{result=\"succeeded\"} %llu\n"
 		   "sallyport_logins_total{result=\"failed\"} %llu\n"
 		   "sallyport_logins_total{result=\"locked\"} %llu\n"
-		   "sallyport_logins_total{result=\"factor_failed\"} %llu\n",
+		   "sallyport_logins_total{result=\"factor_failed\"} %llu\n"
+		   "sallyport_logins_total{result=\"federation_failed\"} %llu\n",
 		   counted(idp, IDP_LOGINS_SUCCEEDED), counted(idp, IDP_LOGINS_FAILED),
-		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_FACTORS_FAILED));
+		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_FACTORS_FAILED),
+		   counted(idp, IDP_FEDERATIONS_FAILED));
 	buf_printf(out,
 		   "# HELP sallyport_messages_total Mails and SMS of the identity server.\n"
 		   "# TYPE sallyport_messages_total counter\n"

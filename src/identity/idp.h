@@ -98,6 +98,7 @@ enum idp_counter {
 	IDP_LOGINS_FAILED,
 	IDP_LOGINS_LOCKED, /* refused because of earlier failures */
 	IDP_FACTORS_FAILED,
+	IDP_FEDERATIONS_FAILED, /* back from another provider, and not let in */
 	IDP_COUNTERS,
 };
 /* In the form of Prometheus; any thread, does not block for long. */
@@ -159,6 +160,8 @@ struct idp_exchange {
  * exchange, not into what the server keeps.
  */
 bool idp_serve_now(struct idp_exchange *x) MUST_CHECK;
+/* What is below this path waits for other servers: it needs threads of its own. */
+#define IDP_FEDERATION_PATH "/identity/federation/"
 /* Below this path is the admin API (admin_api.c). */
 #define IDP_ADMIN_PATH "/identity/admin/"
 /* What it looks after. Permissions are "identity:read:AREA" and "identity:write:AREA". */

@@ -40,7 +40,7 @@ struct idp_user {
 	struct span phone; /* E.164, with "+"; empty: none */
 	struct config_strings
 		channels; /* that codes are sent by as second factor: "email", "sms" */
-	struct config_strings links; /* "PROVIDER SUBJECT" of other identity providers */
+	struct config_strings links; /* "ISSUER SUBJECT" of other identity providers */
 	struct idp_passkey *passkeys;
 	size_t passkey_count;
 	struct config_strings recovery; /* SHA-256 of codes that are left, in hexadecimal */
@@ -60,7 +60,7 @@ enum store_result user_find(struct idp *idp, struct span name, struct arena *are
 /* By address; STORE_CONFLICT: several have it. Addresses are kept in lower case. */
 enum store_result user_find_email(struct idp *idp, struct span email, struct arena *arena,
 				  struct idp_user *user, struct err *err);
-/* By "PROVIDER SUBJECT". */
+/* By "ISSUER SUBJECT". */
 enum store_result user_find_link(struct idp *idp, struct span link, struct arena *arena,
 				 struct idp_user *user, struct err *err);
 /* STORE_CONFLICT: the name is taken, or somebody else has changed the user. */

@@ -13,6 +13,7 @@
 
 struct signing_ring;
 struct idp_memory;
+struct federation_cache;
 
 struct idp {
 	struct store *store; /* users, clients, grants, keys */
@@ -28,6 +29,7 @@ struct idp {
 	struct map revoked; /* id -> struct revoked */
 	atomic_uint_least64_t revoked_count;
 	struct idp_memory *memory;
+	struct federation_cache *federation; /* what is known of other providers */
 	struct tls_context *client_tls; /* for calls of ours; made when it is first needed */
 	struct outbox *outbox; /* NULL: a command line */
 	atomic_uint_least64_t counters[IDP_COUNTERS];

@@ -455,6 +455,10 @@ void idp_serve(struct idp_exchange *x)
 		admin_api(x);
 		return;
 	}
+	if (span_starts_with(x->path, SPAN(IDP_FEDERATION_PATH)) && method == GET_ONLY) {
+		federation_page(x);
+		return;
+	}
 
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		if (!span_eq(parts[i].path, x->path))

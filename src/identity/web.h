@@ -12,6 +12,7 @@
 #define WEB_FORM_COOKIE "__Host-sallyport-form"
 #define WEB_LOGIN_COOKIE "__Host-sallyport-login"
 #define WEB_DEVICE_COOKIE "__Host-sallyport-device"
+#define WEB_FEDERATION_COOKIE "__Host-sallyport-federation"
 #define WEB_REMEMBER_COOKIE "__Host-sallyport-remember"
 
 /* ---- requests ---- */
@@ -109,6 +110,8 @@ enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session
 			     struct err *err);
 
 void admin_api(struct idp_exchange *x);
+/* IDP_FEDERATION_PATH NAME "/start", "/callback" (web_federation.c) */
+void federation_page(struct idp_exchange *x);
 void login_page(struct idp_exchange *x);
 void login_send_page(struct idp_exchange *x);
 void login_passkey_page(struct idp_exchange *x);

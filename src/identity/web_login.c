@@ -3,6 +3,7 @@
  * session. Between the steps the browser holds a cookie of a record that says how far it is.
  */
 #include "base/clock.h"
+#include "identity/federation.h"
 #include "identity/flow.h"
 #include "identity/passkey.h"
 #include "identity/password.h"
@@ -46,6 +47,7 @@ void login_show(struct idp_exchange *x, struct span back, const char *alert, uns
 	page_submit(&page, "Log in");
 	page_form_end(&page);
 	passkey_put_form(&page, "/identity/login/passkey", back, "Log in with a passkey", NULL);
+	federation_put_buttons(&page, back);
 	if (register_offers_reset(x))
 		page_raw(&page, "<p><a href=\"/identity/reset\">Forgotten your "
 				"password?</a></p>\n");
