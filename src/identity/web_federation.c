@@ -262,6 +262,16 @@ static enum store_result make_user(struct idp_exchange *x, struct arrival *a, st
 	}
 	if (!a->user.id.ptr || !a->user.links.at || !a->user.name.ptr)
 		return idp_no_memory(err);
+	/* Made before, and not by somebody who is as fast: then the link would have been found. */
+	if (try_ > 1) {
+		struct idp_user other;
+		enum store_result result = user_get(x->idp, a->user.id, x->arena, &other, err);
+
+		if (result == STORE_OK)
+			a->refusal = "This login was cut off from its account.";
+		if (result == STORE_OK || result == STORE_FAILED)
+			return result == STORE_OK ? STORE_ABSENT : result;
+	}
 	a->user.links.at[0] = a->link;
 	a->changed = true;
 	a->audit = "user.created_by_provider";

@@ -416,18 +416,42 @@ def nobody_is_made_unless_that_is_configured(world):
     assert list(world.users()) == ["admin"]
 
 
-@in_world("create: false")
-def an_administrator_links_users_and_cuts_links(world):
-    once = cli(world.gateway, "user", "create", "alice")[0]
+def linking(world, user):
+    """A function that sets the user's links by the admin API."""
     secret = cli(world.gateway, "client", "create", "root", "--grants", "client_credentials", "--roles",
                  "administrator")[0]["client_secret"]
     client = Client(world.gateway)
     token = client.token(secret, client_id="root", grant_type="client_credentials").json["access_token"]
 
     def patch(links):
-        return client.send("PATCH", "/identity/admin/users/" + once["id"], json.dumps({"links": links}), {
+        return client.send("PATCH", "/identity/admin/users/" + user, json.dumps({"links": links}), {
             "Authorization": "Bearer " + token, "Content-Type": "application/json"}).status
 
+    return patch
+
+
+@in_world("create: true")
+def who_was_cut_off_from_an_account_does_not_get_it_or_another(world):
+    assert "Your account" in world.log_in().text
+    users = world.users()
+    made = [user for name, user in users.items() if name.startswith("corp:")][0]
+    assert linking(world, made["id"])([]) == 200
+    world.browser = Browser(world.gateway)
+    page = world.log_in()
+    assert "cut off" in page.text, page.text
+    world.refuses(page)
+    assert list(world.users()) == list(users)
+    # Somebody else with the same name there is somebody else here.
+    world.provider.claims = {"sub": "bob-2", "preferred_username": "bob"}
+    assert "Your account" in world.log_in(Browser(world.gateway)).text
+    world.provider.claims = {"sub": "bob-3", "preferred_username": "Bob"}
+    assert "Your account" in world.log_in(Browser(world.gateway)).text
+    assert len(world.users()) == len(users) + 2 and "corp:bob" in world.users()
+
+
+@in_world("create: false")
+def an_administrator_links_users_and_cuts_links(world):
+    patch = linking(world, cli(world.gateway, "user", "create", "alice")[0]["id"])
     for bad in (["alone"], [" x"], ["x "], ["i s"] * 7, ["i " + "s" * 600], "i s", [7]):
         assert patch(bad) == 422 or patch(bad) == 400, bad
     assert patch([world.provider.issuer + " bob-1"]) == 200
@@ -598,6 +622,7 @@ if __name__ == "__main__":
         an_address_joins_accounts_only_where_both_sides_know_it,
         an_address_means_nothing_unless_that_is_configured,
         nobody_is_made_unless_that_is_configured,
+        who_was_cut_off_from_an_account_does_not_get_it_or_another,
         an_administrator_links_users_and_cuts_links,
         a_disabled_user_is_refused_whatever_the_provider_says,
         roles_follow_the_claims_at_each_login,
