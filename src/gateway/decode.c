@@ -87,6 +87,8 @@ static enum phase_result hold_and_decode(struct exchange *e)
 	if (coding != CODING_IDENTITY) {
 		if (e->snapshot->config->limits.compressed == CONFIG_COMPRESSED_REFUSE)
 			return refuse_coding(e, "identity");
+		if (spool_cannot_hold(e))
+			return refuse_large(e);
 		result = spool_hold(e, &whole);
 		if (result != PHASE_NEXT)
 			return result;

@@ -134,6 +134,8 @@ enum phase_result answer_problem(struct exchange *e, unsigned status, const char
  * PHASE_NEXT: *whole says whether e->spool.held is all of it. Otherwise it has been answered.
  */
 enum phase_result spool_hold(struct exchange *e, bool *whole);
+/* Whether the body is announced to be longer: whoever needs all of it need not read any. */
+bool spool_cannot_hold(const struct exchange *e);
 /*
  * Before a body is looked at: one in a content coding is held, decoded up to limits.body_buffer, and
  * forwarded as it is then, so that what is looked at is what the service gets. PHASE_NEXT, or it has

@@ -20,8 +20,8 @@ static enum phase_result refuse(struct exchange *e, unsigned status, const char 
 /* The whole body must be at hand: the approval is for these bytes and no others. */
 static enum phase_result hold_body(struct exchange *e)
 {
-	bool whole;
-	enum phase_result result = spool_hold(e, &whole);
+	bool whole = false;
+	enum phase_result result = spool_cannot_hold(e) ? PHASE_NEXT : spool_hold(e, &whole);
 
 	if (result != PHASE_NEXT || whole)
 		return result;

@@ -66,25 +66,35 @@ static bool describe(struct inspection *in)
 	return true;
 }
 
+static enum phase_result refuse_large(struct exchange *e)
+{
+	e->reason = "body_too_large";
+	return answer_problem(e, 413, "body-too-large",
+			      "what is inspected must fit limits.body_buffer");
+}
+
 /* PHASE_NEXT: the rules have what they may see of the body. */
 static enum phase_result read_body(struct inspection *in)
 {
 	struct exchange *e = in->e;
+	bool refuse = in->block && e->snapshot->config->waf->large == CONFIG_LARGE_REFUSE;
+	size_t limit_bytes = e->snapshot->config->limits.body_buffer_bytes;
+	enum phase_result result;
 	bool whole;
-	enum phase_result result = spool_hold(e, &whole);
 
+	if (refuse && spool_cannot_hold(e))
+		return refuse_large(e);
+	result = spool_hold(e, &whole);
 	if (result != PHASE_NEXT)
 		return result;
-	if (whole) {
+	/* The last piece may have been longer than what was still allowed. */
+	if (whole && e->spool.held.len <= limit_bytes) {
 		waf_request_body_whole(in->t, e->spool.held);
 		return PHASE_NEXT;
 	}
-	if (in->block && e->snapshot->config->waf->large == CONFIG_LARGE_REFUSE) {
-		e->reason = "body_too_large";
-		return answer_problem(e, 413, "body-too-large",
-				      "what is inspected must fit limits.body_buffer");
-	}
-	waf_request_body_piece(in->t, e->spool.held);
+	if (refuse)
+		return refuse_large(e);
+	waf_request_body_piece(in->t, span_slice(e->spool.held, 0, limit_bytes));
 	return PHASE_NEXT;
 }
 

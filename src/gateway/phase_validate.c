@@ -325,25 +325,33 @@ static enum phase_result go_on_streaming(struct exchange *e)
 	return strip_query(e) ? PHASE_NEXT : answer_problem(e, 503, "out-of-memory", NULL);
 }
 
-/* Reads the whole body, each piece of which is checked as it comes. */
+static enum phase_result refuse_large(struct exchange *e)
+{
+	e->reason = "body_too_large";
+	return answer_problem(e, 413, "body-too-large", NULL);
+}
+
+/*
+ * Reads the body, as much as is held of it, each piece of which is checked as it comes. The rest is
+ * checked while it passes. What is to be cut out must be held.
+ */
 static enum phase_result check_content(struct exchange *e)
 {
-	bool whole;
+	bool stream = contract_of(e)->large == CONFIG_LARGE_STREAM &&
+		      contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP;
 	enum phase_result result;
+	bool whole;
 
 	if (e->spool.complete)
 		return check_held(e);
+	if (!stream && spool_cannot_hold(e))
+		return refuse_large(e);
 	result = spool_hold(e, &whole);
 	if (result != PHASE_NEXT)
 		return result;
 	if (whole)
 		return conclude(e);
-	/* The rest is checked while it passes. What is to be cut out must be held. */
-	if (contract_of(e)->large == CONFIG_LARGE_STREAM &&
-	    contract_of(e)->unknown_properties != CONFIG_UNKNOWN_STRIP)
-		return go_on_streaming(e);
-	e->reason = "body_too_large";
-	return answer_problem(e, 413, "body-too-large", NULL);
+	return stream ? go_on_streaming(e) : refuse_large(e);
 }
 
 static enum phase_result validate(struct exchange *e)

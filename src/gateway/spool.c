@@ -70,8 +70,6 @@ enum spool_result spool_read(struct exchange *e, uint64_t max_bytes, uint64_t id
 		spool->complete = true;
 		return SPOOL_COMPLETE;
 	}
-	if (e->x->request.framing == HTTP1_LENGTH && e->x->request.content_length > max_bytes)
-		return SPOOL_FULL;
 	while (result == SPOOL_FULL && spool->held.len <= max_bytes) {
 		struct span piece;
 
@@ -82,6 +80,12 @@ enum spool_result spool_read(struct exchange *e, uint64_t max_bytes, uint64_t id
 	}
 	spool->complete = result == SPOOL_COMPLETE;
 	return result;
+}
+
+bool spool_cannot_hold(const struct exchange *e)
+{
+	return !e->spool.complete && e->x->request.framing == HTTP1_LENGTH &&
+	       e->x->request.content_length > e->snapshot->config->limits.body_buffer_bytes;
 }
 
 enum phase_result spool_hold(struct exchange *e, bool *whole)

@@ -152,6 +152,8 @@ def test_a_body_too_long_to_inspect_is_refused_or_inspected_at_its_beginning():
         assert setup.post("/", "q=" + urllib.parse.quote(SQL) + "&a=" + "b" * 30000, FORM) == 403
         assert setup.post("/", long, FORM) == 200
         assert setup.bodies[-1] == long.encode()
+        assert setup.post("/", "q=" + urllib.parse.quote(SQL) + "&" + long, FORM) == 403
+        assert len(setup.bodies) == 1, "nothing of it reaches the service"
 
 
 RULES = b"""
