@@ -102,7 +102,7 @@ static const struct command_example examples[] = {
 
 const struct command cmd_lsp = {
 	.name = "lsp",
-	.summary = "serve an editor: vulnerabilities, misconfigurations, secrets",
+	.summary = "serve an editor with vulnerabilities, misconfigurations and secrets",
 	.description =
 		"A language server (LSP 3.17) on standard input and output: problems of the "
 		"lock files, manifests, configuration files and texts that are open, why they "

@@ -1,4 +1,4 @@
-/* waf patch list, waf patch check, waf patch generate */
+/* patch list, patch check, patch generate */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/input.h"
@@ -399,20 +399,20 @@ static const struct operand_spec findings_operand[] = {
 };
 
 static const struct command_example list_examples[] = {
-	{"sallyport waf patch list --templates", "Which vulnerabilities have a template?"},
+	{"sallyport patch list --templates", "Which vulnerabilities have a template?"},
 	{NULL, NULL},
 };
 
 static const struct command_example generate_examples[] = {
-	{"sallyport scan --format json orders/ | sallyport waf patch generate --service orders "
+	{"sallyport scan --format json orders/ | sallyport patch generate --service orders "
 	 "- "
 	 "> patches.yaml",
 	 "Patches for what is known to be vulnerable."},
 	{NULL, NULL},
 };
 
-const struct command cmd_waf_patch_list = {
-	.name = "waf patch list",
+const struct command cmd_patch_list = {
+	.name = "patch list",
 	.summary = "print the virtual patches, or the templates that there are",
 	.description = "Prints the patches of the configuration with what they protect, where, "
 		       "and until when. How often each has matched, the admin listener says "
@@ -422,8 +422,8 @@ const struct command cmd_waf_patch_list = {
 	.run = run_list,
 };
 
-const struct command cmd_waf_patch_check = {
-	.name = "waf patch check",
+const struct command cmd_patch_check = {
+	.name = "patch check",
 	.summary = "read the rules of all virtual patches",
 	.description =
 		"What cannot be read is an error with file and line. Patches that have "
@@ -433,8 +433,8 @@ const struct command cmd_waf_patch_check = {
 	.run = run_check,
 };
 
-const struct command cmd_waf_patch_generate = {
-	.name = "waf patch generate",
+const struct command cmd_patch_generate = {
+	.name = "patch generate",
 	.summary = "write virtual patches for what a scan has found",
 	.description =
 		"Reads a report of `sallyport scan --format json` and prints, as YAML for the "

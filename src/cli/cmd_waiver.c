@@ -416,7 +416,7 @@ static const struct command_example key_examples[] = {
 
 const struct command cmd_waiver_key = {
 	.name = "waiver key",
-	.summary = "print a champion's public key, or make a key",
+	.summary = "print the public key of a champion, or make a key",
 	.description = "Prints the public key as it stands in a policy, under champions.",
 	.options = key_options,
 	.operands = key_operands,

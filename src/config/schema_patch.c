@@ -18,7 +18,7 @@ static unsigned days_in(unsigned year, unsigned month)
 	static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 
-	return days[month - 1] + (month == 2 && leap);
+	return days[month - 1] + (month == 2 && leap ? 1u : 0u);
 }
 
 /* "2027-03-31": milliseconds from 1970 to the end of this day, UTC; -1: no such day. */

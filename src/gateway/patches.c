@@ -62,7 +62,7 @@ static int write_template(struct patch *patch, size_t index, struct err *err)
 
 	if (!template)
 		return err_set(err, ERR_NOT_FOUND,
-			       "there is no template '%.*s' (sallyport waf patch list "
+			       "there is no template '%.*s' (sallyport patch list "
 			       "--templates); give 'rules'",
 			       SPAN_ARG(patch->config->template));
 	name = mem_alloc(patch->config->name.len + 7);

@@ -156,7 +156,7 @@ def test_patches_that_cannot_be_read_are_named_with_their_line():
 
 
 def command(*words, text=""):
-    done = subprocess.run([PROGRAM, "waf", "patch", *words], input=text, capture_output=True,
+    done = subprocess.run([PROGRAM, "patch", *words], input=text, capture_output=True,
                           text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
