@@ -299,10 +299,10 @@ static void do_mail(struct step_run *run, char *detail, size_t size)
 	write_mail(job, run->config);
 	if (offload_call(run->context->threads, &job->job,
 			 loop_deadline_ms(MAIL_MS * (int64_t)to->count), &err) < 0) {
-		snprintf(detail, size, "mail: %s", err.message);
+		snprintf(detail, size, "mail: %.300s", err.message);
 		return;
 	}
-	snprintf(detail, size, "mail: sent to %u of %zu%s%s", job->sent, to->count,
+	snprintf(detail, size, "mail: sent to %u of %zu%s%.200s", job->sent, to->count,
 		 job->sent < to->count ? ": " : "",
 		 job->sent < to->count ? job->err.message : "");
 	mail_free(&job->job);

@@ -129,7 +129,7 @@ def check(store):
     killer.start()
     try:
         steps = [world.one_user, world.one_grant, world.one_revocation]
-        while world.writes < WRITES:
+        while world.writes < WRITES or (not world.kills and world.writes < 20 * WRITES):
             steps[world.writes % 3]()
             world.writes += 1
     finally:
