@@ -5,15 +5,18 @@ import hashlib
 import hmac
 import json
 import re
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
+import urllib.request
 
-from harness import PROGRAM, Service, answer, run
-from idp import Browser, Client, cli, make_user, server
+from harness import PROGRAM, Gateway, Service, answer, run
+from idp import CONFIG, Browser, Client, cli, make_user, server
 from identity_login_test import reload_config
-from jose import Key, b64
+from jose import Key, b64, certificate
 
 REFUSED = "You are not logged in"
 
@@ -23,12 +26,27 @@ def path_of(url):
     return parts.path + ("?" + parts.query if parts.query else "")
 
 
+class TlsService(Service):
+    """The same over TLS, with the certificate PREFIX.pem."""
+
+    def __init__(self, script, prefix):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(prefix + ".pem", prefix + ".key")
+        super().__init__(script)
+
+    def handle(self, connection):
+        try:
+            super().handle(self.context.wrap_socket(connection, server_side=True))
+        except OSError:
+            connection.close()
+
+
 class Provider:
     """A provider in which everything can be wrong: `token` changes what it says of its user."""
 
-    def __init__(self):
-        self.service = Service(self.serve)
-        self.issuer = f"http://127.0.0.1:{self.service.port}"
+    def __init__(self, tls=None):
+        self.service = TlsService(self.serve, tls) if tls else Service(self.serve)
+        self.issuer = f"http{'s' if tls else ''}://127.0.0.1:{self.service.port}"
         self.key = Key("k1")
         self.metadata = {
             "issuer": self.issuer,
@@ -416,6 +434,40 @@ def nobody_is_made_unless_that_is_configured(world):
     assert list(world.users()) == ["admin"]
 
 
+def a_provider_over_tls_shows_a_certificate_that_is_trusted():
+    with tempfile.TemporaryDirectory(prefix="sallyport-ca.") as folder:
+        authority = certificate(folder, "authority")
+        prefix = certificate(folder, "provider", "/CN=provider", authority, "IP:127.0.0.1")
+        provider = Provider(prefix)
+        entry = World.entry("corp", provider, "create: true")
+        trusted = World.entry("trusted", provider, f'create: true, ca: "{authority}.pem"')
+        downgraded = World.entry("downgraded", provider, f'ca: "{authority}.pem"')
+        text = CONFIG.format(upstream=9, store="sqlite:id.db", more=f"federation: [{entry}, {trusted}, {downgraded}]")
+        text = text.replace("admin: {enabled: false}", 'admin: {address: "127.0.0.1:{admin}"}')
+        gateway = Gateway(text)
+        try:
+            browser = Browser(gateway)
+            page = browser.get("/identity/federation/corp/start", follow=False)
+            assert page.status == 503 and REFUSED in page.text, page.text
+            page = browser.get("/identity/federation/trusted/start", follow=False)
+            assert page.status == 303, (page.text, gateway.log_text())
+            provider.codes["c0de"] = page.query
+            page = browser.get("/identity/federation/trusted/callback?code=c0de&state=" + page.query["state"])
+            assert "Your account" in page.text, page.text
+            # An endpoint in the clear is none for an issuer that is not.
+            provider.metadata["token_endpoint"] = provider.issuer.replace("https", "http") + "/token"
+            page = browser.get("/identity/federation/downgraded/start", follow=False)
+            assert page.status in (403, 503) and REFUSED in page.text, page.text
+            assert "token_endpoint" in gateway.log_text()
+            with urllib.request.urlopen(f"http://127.0.0.1:{gateway.admin}/metrics", timeout=20) as answered:
+                metrics = answered.read().decode()
+            assert 'sallyport_logins_total{result="federation_failed"} 2\n' in metrics, metrics
+            assert 'sallyport_logins_total{result="succeeded"} 1\n' in metrics, metrics
+        finally:
+            gateway.stop()
+            provider.close()
+
+
 def linking(world, user):
     """A function that sets the user's links by the admin API."""
     secret = cli(world.gateway, "client", "create", "root", "--grants", "client_credentials", "--roles",
@@ -622,6 +674,7 @@ if __name__ == "__main__":
         an_address_joins_accounts_only_where_both_sides_know_it,
         an_address_means_nothing_unless_that_is_configured,
         nobody_is_made_unless_that_is_configured,
+        a_provider_over_tls_shows_a_certificate_that_is_trusted,
         who_was_cut_off_from_an_account_does_not_get_it_or_another,
         an_administrator_links_users_and_cuts_links,
         a_disabled_user_is_refused_whatever_the_provider_says,
