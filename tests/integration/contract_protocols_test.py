@@ -150,7 +150,8 @@ def test_requests_over_http2_must_keep_the_contract():
         assert setup.curl("/orders?other=1")[0] == "400"
         assert setup.curl("/nothing")[0] == "404"
         assert setup.curl("/orders", "-X", "DELETE")[0] == "405"
-        assert setup.curl("/orders", "-X", "POST", "-H", "content-type: text/plain", "-d", "a")[0] == "415"
+        # curl takes the reset after the answer for a failure (RFC 9113 section 8.1 allows it).
+        assert ":status: 415" in nghttp(setup, "/orders", "POST", b"a", "text/plain")
         assert len(setup.bodies) == 2, "what is refused never reaches the service"
 
 
@@ -158,7 +159,6 @@ def test_bodies_over_http2_are_cut_and_limited():
     with Setup(contract="unknown_properties: strip") as setup:
         assert setup.curl("/orders", body=b'{"admin":1,' + GOOD[1:])[0] == "200"
         assert json.loads(setup.bodies[-1]) == json.loads(GOOD)
-        # curl takes the reset after the answer for a failure (RFC 9113 section 8.1 allows it).
         assert ":status: 413" in nghttp(setup, "/orders", "PUT", LONG, "application/json")
         assert len(setup.bodies) == 1
 
