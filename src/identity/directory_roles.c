@@ -124,22 +124,27 @@ enum store_result role_list(struct idp *idp, struct arena *arena, struct idp_rol
 	return STORE_OK;
 }
 
+static enum store_result read_group(struct span name, const struct store_record *record,
+				    struct arena *arena, struct idp_group *group,
+				    struct err *err)
+{
+	const struct json *object = idp_parse(record->value, arena, err);
+
+	if (!object)
+		return STORE_FAILED;
+	*group = (struct idp_group){.name = name, .version = record->version};
+	return json_texts(object, "roles", arena, &group->roles) < 0 ? idp_no_memory(err)
+								     : STORE_OK;
+}
+
 enum store_result group_find(struct idp *idp, struct span name, struct arena *arena,
 			     struct idp_group *group, struct err *err)
 {
 	struct store_record record;
-	const struct json *object;
 	enum store_result result =
 		store_get(idp->store, SPAN("group"), name, arena, &record, err);
 
-	if (result != STORE_OK)
-		return result;
-	object = idp_parse(record.value, arena, err);
-	if (!object)
-		return STORE_FAILED;
-	*group = (struct idp_group){.name = name, .version = record.version};
-	return json_texts(object, "roles", arena, &group->roles) < 0 ? idp_no_memory(err)
-								     : STORE_OK;
+	return result == STORE_OK ? read_group(name, &record, arena, group, err) : result;
 }
 
 enum store_result group_get(struct idp *idp, struct span name, struct arena *arena,
@@ -200,15 +205,10 @@ enum store_result group_list(struct idp *idp, struct arena *arena, struct idp_gr
 	*groups = arena_array(arena, struct idp_group, page.count + 1);
 	if (!*groups)
 		return idp_no_memory(err);
-	for (size_t i = 0; i < page.count; i++) {
-		const struct json *object = idp_parse(page.records[i].value, arena, err);
-
-		(*groups)[i].name = page.records[i].key;
-		if (!object)
+	for (size_t i = 0; i < page.count; i++)
+		if (read_group(page.records[i].key, &page.records[i], arena, &(*groups)[i],
+			       err) != STORE_OK)
 			return STORE_FAILED;
-		if (json_texts(object, "roles", arena, &(*groups)[i].roles) < 0)
-			return idp_no_memory(err);
-	}
 	*count = page.count;
 	return STORE_OK;
 }
