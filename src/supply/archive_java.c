@@ -5,9 +5,18 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "supply/inventory_scan.h"
+#include "supply/licence.h"
 
 #define SMALL_BYTES_MAX ((size_t)1 << 20)
 #define PIECE_BYTES ((size_t)65536)
+
+/* What pom.xml and pom.properties of one folder tell, in either order. */
+struct jar_part {
+	struct jar_part *next;
+	struct span folder;
+	uint32_t component; /* or COMPONENT_NONE */
+	struct span licence;
+};
 
 /* Of one archive. */
 struct jar {
@@ -20,6 +29,10 @@ struct jar {
 	struct span version;
 	struct span vendor;
 	struct span bundle;
+	struct span licence;
+	struct jar_part *parts;
+	uint32_t own; /* the last component of this archive, those in it aside */
+	unsigned own_count;
 };
 
 static void read_jar(struct scan *s, struct span path, struct span bytes, uint32_t layer,
@@ -41,7 +54,54 @@ static struct span value_of(struct span text, struct span key, char separator)
 	return SPAN("");
 }
 
-static void add(struct jar *j, struct span group, struct span artifact, struct span version)
+static struct jar_part *part_of(struct jar *j, struct span name)
+{
+	struct jar_part *p;
+	size_t cut = name.len;
+
+	while (cut > 0 && name.ptr[cut - 1] != '/')
+		cut--;
+	name = span_slice(name, 0, cut);
+	for (p = j->parts; p; p = p->next) {
+		if (span_eq(p->folder, name))
+			return p;
+	}
+	p = arena_new(&j->scan->scratch, struct jar_part);
+	if (!p) {
+		j->scan->inv->failed = true;
+		return NULL;
+	}
+	*p = (struct jar_part){j->parts, arena_dup(&j->scan->scratch, name), COMPONENT_NONE,
+			       SPAN("")};
+	j->parts = p;
+	return p;
+}
+
+/* The SPDX identifier, where the name is one that is known; several are a choice. */
+static struct span add_licence(struct inventory *inv, struct span all, struct span name)
+{
+	struct span id = licence_id(name);
+
+	if (!id.len)
+		id = span_slice(span_trim(name), 0, 100);
+	if (!id.len)
+		return all;
+	return all.len ? inventory_join(inv, all, SPAN(" OR "), id) : inventory_text(inv, id);
+}
+
+static struct span licence_of_pom(struct jar *j, struct span text)
+{
+	const struct node *root = lock_parse_xml(&j->scan->scratch, text, NULL);
+	struct span all = SPAN("");
+
+	node_for_each(licence, node_get(root, SPAN("licenses")))
+	{
+		all = add_licence(j->scan->inv, all, node_text_at(licence, SPAN("name")));
+	}
+	return all;
+}
+
+static uint32_t add(struct jar *j, struct span group, struct span artifact, struct span version)
 {
 	struct inventory *inv = j->scan->inv;
 	struct component c = {
@@ -54,11 +114,14 @@ static void add(struct jar *j, struct span group, struct span artifact, struct s
 		.owner = COMPONENT_NONE,
 	};
 
-	(void)inventory_add(inv, &c);
+	j->own = inventory_add(inv, &c);
+	j->own_count += j->own != COMPONENT_NONE;
+	return j->own;
 }
 
-static void take_pom(struct jar *j, struct span text)
+static void take_pom(struct jar *j, struct span name, struct span text)
 {
+	struct jar_part *part = part_of(j, name);
 	struct span group = value_of(text, SPAN("groupId"), '=');
 	struct span artifact = value_of(text, SPAN("artifactId"), '=');
 	struct span version = value_of(text, SPAN("version"), '=');
@@ -69,20 +132,34 @@ static void take_pom(struct jar *j, struct span text)
 		return;
 	}
 	j->has_pom = true;
-	add(j, group, artifact, version);
+	if (part)
+		part->component = add(j, group, artifact, version);
+}
+
+static void take_project(struct jar *j, struct span name, struct span text)
+{
+	struct jar_part *part = part_of(j, name);
+
+	if (part)
+		part->licence = licence_of_pom(j, text);
 }
 
 static void take_manifest(struct jar *j, struct span text)
 {
 	struct inventory *inv = j->scan->inv;
 	struct span bundle = value_of(text, SPAN("Bundle-SymbolicName"), ':');
+	struct span licence = value_of(text, SPAN("Bundle-License"), ':');
 
+	licence = span_slice(licence, 0, span_find_byte(licence, ';'));
 	j->title = inventory_text(inv, value_of(text, SPAN("Implementation-Title"), ':'));
 	j->version = inventory_text(inv, value_of(text, SPAN("Implementation-Version"), ':'));
 	if (!j->version.len)
 		j->version = inventory_text(inv, value_of(text, SPAN("Bundle-Version"), ':'));
 	j->vendor = inventory_text(inv, value_of(text, SPAN("Implementation-Vendor-Id"), ':'));
 	j->bundle = inventory_text(inv, span_slice(bundle, 0, span_find_byte(bundle, ';')));
+	/* "Apache-2.0;link=\"...\"", or an address of the text, which says nothing here. */
+	if (span_find(licence, SPAN("://")) == licence.len)
+		j->licence = add_licence(inv, SPAN(""), licence);
 }
 
 /* "a/b/name-1.2.3.jar" -> name and version; false when no part looks like a version. */
@@ -121,7 +198,20 @@ static void guess(struct jar *j)
 	/* "org.example.name" of a bundle: the group is mostly what stands before the name. */
 	if (!group.len && span_ends_with(j->bundle, name) && j->bundle.len > name.len + 1)
 		group = span_slice(j->bundle, 0, j->bundle.len - name.len - 1);
-	add(j, group, name, version);
+	(void)add(j, group, name, version);
+}
+
+/* Of what pom.xml says nothing, the manifest's licence is that of the whole archive. */
+static void set_licences(const struct jar *j)
+{
+	struct inventory *inv = j->scan->inv;
+
+	for (const struct jar_part *p = j->parts; p; p = p->next) {
+		if (p->component != COMPONENT_NONE)
+			inv->at[p->component].licence = p->licence;
+	}
+	if (j->own_count == 1 && !inv->at[j->own].licence.len && j->licence.len)
+		inv->at[j->own].licence = j->licence;
 }
 
 /* The entry's content into the scratch arena; SPAN_NONE when it is larger, or broken. */
@@ -158,20 +248,23 @@ static void take_entry(struct jar *j, struct archive *a, struct archive_entry *e
 {
 	struct scan *s = j->scan;
 	struct span name = span_cstr(archive_entry_pathname(entry));
-	bool pom = span_starts_with(name, SPAN("META-INF/maven/")) &&
-		   span_ends_with(name, SPAN("/pom.properties"));
+	bool maven = span_starts_with(name, SPAN("META-INF/maven/"));
+	bool pom = maven && span_ends_with(name, SPAN("/pom.properties"));
+	bool project = maven && span_ends_with(name, SPAN("/pom.xml"));
 	bool manifest = span_eq(name, SPAN("META-INF/MANIFEST.MF"));
 	struct span bytes;
 
 	if (archive_entry_filetype(entry) != AE_IFREG)
 		return;
-	if (pom || manifest) {
+	if (pom || project || manifest) {
 		bytes = content(j, a, SMALL_BYTES_MAX);
 		if (!bytes.ptr)
 			inventory_problem(s->inv, j->path, 0, "%.*s cannot be read",
 					  SPAN_ARG(name));
 		else if (pom)
-			take_pom(j, bytes);
+			take_pom(j, name, bytes);
+		else if (project)
+			take_project(j, name, bytes);
 		else
 			take_manifest(j, bytes);
 	} else if (is_inner_archive(name)) {
@@ -220,6 +313,7 @@ static void read_jar(struct scan *s, struct span path, struct span bytes, uint32
 	(void)archive_read_free(a);
 	if (!j.has_pom)
 		guess(&j);
+	set_licences(&j);
 }
 
 void archive_java(struct scan *s, struct span path, struct span bytes, uint32_t layer)

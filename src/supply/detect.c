@@ -59,6 +59,7 @@ static const struct named places[] = {
 };
 
 static const struct detector status_d = {DETECT_PACKAGES, os_dpkg};
+static const struct detector copyright = {DETECT_OWNERS, os_dpkg_copyright};
 static const struct detector file_list = {DETECT_OWNERS, os_dpkg_list};
 static const struct detector requirements = {DETECT_FILE, lock_requirements};
 static const struct detector dist_info = {DETECT_FILE, lock_dist_info};
@@ -98,6 +99,7 @@ static const struct detector *system_file(struct span path)
 {
 	static const struct span info = SPAN_INIT("var/lib/dpkg/info/");
 	static const struct span status = SPAN_INIT("var/lib/dpkg/status.d/");
+	static const struct span doc = SPAN_INIT("usr/share/doc/");
 
 	for (size_t i = 0; i < COUNT_OF(places); i++) {
 		if (span_eq(path, places[i].name))
@@ -105,6 +107,8 @@ static const struct detector *system_file(struct span path)
 	}
 	if (span_starts_with(path, info) && span_ends_with(path, SPAN(".list")))
 		return &file_list;
+	if (span_starts_with(path, doc) && span_ends_with(path, SPAN("/copyright")))
+		return &copyright;
 	if (span_starts_with(path, status))
 		return span_ends_with(path, SPAN(".md5sums")) ? &file_list : &status_d;
 	return NULL;

@@ -198,6 +198,7 @@ static void parse_now(struct scan *s, const struct detector *d, struct span path
 		.beside = beside,
 		.include = include,
 		.owns = owns,
+		.requires = scan_wish,
 		.context = s,
 	};
 	struct err err = {0};
@@ -318,4 +319,5 @@ void scan_finish(struct scan *s)
 	collect_owned(s);
 	parse_later(s, DETECT_PACKAGES);
 	parse_later(s, DETECT_OWNERS);
+	scan_link(s);
 }

@@ -20,6 +20,8 @@ struct scan_include {
 	struct span path;
 };
 
+struct scan_wish;
+
 struct scan {
 	struct inventory *inv;
 	const struct inventory_options *options;
@@ -30,6 +32,7 @@ struct scan {
 	struct span path; /* of the file that is being parsed */
 	struct map included; /* requirements that were read, or wait to be */
 	struct scan_include *includes;
+	struct scan_wish *wishes; /* of installed packages */
 	struct scan_later *later[DETECT_GO_SUM + 1]; /* by kind */
 	struct map owned; /* files -> first component of them; made for the end */
 	uint32_t files; /* looked at so far */
@@ -43,6 +46,10 @@ void scan_take(struct scan *s, const struct detector *detector, struct span path
 	       struct span text, uint32_t layer);
 /* Parses what was kept, in the order in which it must be, and finds owners. */
 void scan_finish(struct scan *s);
+/* Remembers what an installed package requires; of lock_input. */
+void scan_wish(void *context, uint32_t component, struct span name);
+/* Makes edges of that, once all files were read. */
+void scan_link(struct scan *s);
 /* Counts one more file; false, with a problem once, when there are too many. */
 bool scan_count(struct scan *s);
 /* Puts an error of a parser ("line 3: ...") among the problems. */

@@ -121,11 +121,3 @@ int lock_bun(const struct lock_input *in, struct err *err)
 	map_release(&keys);
 	return 0;
 }
-
-int lock_bun_binary(const struct lock_input *in, struct err *err)
-{
-	(void)in;
-	return err_set(err, ERR_INVALID,
-		       "the binary form of bun's lock file is not read: let bun write bun.lock "
-		       "(\"bun install --save-text-lockfile\")");
-}

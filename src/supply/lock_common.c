@@ -182,6 +182,45 @@ out:
 	mem_free(seen);
 }
 
+/* --- Manifests that are programs. */
+
+static bool names(struct span text, struct span name, const char *before, const char *after)
+{
+	size_t ahead = strlen(before);
+
+	while (text.len > name.len) {
+		size_t at = span_find(text, name);
+
+		if (at + name.len >= text.len)
+			return false;
+		if (at >= ahead && memcmp(text.ptr + at - ahead, before, ahead) == 0 &&
+		    text.ptr[at + name.len] != '\0' && strchr(after, text.ptr[at + name.len]))
+			return true;
+		text = span_slice(text, at + 1, text.len);
+	}
+	return false;
+}
+
+void lock_mark_named(const struct lock_input *in, struct span manifest, uint32_t first,
+		     const char *before, const char *after)
+{
+	struct span text = in->beside ? in->beside(in->context, manifest) : SPAN_NONE;
+	bool any = false;
+
+	for (uint32_t i = first; text.ptr && i < in->inv->count; i++) {
+		struct component *c = &in->inv->at[i];
+
+		if (!c->name.len || !names(text, c->name, before, after))
+			continue;
+		c->relation = RELATION_DIRECT;
+		any = true;
+	}
+	for (uint32_t i = first; any && i < in->inv->count; i++) {
+		if (in->inv->at[i].relation == RELATION_UNKNOWN)
+			in->inv->at[i].relation = RELATION_TRANSITIVE;
+	}
+}
+
 /* --- Names to indices: stored as pointers, one more than the index. */
 
 void lock_index_put(const struct lock_input *in, struct map *m, struct span key, uint32_t index)

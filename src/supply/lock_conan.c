@@ -120,6 +120,8 @@ int lock_conan(const struct lock_input *in, struct err *err)
 		     {SPAN_INIT("build_requires"), SCOPE_DEV},
 		     {SPAN_INIT("python_requires"), SCOPE_DEV}};
 
+	uint32_t first = in->inv->count;
+
 	if (!root)
 		return -1;
 	if (root->kind != NODE_MAP || (!node_is(graph, NODE_MAP) &&
@@ -129,6 +131,12 @@ int lock_conan(const struct lock_input *in, struct err *err)
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
 		node_for_each(entry, node_get(root, lists[i].key))(void)
 			add(in, node_text(entry), entry->line, lists[i].scope);
+	}
+	/* Version 2 has no graph; what the project asks for stands in its manifest. */
+	if (!graph) {
+		lock_mark_named(in, SPAN("conanfile.txt"), first, "\n", "/");
+		lock_mark_named(in, SPAN("conanfile.py"), first, "\"", "/");
+		lock_mark_named(in, SPAN("conanfile.py"), first, "'", "/");
 	}
 	return 0;
 }

@@ -1,8 +1,22 @@
 /* Gradle: *.lockfile and verification-metadata.xml. */
 #include "supply/lock_parse.h"
 
+/* "group:artifact:1" in Groovy and Kotlin, module = "group:artifact" in a catalogue of versions. */
+static void mark_direct(const struct lock_input *in, uint32_t first)
+{
+	static const struct span manifests[] = {SPAN_INIT("build.gradle"),
+						SPAN_INIT("build.gradle.kts"),
+						SPAN_INIT("gradle/libs.versions.toml")};
+
+	for (size_t i = 0; i < COUNT_OF(manifests); i++) {
+		lock_mark_named(in, manifests[i], first, "\"", ":\"");
+		lock_mark_named(in, manifests[i], first, "'", ":'");
+	}
+}
+
 int lock_gradle(const struct lock_input *in, struct err *err)
 {
+	uint32_t first = in->inv->count;
 	struct lock_lines lines;
 	struct span line;
 
@@ -41,6 +55,7 @@ int lock_gradle(const struct lock_input *in, struct err *err)
 				c->scope = SCOPE_RUNTIME;
 		}
 	}
+	mark_direct(in, first);
 	return 0;
 }
 

@@ -214,8 +214,10 @@ int lock_mix(const struct lock_input *in, struct err *err)
 	struct reader r = {.in = in, .text = in->text, .line = 1};
 	struct map names = MAP_INIT;
 	struct wish *wishes = NULL;
+	uint32_t first = in->inv->count;
 	bool good = read_map(&r, &wishes, &names);
 
+	lock_mark_named(in, SPAN("mix.exs"), first, "{:", ", ");
 	for (; wishes; wishes = wishes->next)
 		inventory_edge(in->inv, wishes->from, lock_index_get(&names, wishes->name));
 	map_release(&names);

@@ -329,14 +329,23 @@ int lock_package_json(const struct lock_input *in, struct err *err)
 	struct span name = node_text_at(root, SPAN("name"));
 	struct span version = node_text_at(root, SPAN("version"));
 	struct component *c;
+	uint32_t index;
 
 	if (!root)
 		return -1;
 	/* Folders inside of packages have files of this name that say only "type": "module". */
 	if (!name.len || !version.len)
 		return 0;
-	c = lock_add(in, ECOSYSTEM_NPM, name, version, 1, NULL);
-	if (c)
-		fill(in, c, root);
+	c = lock_add(in, ECOSYSTEM_NPM, name, version, 1, &index);
+	if (!c)
+		return 0;
+	fill(in, c, root);
+	/* devDependencies of what is installed are not. */
+	for (size_t i = 0; in->requires && i < COUNT_OF(kinds); i++) {
+		if (kinds[i].scope == SCOPE_DEV)
+			continue;
+		node_for_each(required, node_get(root, kinds[i].key))
+			in->requires(in->context, index, required->key);
+	}
 	return 0;
 }

@@ -64,6 +64,7 @@ int lock_swift(const struct lock_input *in, struct err *err)
 {
 	const struct node *root = node_parse_json(in->scratch, in->text, err);
 	const struct node *pins = node_get(root, SPAN("pins"));
+	uint32_t first = in->inv->count;
 
 	if (!root)
 		return -1;
@@ -89,6 +90,7 @@ int lock_swift(const struct lock_input *in, struct err *err)
 			c->commit = lock_text(in, node_text_at(state, SPAN("revision")));
 		c->local = span_starts_with(node_text_at(pin, SPAN("kind")), SPAN("local"));
 	}
+	lock_mark_named(in, SPAN("Package.swift"), first, "://", "\".");
 	return 0;
 }
 
@@ -109,6 +111,7 @@ int lock_renv(const struct lock_input *in, struct err *err)
 		struct span source = node_text_at(package, SPAN("Source"));
 		struct span sha = node_text_at(package, SPAN("RemoteSha"));
 		struct span name = node_text_at(package, SPAN("Package"));
+		struct span date = node_text_at(package, SPAN("Date/Publication"));
 		struct component *c;
 		uint32_t index;
 
@@ -121,6 +124,12 @@ int lock_renv(const struct lock_input *in, struct err *err)
 			break;
 		if (lock_is_commit(sha) && !span_eq(source, SPAN("Repository")))
 			c->commit = lock_text(in, sha);
+		/* "2026-01-02 03:04:05 UTC", where renv has copied all of DESCRIPTION. */
+		if (date.len >= 19)
+			c->published = inventory_printf(in->inv, "%.*sT%.*sZ",
+							SPAN_ARG(span_slice(date, 0, 10)),
+							SPAN_ARG(span_slice(date, 11, 19)));
+		c->licence = lock_text(in, node_text_at(package, SPAN("License")));
 		/* Taken from somewhere else than a registry: not the registry's package. */
 		c->local = source.len && !span_eq(source, SPAN("Repository")) &&
 			   !span_eq(source, SPAN("Bioconductor"));

@@ -31,6 +31,11 @@ struct lock_input {
 	 * the folder is empty; a leading '/' may be there. May be NULL.
 	 */
 	void (*owns)(void *context, uint32_t package, struct span folder, struct span file);
+	/*
+	 * Told what an installed package requires, by a name as components of its ecosystem have
+	 * it; other files say whether it is there. May be NULL.
+	 */
+	void (*requires)(void *context, uint32_t component, struct span name);
 	void *context;
 };
 
@@ -39,7 +44,7 @@ int lock_npm(const struct lock_input *in, struct err *err); /* package-lock, shr
 int lock_yarn(const struct lock_input *in, struct err *err); /* 1 and berry */
 int lock_pnpm(const struct lock_input *in, struct err *err); /* 5 to 9 */
 int lock_bun(const struct lock_input *in, struct err *err); /* bun.lock */
-/* bun.lockb, of bun before 1.2: always ERR_INVALID, saying so. */
+/* bun.lockb, formats 2 and 3; other ones are ERR_INVALID, saying so. */
 int lock_bun_binary(const struct lock_input *in, struct err *err);
 int lock_package_json(const struct lock_input *in, struct err *err); /* an installed package */
 /* Python */
@@ -84,6 +89,8 @@ int lock_dockerfile(const struct lock_input *in, struct err *err);
 int os_dpkg(const struct lock_input *in, struct err *err); /* status, status.d/NAME */
 /* info/NAME.list or status.d/NAME.md5sums: tells what a package owns, which is there already. */
 int os_dpkg_list(const struct lock_input *in, struct err *err);
+/* usr/share/doc/NAME/copyright: the licence of a package, which is there already. */
+int os_dpkg_copyright(const struct lock_input *in, struct err *err);
 int os_apk(const struct lock_input *in, struct err *err); /* installed */
 int os_rpm_sqlite(const struct lock_input *in, struct err *err); /* rpmdb.sqlite */
 int os_rpm_ndb(const struct lock_input *in, struct err *err); /* Packages.db */
@@ -124,6 +131,15 @@ void lock_index_put(const struct lock_input *in, struct map *m, struct span key,
 		    uint32_t index);
 /* COMPONENT_NONE when absent. */
 uint32_t lock_index_get(const struct map *m, struct span key);
+
+/*
+ * Marks components from `first` on as direct which a manifest beside the lock file names: its text
+ * has `before`, the component's name, and then one of the bytes of `after`. The manifest is a program
+ * in a language that is not run, so that this is a guess; when it names one, the others become
+ * transitive. Nothing when there is no such file.
+ */
+void lock_mark_named(const struct lock_input *in, struct span manifest, uint32_t first,
+		     const char *before, const char *after);
 
 /* PEP 503: lower case, runs of '-', '_' and '.' become one '-'. In the scratch arena. */
 struct span lock_python_name(const struct lock_input *in, struct span name);

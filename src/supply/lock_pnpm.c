@@ -174,6 +174,18 @@ static void mark_direct(struct reader *r, const struct node *project)
 	}
 }
 
+/* With resolution-mode=time-based it is written down when each release was made. */
+static void set_times(struct reader *r, const struct node *times)
+{
+	node_for_each(time, times)
+	{
+		uint32_t index = lock_index_get(&r->keys, time->key);
+
+		if (index != COMPONENT_NONE)
+			r->in->inv->at[index].published = lock_text(r->in, node_text(time));
+	}
+}
+
 int lock_pnpm(const struct lock_input *in, struct err *err)
 {
 	const struct node *root = lock_parse_yaml(in->scratch, in->text, err);
@@ -197,6 +209,7 @@ int lock_pnpm(const struct lock_input *in, struct err *err)
 		lock_index_put(in, &r.keys, without_peers(entry->key), add_package(&r, entry));
 	node_for_each(entry, packages) link_package(&r, entry);
 	node_for_each(entry, snapshots) link_package(&r, entry);
+	set_times(&r, node_get(root, SPAN("time")));
 	mark_direct(&r, root);
 	node_for_each(project, node_get(root, SPAN("importers"))) mark_direct(&r, project);
 	if (snapshots)

@@ -370,9 +370,32 @@ static void add_pipfile(const struct lock_input *in, const struct node *entry,
 	set_commit(in, c, node_text_at(entry, SPAN("ref")), node_text_at(entry, SPAN("git")));
 }
 
+/* The lock file lists all alike; Pipfile beside it has what the project asks for. */
+static void mark_pipfile(const struct lock_input *in, uint32_t first)
+{
+	static const struct span groups[] = {SPAN_INIT("packages"), SPAN_INIT("dev-packages")};
+	struct span text = in->beside ? in->beside(in->context, SPAN("Pipfile")) : SPAN_NONE;
+	const struct node *root = text.ptr ? toml_parse(in->scratch, text, NULL) : NULL;
+	struct map wanted = MAP_INIT;
+
+	for (size_t i = 0; i < COUNT_OF(groups); i++) {
+		node_for_each(entry, node_get(root, groups[i]))
+			lock_index_put(in, &wanted, lock_python_name(in, entry->key), 0);
+	}
+	for (uint32_t i = first; root && i < in->inv->count; i++) {
+		struct component *c = &in->inv->at[i];
+
+		c->relation = lock_index_get(&wanted, c->name) == COMPONENT_NONE
+				      ? RELATION_TRANSITIVE
+				      : RELATION_DIRECT;
+	}
+	map_release(&wanted);
+}
+
 int lock_pipfile(const struct lock_input *in, struct err *err)
 {
 	const struct node *root = node_parse_json(in->scratch, in->text, err);
+	uint32_t first = in->inv->count;
 
 	if (!root)
 		return -1;
@@ -388,5 +411,6 @@ int lock_pipfile(const struct lock_input *in, struct err *err)
 			continue;
 		node_for_each(entry, group) add_pipfile(in, entry, scope);
 	}
+	mark_pipfile(in, first);
 	return 0;
 }

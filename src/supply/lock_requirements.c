@@ -1,5 +1,6 @@
 /* requirements.txt as pip reads it, and the metadata of installed Python packages. */
 #include "base/buf.h"
+#include "base/map.h"
 #include "supply/lock_parse.h"
 
 static bool is_name_byte(char c)
@@ -214,8 +215,92 @@ static void take_line(const struct lock_input *in, struct span line, uint32_t nu
 	}
 }
 
+/* --- Who asked for it, as pip-compile and uv write it in comments: "# via flask". */
+
+struct via {
+	struct via *next;
+	struct span name;
+	uint32_t of;
+};
+
+struct reasons {
+	const struct lock_input *in;
+	struct via *first;
+	uint32_t current; /* the requirement above, or COMPONENT_NONE */
+	bool open; /* the next comment goes on with the list */
+};
+
+/* "-r requirements.in" and "shop (pyproject.toml)" are not packages of the list. */
+static void take_reason(struct reasons *r, struct span text)
+{
+	struct via *v;
+
+	text = span_trim(text);
+	if (!text.len)
+		return;
+	if (text.ptr[0] == '-' || span_find_byte(text, '(') < text.len) {
+		r->in->inv->at[r->current].relation = RELATION_DIRECT;
+		return;
+	}
+	v = arena_new(r->in->scratch, struct via);
+	if (!v) {
+		r->in->inv->failed = true;
+		return;
+	}
+	*v = (struct via){r->first, lock_python_name(r->in, text), r->current};
+	r->first = v;
+}
+
+/* What stands behind '#' in a line, and whether the line is nothing else. */
+static void take_comment(struct reasons *r, struct span line)
+{
+	struct span code = without_comment(line);
+	struct span comment = span_trim(span_slice(line, code.len + 1, line.len));
+	bool alone = span_trim(code).len == 0;
+
+	if (!alone)
+		r->open = false;
+	if (code.len == line.len || r->current == COMPONENT_NONE)
+		return;
+	if (span_eq(comment, SPAN("via")) || span_starts_with(comment, SPAN("via "))) {
+		r->open = true;
+		comment = span_slice(comment, 3, comment.len);
+	} else if (!r->open || !alone) {
+		return;
+	}
+	while (comment.ptr && comment.len)
+		take_reason(r, span_cut(&comment, ','));
+}
+
+/* What nobody is said to need, or something outside of the file, is what the project asks for. */
+static void apply_reasons(struct reasons *r, uint32_t first)
+{
+	struct inventory *inv = r->in->inv;
+	struct map names = MAP_INIT;
+
+	for (uint32_t i = first; i < inv->count; i++)
+		lock_index_put(r->in, &names, inv->at[i].name, i);
+	for (const struct via *v = r->first; v; v = v->next) {
+		uint32_t from = lock_index_get(&names, v->name);
+		struct component *c = &inv->at[v->of];
+
+		inventory_edge(inv, from, v->of);
+		if (from == COMPONENT_NONE)
+			c->relation = RELATION_DIRECT;
+		else if (c->relation == RELATION_UNKNOWN)
+			c->relation = RELATION_TRANSITIVE;
+	}
+	for (uint32_t i = first; i < inv->count; i++) {
+		if (inv->at[i].relation == RELATION_UNKNOWN)
+			inv->at[i].relation = RELATION_DIRECT;
+	}
+	map_release(&names);
+}
+
 int lock_requirements(const struct lock_input *in, struct err *err)
 {
+	struct reasons reasons = {.in = in, .current = COMPONENT_NONE};
+	uint32_t first = in->inv->count;
 	struct lock_lines lines;
 	struct buf joined;
 	struct span line;
@@ -225,13 +310,43 @@ int lock_requirements(const struct lock_input *in, struct err *err)
 		return err_set(err, ERR_SYNTAX, "line 1: not a text file");
 	buf_init(&joined, 1 << 20);
 	lock_lines_init(&lines, in->text);
-	while (next_line(in, &lines, &joined, &line, &number))
+	while (next_line(in, &lines, &joined, &line, &number)) {
+		uint32_t before = in->inv->count;
+
 		take_line(in, line, number);
+		if (in->inv->count > before)
+			reasons.current = before;
+		take_comment(&reasons, line);
+	}
 	buf_release(&joined);
+	apply_reasons(&reasons, first);
 	return 0;
 }
 
 /* --- METADATA and PKG-INFO: mail-like headers. */
+
+/* Requires-Dist: name[extra] (>=1); marker. What only an extra asks for need not be there. */
+static void take_wishes(const struct lock_input *in, uint32_t component)
+{
+	static const struct span key = SPAN_INIT("Requires-Dist:");
+	struct lock_lines lines;
+	struct span line;
+
+	lock_lines_init(&lines, in->text);
+	while (in->requires && lock_lines_next(&lines, &line) && line.len) {
+		struct span value = span_trim(span_slice(line, key.len, line.len));
+		struct span marker = span_slice(value, span_find_byte(value, ';'), value.len);
+		size_t end = 0;
+
+		if (!span_starts_with(line, key) ||
+		    span_find(marker, SPAN("extra")) < marker.len)
+			continue;
+		while (end < value.len && is_name_byte(value.ptr[end]))
+			end++;
+		in->requires(in->context, component,
+			     lock_python_name(in, span_slice(value, 0, end)));
+	}
+}
 
 int lock_dist_info(const struct lock_input *in, struct err *err)
 {
@@ -240,7 +355,7 @@ int lock_dist_info(const struct lock_input *in, struct err *err)
 	struct lock_lines lines;
 	struct span line;
 	struct component *c;
-	uint32_t number = 0;
+	uint32_t number = 0, index;
 
 	lock_lines_init(&lines, in->text);
 	while (lock_lines_next(&lines, &line) && line.len) {
@@ -267,9 +382,10 @@ int lock_dist_info(const struct lock_input *in, struct err *err)
 	if (!name.len || !version.len)
 		return err_set(err, ERR_SYNTAX, "line %u: no Name and Version",
 			       lines.number ? lines.number : 1);
-	c = add(in, name, version, number);
+	c = lock_add(in, ECOSYSTEM_PYPI, lock_python_name(in, name), version, number, &index);
 	if (!c)
 		return 0;
+	take_wishes(in, index);
 	if (expression.len)
 		c->licence = lock_text(in, expression);
 	else if (licence.len && licence.len < 100 && !span_eq(licence, SPAN("UNKNOWN")))

@@ -152,13 +152,37 @@ static bool assigned(struct span line, struct span key, struct span *value)
 	return value->len > 0;
 }
 
+/* s.add_runtime_dependency(%q<rack>.freeze, ["~> 2.0"]), as installed gemspecs have it. */
+static void take_dependencies(const struct lock_input *in, uint32_t component)
+{
+	static const struct span calls[] = {SPAN_INIT(".add_runtime_dependency("),
+					    SPAN_INIT(".add_dependency(")};
+	struct lock_lines lines;
+	struct span line;
+
+	lock_lines_init(&lines, in->text);
+	while (in->requires && lock_lines_next(&lines, &line)) {
+		for (size_t i = 0; i < COUNT_OF(calls); i++) {
+			size_t at = span_find(line, calls[i]);
+			struct span name = span_slice(line, at + calls[i].len, line.len);
+			size_t open = span_find(name, SPAN("%q<"));
+
+			if (at == line.len || open != 0)
+				continue;
+			name = span_slice(name, 3, name.len);
+			in->requires(in->context, component,
+				     span_slice(name, 0, span_find_byte(name, '>')));
+		}
+	}
+}
+
 int lock_gemspec(const struct lock_input *in, struct err *err)
 {
 	struct span name = SPAN(""), version = SPAN(""), licence = SPAN("");
 	struct lock_lines lines;
 	struct span line;
 	struct component *c;
-	uint32_t number = 1;
+	uint32_t number = 1, index;
 
 	(void)err;
 	lock_lines_init(&lines, in->text);
@@ -177,8 +201,10 @@ int lock_gemspec(const struct lock_input *in, struct err *err)
 	/* A gemspec of sources computes its version; only those of installed gems have it. */
 	if (!name.len || !version.len || version.ptr[0] < '0' || version.ptr[0] > '9')
 		return 0;
-	c = lock_add(in, ECOSYSTEM_RUBYGEMS, name, version, number, NULL);
+	c = lock_add(in, ECOSYSTEM_RUBYGEMS, name, version, number, &index);
 	if (c && licence.len)
 		c->licence = lock_text(in, licence);
+	if (c)
+		take_dependencies(in, index);
 	return 0;
 }

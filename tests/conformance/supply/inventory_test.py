@@ -228,6 +228,19 @@ class Inventory(unittest.TestCase):
             ("app.jar!/BOOT-INF/lib/inner.jar", "org.a:inner", "2.0"),
             ("app.jar!/BOOT-INF/lib/bare-3.1.jar", "org.b:bare", "3.1")})
 
+    def test_archives_tell_their_licences(self):
+        licences = ("<project><licenses><license><name>The MIT License</name></license><license>"
+                    "<name>EPL-2.0</name></license></licenses></project>")
+        self.write("a.jar", jar({"META-INF/maven/org.a/a/pom.xml": licences,
+                                 **pom("org.a", "a", "1")}))
+        self.write("b-1.0.jar", jar({"META-INF/MANIFEST.MF": "Bundle-SymbolicName: org.b.b\n"
+                                     "Bundle-License: Apache-2.0;link=\"x\"\n"}))
+        self.write("c.jar", jar({**pom("org.c", "c", "1"), "META-INF/maven/org.c/c/pom.xml": "<a",
+                                 "META-INF/MANIFEST.MF": "Bundle-License: https://c.example\n"}))
+        found = {k[1]: c["licence"] for k, c in self.scan().items()}
+        self.assertEqual(found, {"org.a:a": "MIT OR EPL-2.0", "org.b:b": "Apache-2.0",
+                                 "org.c:c": ""})
+
     def test_archives_nested_too_deeply_and_broken_ones_are_problems(self):
         content = jar(pom("org.a", "core", "1"))
         for depth in range(8):
@@ -276,6 +289,45 @@ class Inventory(unittest.TestCase):
         self.assertEqual(found["requests"]["licence"], "Apache-2.0")
         self.assertEqual(found["bash"]["purl"],
                          "pkg:deb/debian/bash@5.2?arch=amd64&distro=debian-12")
+
+    def test_licences_of_debian_packages_are_in_their_copyright_files(self):
+        self.write("etc/os-release", OS_RELEASE)
+        self.write("var/lib/dpkg/status", dpkg(("bash", "5.2"), ("silent", "1")))
+        self.write("usr/share/doc/bash/copyright",
+                   "Format: 1.0\n\nFiles: *\nLicense: GPL-3+ or Expat\n")
+        found = {k[1]: c["licence"] for k, c in self.scan().items()}
+        self.assertEqual(found, {"bash": "GPL-3.0-or-later OR MIT", "silent": ""})
+
+    def test_installed_packages_are_linked_to_those_that_require_them(self):
+        site, gems = "usr/lib/python3/dist-packages/", "var/lib/gems/3.1.0/specifications/"
+        self.write("etc/os-release", OS_RELEASE)
+        self.write(site + "Flask-2.dist-info/METADATA",
+                   "Name: Flask\nVersion: 2\nRequires-Dist: My_Click[x] (>=8) ; python > 3\n"
+                   "Requires-Dist: tests ; extra == 'x'\nRequires-Dist: absent\n\n"
+                   "Requires-Dist: tests\n")
+        for name in ("my.click", "tests"):
+            self.write(f"{site}{name}-8.dist-info/METADATA", f"Name: {name}\nVersion: 8\n\n")
+        self.write("opt/venv/my_click-7.egg-info", "Name: my-click\nVersion: 7\n\n")
+        modules = "app/node_modules/"
+        for place, more in (("a", {"dependencies": {"b": "2"}}), ("a/node_modules/b", {}),
+                            ("b", {}), ("@s/c", {"dependencies": {"b": "1"}})):
+            self.write(f"{modules}{place}/package.json", json.dumps(
+                {"name": place.split("node_modules/")[-1], "version": str(len(place)), **more}))
+        self.write(gems + "rails-7.gemspec", 's.name = "rails".freeze\ns.version = "7"\n'
+                   's.add_runtime_dependency(%q<rack>.freeze, ["~> 2"])\n')
+        self.write(gems + "rack-2.gemspec", 's.name = "rack"\ns.version = "2"\n')
+        found = {k[1:]: c for k, c in self.scan().items()}
+
+        def purls(*keys):
+            return [found[key]["purl"] for key in keys]
+
+        self.assertEqual(found["flask", "2"]["requires"], purls(("my-click", "8")))
+        self.assertEqual(found["a", "1"]["requires"], purls(("b", str(len("a/node_modules/b")))))
+        self.assertEqual(found["@s/c", "4"]["requires"], purls(("b", "1")))
+        self.assertEqual(found["rails", "7"]["requires"], purls(("rack", "2")))
+        direct = {k for k, c in found.items() if c["relation"] == 1}
+        self.assertEqual(direct, {("flask", "2"), ("tests", "8"), ("my-click", "7"), ("a", "1"),
+                                  ("@s/c", "4"), ("rails", "7")})
 
     def test_apk_packages_own_files(self):
         self.write("etc/os-release", "ID=alpine\nVERSION_ID=3.18.4\n")

@@ -3,6 +3,7 @@
 
 static const struct lock_fuzz_parser parsers[] = {
 	{lock_binary},
+	{lock_bun_binary},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -490,7 +490,7 @@ static void broken_files_say_where(void **state)
 		{lock_pnpm, "packages: {}\n", "line 1: not a pnpm lock file"},
 		{lock_bun, "{}", "line 1: not a bun"},
 		{lock_bun_binary, "#!/usr/bin/env bun\nbun-lockfile-format-v0\n",
-		 "the binary form"},
+		 "line 1: format 0 of bun"},
 		{lock_poetry, "[[package]]\nname = \n", "line 2: "},
 		{lock_uv, "package = 1\n", "line 1: package is no list"},
 		{lock_pipfile, "{}", "line 1: not a Pipfile.lock"},
@@ -586,6 +586,23 @@ static void releases_have_the_time_that_lock_files_tell(void **state)
 		       NULL);
 	assert_true(span_eq(lock_run_find(&run, "a/b", "1.0.0")->published,
 			    SPAN("2026-01-02T03:04:05+00:00")));
+	lock_run_end(&run);
+	lock_run_start(&run, lock_pnpm,
+		       SPAN("lockfileVersion: '9.0'\npackages:\n  a@1.0.0: {}\n  b@1.0.0: {}\n"
+			    "time:\n  a@1.0.0: '2026-01-02T03:04:05.678Z'\n"),
+		       NULL);
+	assert_true(span_eq(lock_run_find(&run, "a", "1.0.0")->published,
+			    SPAN("2026-01-02T03:04:05.678Z")));
+	assert_int_equal(lock_run_find(&run, "b", "1.0.0")->published.len, 0);
+	lock_run_end(&run);
+	lock_run_start(&run, lock_renv,
+		       SPAN("{\"Packages\":{\"a\":{\"Package\":\"a\",\"Version\":\"1.0\","
+			    "\"License\":\"MIT + file LICENSE\","
+			    "\"Date/Publication\":\"2026-01-02 03:04:05 UTC\"}}}"),
+		       NULL);
+	assert_true(span_eq(lock_run_find(&run, "a", "1.0")->published,
+			    SPAN("2026-01-02T03:04:05Z")));
+	assert_true(span_starts_with(lock_run_find(&run, "a", "1.0")->licence, SPAN("MIT")));
 	lock_run_end(&run);
 	lock_run_start(
 		&run, lock_uv,

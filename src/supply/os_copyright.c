@@ -1,0 +1,254 @@
+/*
+ * usr/share/doc/PACKAGE/copyright of Debian and what comes from it: the licences of a package. Most
+ * are written for machines (copyright-format 1.0), with short names of Debian's own; of the others
+ * only the texts that they point to are known.
+ */
+#include "base/buf.h"
+#include "supply/licence.h"
+#include "supply/lock_parse.h"
+
+#define LICENCES_MAX 32
+#define LICENCE_BYTES_MAX 1024
+#define COMMON "/usr/share/common-licenses/"
+
+struct licences {
+	const struct lock_input *in;
+	struct span declared[LICENCES_MAX]; /* each once */
+	size_t count;
+};
+
+/* Where Debian's short names are not those of SPDX in another case. */
+static const struct {
+	struct span debian;
+	struct span spdx;
+} names[] = {
+	{SPAN_INIT("Expat"), SPAN_INIT("MIT")},
+	{SPAN_INIT("Apache-2"), SPAN_INIT("Apache-2.0")},
+	{SPAN_INIT("Artistic"), SPAN_INIT("Artistic-1.0-Perl")},
+	{SPAN_INIT("Artistic-2"), SPAN_INIT("Artistic-2.0")},
+	{SPAN_INIT("Boost-1.0"), SPAN_INIT("BSL-1.0")},
+	{SPAN_INIT("CC0"), SPAN_INIT("CC0-1.0")},
+	{SPAN_INIT("MPL-2"), SPAN_INIT("MPL-2.0")},
+	{SPAN_INIT("PSF-2"), SPAN_INIT("PSF-2.0")},
+	{SPAN_INIT("SIL-1.1"), SPAN_INIT("OFL-1.1")},
+	{SPAN_INIT("WTFPL-2"), SPAN_INIT("WTFPL")},
+	{SPAN_INIT("Zope-2.1"), SPAN_INIT("ZPL-2.1")},
+};
+
+static void add(struct licences *l, struct span licence)
+{
+	licence = span_trim(licence);
+	for (size_t i = 0; i < l->count; i++) {
+		if (span_eq(l->declared[i], licence))
+			return;
+	}
+	if (licence.len && licence.len <= LICENCE_BYTES_MAX && l->count < LICENCES_MAX)
+		l->declared[l->count++] = licence;
+}
+
+/* "GPL-2+" -> "GPL-2.0-or-later", "LGPL-2.1" -> "LGPL-2.1-only". */
+static struct span gnu_id(struct span name)
+{
+	char text[48];
+	size_t dash = span_find_byte(name, '-');
+	struct span family = span_slice(name, 0, dash);
+	struct span version = span_slice(name, dash + 1, name.len);
+	bool later = span_ends_with(version, SPAN("+"));
+	int length;
+
+	if (!span_ends_with(family, SPAN("GPL")) || !version.len || version.len > 8 ||
+	    version.ptr[0] < '0' || version.ptr[0] > '9')
+		return SPAN("");
+	version.len -= later;
+	length = snprintf(text, sizeof(text), "%.*s-%.*s%s-%s",
+			  SPAN_ARG(span_slice(family, 0, 8)), SPAN_ARG(version),
+			  span_find_byte(version, '.') == version.len ? ".0" : "",
+			  later ? "or-later" : "only");
+	return licence_id(span_of(text, (size_t)length));
+}
+
+static struct span spdx_id(struct span name)
+{
+	struct span id = gnu_id(name);
+
+	if (id.len)
+		return id;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (span_eq_nocase(name, names[i].debian))
+			return names[i].spdx;
+	}
+	return licence_id(name);
+}
+
+/*
+ * "GPL-2+ or Expat, and ISC": a comma before the operator binds less, so all before it is one
+ * operand. Empty when a name is not known, or it is no expression.
+ */
+static struct span to_expression(const struct lock_input *in, struct span text)
+{
+	struct arena *a = in->scratch;
+	struct span made = SPAN(""), rest = text, last = SPAN("");
+	bool wants_name = true, comma = false;
+
+	while (rest.len) {
+		struct span word = span_slice(rest, 0, span_find_byte(rest, ' '));
+
+		rest = span_trim(span_slice(rest, word.len, rest.len));
+		if (!wants_name) {
+			bool both = span_eq_nocase(word, SPAN("and"));
+			struct span next = both ? SPAN("AND") : SPAN("OR");
+
+			if (!both && !span_eq_nocase(word, SPAN("or")))
+				return SPAN("");
+			if (last.len && !span_eq(last, next)) {
+				/* Without a comma, AND binds more, as it does in SPDX. */
+				if (comma)
+					made = arena_printf(a, "(%.*s)", SPAN_ARG(made));
+			}
+			last = next;
+			made = arena_printf(a, "%.*s %.*s ", SPAN_ARG(made), SPAN_ARG(next));
+		} else {
+			struct span id;
+
+			comma = span_ends_with(word, SPAN(","));
+			word.len -= comma;
+			id = spdx_id(word);
+			if (!id.len)
+				return SPAN("");
+			made = arena_printf(a, "%.*s%.*s", SPAN_ARG(made), SPAN_ARG(id));
+		}
+		if (!made.ptr) {
+			in->inv->failed = true;
+			return SPAN("");
+		}
+		wants_name = !wants_name;
+	}
+	return wants_name ? SPAN("") : made;
+}
+
+/* All of them hold, each for a part of the package. */
+static struct span join(const struct licences *l)
+{
+	struct arena *a = l->in->scratch;
+	struct span made[LICENCES_MAX], all = SPAN("");
+	size_t kept = 0;
+	bool known = l->count > 0;
+
+	for (size_t i = 0; i < l->count && known; i++) {
+		struct span one = to_expression(l->in, l->declared[i]);
+		bool twice = false;
+
+		known = one.len > 0;
+		for (size_t k = 0; k < kept; k++)
+			twice = twice || span_eq(made[k], one);
+		if (!twice)
+			made[kept++] = one;
+	}
+	for (size_t i = 0; i < (known ? kept : l->count); i++) {
+		struct span one = known ? made[i] : l->declared[i];
+		bool group = known && kept > 1 && span_find(one, SPAN(" OR ")) < one.len;
+		const char *between = i == 0 ? "" : known ? " AND " : ", ";
+
+		all = arena_printf(a, "%.*s%s%s%.*s%s", SPAN_ARG(all), between,
+				   group ? "(" : "", SPAN_ARG(one), group ? ")" : "");
+		if (!all.ptr) {
+			l->in->inv->failed = true;
+			return SPAN("");
+		}
+	}
+	return all;
+}
+
+/* A paragraph of Files counts, but for the packaging's own; so does the header. */
+static void read_format(struct licences *l)
+{
+	struct span files = SPAN(""), licence = SPAN("");
+	bool first = true;
+	struct lock_lines lines;
+	struct span line;
+
+	lock_lines_init(&lines, l->in->text);
+	for (;;) {
+		bool more = lock_lines_next(&lines, &line);
+		size_t colon;
+
+		if (!more || span_trim(line).len == 0) {
+			if ((files.len || first) && !span_eq(files, SPAN("debian/*")))
+				add(l, licence);
+			first = first && !files.len && !licence.len;
+			files = licence = SPAN("");
+			if (!more)
+				return;
+			continue;
+		}
+		colon = span_find_byte(line, ':');
+		if (span_eq_nocase(span_slice(line, 0, colon), SPAN("Files")))
+			files = span_trim(span_slice(line, colon + 1, line.len));
+		else if (span_eq_nocase(span_slice(line, 0, colon), SPAN("License")))
+			licence = span_slice(line, colon + 1, line.len);
+		/* "Files:" alone has its patterns in the lines below. */
+		if (span_eq_nocase(span_slice(line, 0, colon), SPAN("Files")) && !files.len)
+			files = SPAN("*");
+	}
+}
+
+static bool is_name_char(char c)
+{
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
+	       c == '-' || c == '.';
+}
+
+/*
+ * Whether later versions may be chosen too is said in words, so that the narrower reading counts.
+ * "…can be found in /usr/share/common-licenses/GPL-2."
+ */
+static void read_prose(struct licences *l)
+{
+	static const struct span folder = SPAN_INIT(COMMON);
+	struct span rest = l->in->text;
+
+	for (;;) {
+		size_t at = span_find(rest, folder), end = 0;
+
+		if (at >= rest.len)
+			return;
+		rest = span_slice(rest, at + folder.len, rest.len);
+		while (end < rest.len && is_name_char(rest.ptr[end]))
+			end++;
+		while (end > 0 && rest.ptr[end - 1] == '.')
+			end--;
+		add(l, span_slice(rest, 0, end));
+	}
+}
+
+int os_dpkg_copyright(const struct lock_input *in, struct err *err)
+{
+	struct licences l = {.in = in};
+	struct span folder = span_slice(in->file, 0, in->file.len - (sizeof("/copyright") - 1));
+	struct span package, licence = SPAN(""), text = span_trim(in->text);
+	size_t cut;
+	bool made = false;
+
+	(void)err;
+	for (cut = folder.len; cut > 0 && folder.ptr[cut - 1] != '/'; cut--)
+		;
+	package = span_slice(folder, cut, folder.len);
+	for (uint32_t i = 0; i < in->inv->count; i++) {
+		struct component *c = &in->inv->at[i];
+
+		/* The same package may be there for several architectures. */
+		if (c->ecosystem != ECOSYSTEM_DPKG || !span_eq(c->name, package) ||
+		    c->licence.len)
+			continue;
+		if (!made) {
+			if (span_eq_nocase(span_slice(text, 0, 6), SPAN("Format")))
+				read_format(&l);
+			else
+				read_prose(&l);
+			licence = lock_text(in, join(&l));
+			made = true;
+		}
+		c->licence = licence;
+	}
+	return 0;
+}
