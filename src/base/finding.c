@@ -39,8 +39,8 @@ static bool keep_text(struct arena *arena, struct span *text)
 int finding_list_add(struct finding_list *list, const struct finding *finding)
 {
 	struct finding copy = *finding;
-	struct span *texts[] = {&copy.rule, &copy.message, &copy.advice,
-				&copy.link, &copy.subject, &copy.place.file};
+	struct span *texts[] = {&copy.rule,	 &copy.message, &copy.advice,	 &copy.link,
+				&copy.standards, &copy.subject, &copy.place.file};
 
 	if (list->count == list->capacity && !grow(list))
 		goto failed;

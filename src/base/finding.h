@@ -32,6 +32,7 @@ struct finding {
 	struct span message; /* one sentence: what is wrong */
 	struct span advice; /* one sentence: what to do; may be empty */
 	struct span link; /* where more is written; may be empty */
+	struct span standards; /* what it breaks: "CIS Docker 5.5, CWE-250"; may be empty */
 	struct span subject; /* the thing concerned: a purl, a JSON Pointer, an operation */
 	struct finding_place place;
 };

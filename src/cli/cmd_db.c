@@ -74,17 +74,10 @@ static const struct option_spec import_options[] = {
 static const struct operand_spec import_operands[] = {
 	{.name = "FILE",
 	 .help = "OSV records (JSON, JSON lines, zip, tar), EPSS scores (CSV) or the KEV "
-		 "catalogue "
-		 "(JSON), each plain or compressed by gzip, zstd, xz or bzip2. Up to eight.",
+		 "catalogue (JSON), each plain or compressed by gzip, zstd, xz or bzip2.",
 	 .required = true,
-	 .is_file = true},
-	{.name = "FILE2", .help = "Another one.", .is_file = true},
-	{.name = "FILE3", .help = "Another one.", .is_file = true},
-	{.name = "FILE4", .help = "Another one.", .is_file = true},
-	{.name = "FILE5", .help = "Another one.", .is_file = true},
-	{.name = "FILE6", .help = "Another one.", .is_file = true},
-	{.name = "FILE7", .help = "Another one.", .is_file = true},
-	{.name = "FILE8", .help = "Another one.", .is_file = true},
+	 .is_file = true,
+	 .many = true},
 	{.name = NULL},
 };
 

@@ -80,15 +80,17 @@ static void scan_release(struct scan *s)
 	arena_release(&s->arena);
 }
 
-static enum exposure exposure_of_component(void *context, const struct component *c)
+static enum exposure exposure_of_component(void *context, const struct component *c,
+					   struct span *route)
 {
 	const struct scan *s = context;
-	const char *service = options_text(s->rules->given, "service");
+	const char *option = options_text(s->rules->given, "service");
+	struct span service =
+		option ? span_cstr(option)
+		       : policy_service_of(&s->rules->policy, &s->inventory, c->file);
 
-	return exposure_of(
-		&s->rules->exposure,
-		service ? span_cstr(service)
-			: policy_service_of(&s->rules->policy, &s->inventory, c->file));
+	*route = exposure_route(&s->rules->exposure, service);
+	return exposure_of(&s->rules->exposure, service);
 }
 
 static bool looks_for(const struct scan_rules *rules, const char *what)

@@ -183,7 +183,7 @@ static int take_operand(struct options *o, const char *value, struct err *err)
 	const struct operand_spec *spec = o->command->operands;
 	size_t n = o->operand_count;
 
-	for (size_t i = 0; spec && spec->name && i < n; i++)
+	for (size_t i = 0; spec && spec->name && !spec->many && i < n; i++)
 		spec++;
 	if (!spec || !spec->name || n == OPERANDS_MAX)
 		return err_set(err, ERR_INVALID, "unexpected argument \"%.64s\"", value);

@@ -39,6 +39,7 @@ struct operand_spec {
 	bool required;
 	bool is_file;
 	const char *const *choices; /* NULL: any */
+	bool many; /* of the last one: several may be given, up to OPERANDS_MAX in all */
 };
 
 struct command_example {
@@ -59,7 +60,7 @@ struct command {
 };
 
 #define OPTIONS_MAX 32
-#define OPERANDS_MAX 8
+#define OPERANDS_MAX 64
 
 struct options {
 	const struct command *command;

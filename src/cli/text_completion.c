@@ -181,7 +181,7 @@ static void zsh_command(const struct command *command, struct buf *out)
 	for (const struct option_spec *o = options_common; o->name; o++)
 		zsh_option(o, out);
 	for (const struct operand_spec *o = command->operands; o && o->name; o++) {
-		buf_printf(out, "\t\t':%s:", o->name);
+		buf_printf(out, "\t\t'%s:%s:", o->many ? "*" : "", o->name);
 		if (o->choices) {
 			buf_append_byte(out, '(');
 			words(out, o->choices);

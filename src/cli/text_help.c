@@ -48,7 +48,8 @@ static void usage(const struct command *command, struct buf *out)
 {
 	buf_printf(out, "Usage: sallyport %s [options]", command->name);
 	for (const struct operand_spec *o = command->operands; o && o->name; o++)
-		buf_printf(out, o->required ? " %s" : " [%s]", o->name);
+		buf_printf(out, o->required ? " %s%s" : " [%s%s]", o->name,
+			   o->many ? "..." : "");
 	buf_append_cstr(out, "\n\n");
 }
 

@@ -56,7 +56,8 @@ static void one_command(const struct command *command, struct buf *out)
 	escaped(out, command->name);
 	buf_append_cstr(out, " [options]");
 	for (const struct operand_spec *o = command->operands; o && o->name; o++)
-		buf_printf(out, o->required ? " %s" : " [%s]", o->name);
+		buf_printf(out, o->required ? " %s%s" : " [%s%s]", o->name,
+			   o->many ? "..." : "");
 	buf_append_cstr(out, "\"\n");
 	line(out, command->description);
 	for (const struct operand_spec *o = command->operands; o && o->name; o++) {

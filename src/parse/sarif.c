@@ -54,6 +54,15 @@ static void put_rule(struct json_writer *w, const struct finding *f)
 	json_key(w, SPAN("properties"));
 	json_begin_object(w);
 	json_member_string(w, SPAN("security-severity"), security_severity(f->severity));
+	if (f->standards.len) {
+		struct span rest = f->standards;
+
+		json_key(w, SPAN("tags"));
+		json_begin_array(w);
+		while (rest.ptr)
+			json_put_string(w, span_trim(span_cut(&rest, ',')));
+		json_end_array(w);
+	}
 	json_end_object(w);
 	json_end_object(w);
 }

@@ -99,9 +99,8 @@ static void on_hit(void *context, const struct check_hit *hit)
 		.severity = rule->severity,
 		.message = hit->message.len ? hit->message : rule->what,
 		.advice = rule->fix,
-		.link = span_find(rule->reference, SPAN("://")) < rule->reference.len
-				? rule->reference
-				: SPAN_NONE,
+		.link = rule->link,
+		.standards = rule->standards,
 		.place = {.file = h->file, .line = hit->line},
 	};
 	if (h->findings)

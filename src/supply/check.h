@@ -48,7 +48,8 @@ struct check_rule {
 	struct span what;
 	struct span why;
 	struct span fix;
-	struct span reference; /* the first of its references */
+	struct span link; /* the first of its references that is an address */
+	struct span standards; /* the others, between ", " */
 	struct span jq;
 	const struct node *bad; /* a string, a list of strings, or NULL */
 	const struct node *good;

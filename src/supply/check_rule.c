@@ -60,17 +60,39 @@ static int unknown_kind(const struct check_rule *rule, struct err *err)
 		       rule->line, SPAN_ARG(rule->id), known);
 }
 
+/* An address is where more is written; the rest are numbers in standards. */
+static int read_references(struct checker *c, const struct node *references,
+			   struct check_rule *rule)
+{
+	node_for_each(reference, references)
+	{
+		struct span text = node_text(reference);
+
+		if (span_find(text, SPAN("://")) < text.len) {
+			if (!rule->link.len)
+				rule->link = text;
+			continue;
+		}
+		if (!text.len)
+			continue;
+		rule->standards = rule->standards.len ? arena_printf(&c->arena, "%.*s, %.*s",
+								     SPAN_ARG(rule->standards),
+								     SPAN_ARG(text))
+						      : text;
+		if (!rule->standards.ptr)
+			return -1;
+	}
+	return 0;
+}
+
 static int read_rule(struct checker *c, const struct node *n, struct check_rule *rule,
 		     struct err *err)
 {
-	const struct node *references = node_get(n, SPAN("references"));
-
 	*rule = (struct check_rule){
 		.id = node_text_at(n, SPAN("id")),
 		.what = span_trim(node_text_at(n, SPAN("what"))),
 		.why = span_trim(node_text_at(n, SPAN("why"))),
 		.fix = span_trim(node_text_at(n, SPAN("fix"))),
-		.reference = node_text(node_first(references)),
 		.jq = node_text_at(n, SPAN("jq")),
 		.bad = node_get(n, SPAN("bad")),
 		.good = node_get(n, SPAN("good")),
@@ -78,6 +100,8 @@ static int read_rule(struct checker *c, const struct node *n, struct check_rule 
 	};
 	if (rule->id.len == 0 || rule->what.len == 0)
 		return err_set(err, ERR_INVALID, "line %u: a rule needs id and what", n->line);
+	if (read_references(c, node_get(n, SPAN("references")), rule) < 0)
+		return err_set(err, ERR_MEMORY, "out of memory");
 	if (!read_kind(node_text_at(n, SPAN("kind")), &rule->kind))
 		return unknown_kind(rule, err);
 	if (rule->kind == CHECK_SECRET && leak_rule_read(n, rule, err) < 0)

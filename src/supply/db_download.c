@@ -202,11 +202,14 @@ static int perform(struct transfer *t, const char *etag_path, struct err *err)
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 400 && t->etag[0])
 		write_etag(etag_path, t->etag);
-	if (code == CURLE_OK)
-		return 0;
-	/* The part is as long as the file, or the server takes no ranges. */
+	/*
+	 * The part is as long as the file, or longer, or the server takes no ranges. For libcurl
+	 * 416 is no error: it says that there is nothing left to fetch.
+	 */
 	if (t->have && (status == 416 || code == CURLE_RANGE_ERROR))
 		return 1;
+	if (code == CURLE_OK)
+		return 0;
 	return failure(t, code, err);
 }
 

@@ -37,14 +37,17 @@ static struct exposed_service *add(struct exposure_map *map, struct span name)
 		return NULL;
 	map->at = at;
 	at += map->count;
-	*at = (struct exposed_service){arena_dup(&map->arena, name), EXPOSURE_NONE, 0, 0};
+	*at = (struct exposed_service){.name = arena_dup(&map->arena, name)};
+	at->exposure = EXPOSURE_NONE;
+	at->route = SPAN("");
 	if (!at->name.ptr)
 		return NULL;
 	map->count++;
 	return at;
 }
 
-static int add_route(struct exposure_map *map, struct span service, bool is_public)
+static int add_route(struct exposure_map *map, struct span service, struct span path,
+		     bool is_public)
 {
 	struct exposed_service *s = add(map, service);
 	enum exposure exposure = is_public ? EXPOSURE_PUBLIC : EXPOSURE_AUTHENTICATED;
@@ -53,9 +56,11 @@ static int add_route(struct exposure_map *map, struct span service, bool is_publ
 		return -1;
 	s->routes++;
 	s->public_routes += is_public;
-	if (exposure > s->exposure)
-		s->exposure = exposure;
-	return 0;
+	if (exposure <= s->exposure)
+		return 0;
+	s->exposure = exposure;
+	s->route = arena_dup(&map->arena, path);
+	return s->route.ptr ? 0 : -1;
 }
 
 /* `optional` lets requests without credentials through too. */
@@ -73,11 +78,12 @@ static int read_json(struct exposure_map *map, const struct json *root)
 		if (!add(map, services->object.members[i].key))
 			return -1;
 	for (size_t i = 0; json_at(routes, i); i++) {
-		struct span service = SPAN_NONE, auth = SPAN_NONE;
+		struct span service = SPAN_NONE, auth = SPAN_NONE, path = SPAN_NONE;
 
+		(void)json_string(json_get(json_at(routes, i), SPAN("path")), &path);
 		(void)json_string(json_get(json_at(routes, i), SPAN("auth")), &auth);
 		if (json_string(json_get(json_at(routes, i), SPAN("service")), &service) &&
-		    service.len && add_route(map, service, is_public(auth)) < 0)
+		    service.len && add_route(map, service, path, is_public(auth)) < 0)
 			return -1;
 	}
 	return 0;
@@ -145,7 +151,7 @@ static int read_config(struct exposure_map *map, const char *path, struct err *e
 		const struct config_route *route = &cfg->routes.at[i];
 
 		if (route->service)
-			result = add_route(map, route->service_name,
+			result = add_route(map, route->service_name, route->path,
 					   route->auth == CONFIG_AUTH_NONE ||
 						   route->auth == CONFIG_AUTH_OPTIONAL);
 	}
@@ -171,4 +177,11 @@ enum exposure exposure_of(const struct exposure_map *map, struct span service)
 		return EXPOSURE_UNKNOWN;
 	s = find(map, service);
 	return s ? s->exposure : EXPOSURE_NONE;
+}
+
+struct span exposure_route(const struct exposure_map *map, struct span service)
+{
+	const struct exposed_service *s = service.len ? find(map, service) : NULL;
+
+	return s ? s->route : SPAN("");
 }

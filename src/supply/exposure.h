@@ -13,6 +13,7 @@ struct exposed_service {
 	enum exposure exposure; /* EXPOSURE_NONE: no route leads to it */
 	uint32_t public_routes;
 	uint32_t routes;
+	struct span route; /* the path of the first one that exposes it so */
 };
 
 struct exposure_map {
@@ -33,5 +34,7 @@ int exposure_read_json(struct exposure_map *map, struct span text, struct err *e
  * name, or when nothing was read.
  */
 enum exposure exposure_of(const struct exposure_map *map, struct span service);
+/* The path of a route that exposes it so; empty when there is none. Lives as long as the map. */
+struct span exposure_route(const struct exposure_map *map, struct span service);
 
 #endif

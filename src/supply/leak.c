@@ -406,9 +406,8 @@ static void tell(struct leak_scanner *s, const struct leak_text *text, const str
 		.rule = rule->id,
 		.severity = rule->severity,
 		.advice = rule->fix,
-		.link = span_find(rule->reference, SPAN("://")) < rule->reference.len
-				? rule->reference
-				: SPAN_NONE,
+		.link = rule->link,
+		.standards = rule->standards,
 		.subject = text->subject,
 		.place.file = text->path,
 	};

@@ -97,10 +97,11 @@ static void add_finding(const struct check *c, const struct finding *f)
 	p->code = keep(c->list, f->rule);
 	p->message = keep(c->list, f->message);
 	p->link = keep(c->list, f->link);
-	detail = arena_printf(c->list->arena, "**%.*s** (%s)\n\n%.*s.\n\n%.*s\n\nFix: %.*s",
-			      SPAN_ARG(f->rule), finding_severity_name(f->severity),
-			      SPAN_ARG(f->message), SPAN_ARG(rule ? rule->why : SPAN("")),
-			      SPAN_ARG(f->advice));
+	detail = arena_printf(
+		c->list->arena, "**%.*s** (%s)\n\n%.*s.\n\n%.*s\n\nFix: %.*s%s%.*s",
+		SPAN_ARG(f->rule), finding_severity_name(f->severity), SPAN_ARG(f->message),
+		SPAN_ARG(rule ? rule->why : SPAN("")), SPAN_ARG(f->advice),
+		f->standards.len ? "\n\n" : "", SPAN_ARG(f->standards));
 	p->detail = detail.ptr ? detail : SPAN("");
 }
 

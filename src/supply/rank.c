@@ -359,7 +359,8 @@ int rank_inventory(const struct advisory_db *db, const struct inventory *inv,
 			struct vulnerability *v = &list->at[j];
 
 			if (options->exposure_of)
-				v->exposure = options->exposure_of(options->context, c);
+				v->exposure =
+					options->exposure_of(options->context, c, &v->route);
 			v->priority = rank_priority(v, c);
 		}
 	}

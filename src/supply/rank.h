@@ -35,6 +35,7 @@ struct vulnerability {
 	uint32_t epss_percentile_ppm;
 	const struct db_kev *kev; /* known to be exploited; NULL: not known */
 	enum exposure exposure;
+	struct span route; /* the path of a route that exposes it so; may be empty */
 	unsigned priority; /* 0 to 1000, see rank_priority */
 };
 
@@ -47,7 +48,8 @@ struct vulnerability_list {
 
 struct rank_options {
 	/* NULL: nothing is known of a gateway. */
-	enum exposure (*exposure_of)(void *context, const struct component *c);
+	enum exposure (*exposure_of)(void *context, const struct component *c,
+				     struct span *route);
 	void *context;
 	bool include_owned; /* also language packages that the OS's package manager installed */
 };

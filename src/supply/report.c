@@ -3,6 +3,22 @@
 #include "base/clock.h"
 #include "parse/json_write.h"
 
+void report_put_age(const struct report *r, struct buf *to)
+{
+	char time[CLOCK_RFC3339_SIZE];
+	int64_t built_s, days;
+
+	if (!r->db)
+		return;
+	built_s = advisory_db_header(r->db)->built_s;
+	days = (r->now_s - built_s) / 86400;
+	clock_rfc3339(time, built_s * 1000);
+	buf_printf(to, "advisories of %.10s", time);
+	if (days > 0)
+		buf_printf(to, ", %lld day%s old", (long long)days, days > 1 ? "s" : "");
+	buf_append_byte(to, '\n');
+}
+
 struct report_counts report_count(const struct report *r)
 {
 	struct report_counts c = {0};
@@ -158,6 +174,7 @@ static void put_vulnerability(struct json_writer *w, const struct report *r,
 	}
 	json_member_bool(w, SPAN("known_exploited"), v->kev != NULL);
 	json_member_string(w, SPAN("exposure"), span_cstr(exposure_name(v->exposure)));
+	put_optional(w, SPAN("route"), v->route);
 	json_member_int(w, SPAN("priority"), v->priority);
 	put_optional(w, SPAN("summary"), v->summary);
 	put_optional(w, SPAN("link"), v->link);
@@ -166,6 +183,17 @@ static void put_vulnerability(struct json_writer *w, const struct report *r,
 	put_state(w, result);
 	put_component(w, r, v->component);
 	json_end_object(w);
+}
+
+static void put_standards(struct json_writer *w, struct span rest)
+{
+	if (!rest.len)
+		return;
+	json_key(w, SPAN("standards"));
+	json_begin_array(w);
+	while (rest.ptr)
+		json_put_string(w, span_trim(span_cut(&rest, ',')));
+	json_end_array(w);
 }
 
 static void put_finding(struct json_writer *w, const struct result *r)
@@ -179,6 +207,7 @@ static void put_finding(struct json_writer *w, const struct result *r)
 	json_member_string(w, SPAN("message"), f->message);
 	put_optional(w, SPAN("advice"), f->advice);
 	put_optional(w, SPAN("link"), f->link);
+	put_standards(w, f->standards);
 	put_optional(w, SPAN("subject"), f->subject);
 	json_member_string(w, SPAN("file"), f->place.file);
 	json_member_int(w, SPAN("line"), f->place.line);

@@ -28,6 +28,8 @@ struct report_counts {
 };
 
 struct report_counts report_count(const struct report *r);
+/* A line with the day and age of the advisories; nothing without a database. */
+void report_put_age(const struct report *r, struct buf *to);
 
 /* For terminals: by component, the most urgent first, then all else by kind and file. */
 void report_table(const struct report *r, struct buf *to);

@@ -206,6 +206,7 @@ static void put_what(const struct report *r, const struct result *result, struct
 		buf_append_html(to, result->finding.message);
 	}
 	put_note(to, "", result->finding.advice);
+	put_note(to, "", result->finding.standards);
 	put_note(to, "", result->why);
 }
 

@@ -94,6 +94,10 @@ static void put_line(const struct report *r, const struct result *result, struct
 		put_bold(r, to, SPAN("  EXPOSED to everybody"));
 	else if (v->exposure == EXPOSURE_AUTHENTICATED)
 		put_bold(r, to, SPAN("  EXPOSED"));
+	if (v->route.len) {
+		buf_append_cstr(to, " at ");
+		put_text(to, v->route);
+	}
 	if (v->fix.len) {
 		buf_append_cstr(to, "  fixed in ");
 		put_text(to, v->fix);
@@ -305,6 +309,7 @@ static void put_summary(const struct report *r, struct buf *to)
 	else if (c.warns)
 		buf_append_cstr(to, "; all of it only warns");
 	buf_append_byte(to, '\n');
+	report_put_age(r, to);
 }
 
 void report_table(const struct report *r, struct buf *to)

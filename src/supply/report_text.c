@@ -72,6 +72,9 @@ static void put_summary(const struct report *r, struct buf *to)
 					   ? "not affected"
 					   : result_silence_name((enum result_silence)i));
 	buf_append_byte(to, '\n');
+	if (r->db)
+		buf_append_byte(to, '\n');
+	report_put_age(r, to);
 }
 
 void report_markdown(const struct report *r, struct buf *to)

@@ -19,12 +19,13 @@
 
 /* --- Findings as bytes. Both ends are the same program. */
 
-#define FINDING_TEXTS 6
+#define FINDING_TEXTS 7
 
 static void texts_of(struct finding *f, struct span *texts[FINDING_TEXTS])
 {
-	struct span *const all[FINDING_TEXTS] = {&f->rule, &f->message, &f->advice,
-						 &f->link, &f->subject, &f->place.file};
+	struct span *const all[FINDING_TEXTS] = {&f->rule,	&f->message,   &f->advice,
+						 &f->link,	&f->standards, &f->subject,
+						 &f->place.file};
 
 	memcpy(texts, all, sizeof(all));
 }

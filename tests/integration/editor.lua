@@ -71,6 +71,19 @@ local function the_quick_fix_changes_the_version()
   check("the problem goes away", wait(function() return #problems() == 0 end), problems())
 end
 
+local function a_lock_file_has_the_quick_fix_too()
+  open("locked/package-lock.json")
+  check("diagnostics of a lock file", wait(function() return #problems() == 1 end), problems())
+  check("in the line of its package", problems()[1] and problems()[1].lnum == 3, problems())
+  vim.api.nvim_win_set_cursor(0, {4, 5})
+  vim.ui.select = function(items, _, on_choice) on_choice(items[1], 1) end
+  vim.lsp.buf.code_action()
+  check("its version is changed", wait(function()
+    return line(4) == '  "node_modules/a": {"version": "1.2.4"}'
+  end), line(4))
+  check("and its problem goes away", wait(function() return #problems() == 0 end), problems())
+end
+
 local function typing_is_followed()
   vim.fn.setline(4, '    "größe": "1.0.0", "a": "1.0.1",')
   check("a problem comes while typing", wait(function() return #problems() == 1 end), problems())
@@ -107,7 +120,8 @@ end
 
 for _, step in ipairs({
   a_manifest_has_a_problem_at_its_line, hovering_tells_why_and_what_to_do,
-  the_quick_fix_changes_the_version, typing_is_followed, configuration_and_secrets_are_told,
+  the_quick_fix_changes_the_version, typing_is_followed,
+  a_lock_file_has_the_quick_fix_too, configuration_and_secrets_are_told,
   a_broken_document_is_told, the_server_ends_when_asked,
 }) do
   local good, why = pcall(step)

@@ -42,6 +42,9 @@ def main():
         write(work, "package.json", '{\n  "name": "x",\n  "dependencies": {\n'
               '    "größe": "1.0.0", "a": "^1.2.3",\n    "b": "1.0.0"\n  }\n}\n')
         write(work, "package-lock.json", '{\n  "packages": [}\n')
+        os.mkdir(os.path.join(work, "locked"))
+        write(work, "locked/package-lock.json", '{\n "lockfileVersion": 3,\n "packages": {\n'
+              '  "node_modules/a": {"version": "1.2.3"}\n }\n}\n')
         write(work, "Dockerfile", "FROM debian:12\nRUN sudo id\nUSER a\n")
         made = "".join(random.choices(string.ascii_letters + string.digits, k=24))
         write(work, "settings.env", "# made up\nAPI_TOKEN=sk_live_" + made + "\n")

@@ -25,7 +25,8 @@ def containers: own_containers, (podspec | .initContainers, .ephemeralContainers
 def capabilities($what): .securityContext | obj | .capabilities | obj | .[$what] | arr | map(txt | ascii_upcase | if startswith("CAP_") then .[4:] else . end);
 # Words of a container's command, and those that run a program.
 def words: [(.command | arr[]), (.args | arr[]) | txt | split(" ")[] | select(length > 0)];
-def program($name): containers | select(words | any(. == $name or endswith("/" + $name)));
+def program($name): containers | select((words | any(. == $name or endswith("/" + $name)))
+  or ((.command | arr | length) == 0 and (.image | txt | split("@")[0] | split("/")[-1] | split(":")[0]) == $name));
 # Values of a flag: "--name=value", "--name value" and "--name" as an empty one.
 def flag($name): words as $w | [range(0; $w | length) | . as $i
   | if $w[$i] == "--" + $name then

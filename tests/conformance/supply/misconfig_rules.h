@@ -101,6 +101,7 @@ static const struct misconfig_rule misconfig_rules[] = {
 	{"RbacBindRoleBindings", "kubernetes-rbac-bind"},
 	{"RbacControlWebhooks", "kubernetes-rbac-webhooks"},
 	{"RbacEscalateRoles", "kubernetes-rbac-escalate"},
+	{"RoleBindingPE", "kubernetes-rbac-bind"},
 	{"ReadAllSecrets", "kubernetes-rbac-secrets"},
 	{"ReadOnlyFilesystem", "kubernetes-read-only-root"},
 	{"ReadOnlyTopLevelPermissions", "github-write-all"},

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The program as builds use it: exit statuses, policies, waivers, VEX, comparisons with git and
-with earlier reports, and each form of report held against its official JSON Schema by ajv, where
-node and $SALLYPORT_NODE_MODULES (or build/schemas/node_modules, which ./dev makes) are there.
+with earlier reports, and each form of report held against its official JSON Schema by ajv.
 Usage: scan_test.py SALLYPORT PROJECT"""
 import json
 import os
@@ -10,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree
+
+from schemas import validate
 
 LOCK = {
     "name": "shop", "version": "1.0.0", "lockfileVersion": 3, "requires": True,
@@ -182,6 +183,17 @@ def comparisons(s):
                 and os.stat("/tmp/" + n).st_ctime > os.stat(earlier).st_ctime]
 
 
+def standards(s):
+    """What a rule stands for reaches those who read reports."""
+    found = {f["rule"]: f for f in s.report("--only", "config")["findings"]}
+    assert found["dockerfile-sudo"]["standards"] == ["OWASP Docker D01", "DL3004"], found
+    rules = json.loads(s.scan("--only", "config", "-f", "sarif", status=1).stdout)[
+        "runs"][0]["tool"]["driver"]["rules"]
+    assert {r["id"]: r["properties"].get("tags") for r in rules}["dockerfile-sudo"] == [
+        "OWASP Docker D01", "DL3004"], rules
+    assert "OWASP Docker D01" in s.scan("--only", "config", "-f", "html", status=1).stdout
+
+
 def imports(s):
     log = s.write("other.sarif", json.dumps({"version": "2.1.0", "runs": [{
         "tool": {"driver": {"name": "other", "rules": [{"id": "R1"}]}},
@@ -205,48 +217,16 @@ routes: [{path: "/shop", service: shop, auth: none}]
 
     def exposure(*arguments):
         found = s.report("--only", "vulnerabilities", "--gateway", config, *arguments)["vulnerabilities"][0]
-        return found["exposure"], found["priority"]
+        return found["exposure"], found["priority"], found.get("route")
 
     public, hidden = exposure("--policy", policy), exposure("--service", "other")
     assert public[0] == "public" and hidden[0] == "none" and public[1] > hidden[1], (public, hidden)
+    assert (public[2], hidden[2]) == ("/shop", None), (public, hidden)
     assert exposure()[0] == "unknown"
-
-
-AJV = """
-const fs = require('fs'), path = require('path'), modules = process.argv[2];
-const load = (f) => JSON.parse(fs.readFileSync(f, 'utf8').replace(/^\\uFEFF/, ''));
-const Ajv = require(path.join(modules, 'ajv')).default;
-const formats = require(path.join(modules, 'ajv-formats')).default;
-const ajv = new Ajv({strict: false, unicodeRegExp: false,
-                     formats: {'idn-email': true, 'iri-reference': true}});
-formats(ajv);
-const cyclonedx = path.join(modules, '@cyclonedx/cyclonedx-library/res/schema');
-for (const name of fs.readdirSync(cyclonedx))
-  if (/^(spdx|jsf|cryptography-defs).*schema.json$/.test(name))
-    ajv.addSchema(load(path.join(cyclonedx, name)), 'http://cyclonedx.org/schema/' + name);
-const files = {
-  cyclonedx: path.join(cyclonedx, 'bom-1.6.SNAPSHOT.schema.json'),
-  sarif: path.join(modules, '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json'),
-};
-let failed = 0;
-for (const [form, file] of process.argv.slice(3).map((a) => a.split('='))) {
-  const schema = load(files[form]);
-  delete schema.$schema;                          // draft 4 and 7 alike, as ajv reads them
-  const id = schema.$id || schema.id;
-  delete schema.id;
-  const check = (id && ajv.getSchema(id)) || ajv.compile(schema);
-  if (check(load(file))) { console.log('valid ' + form + ' ' + file); continue; }
-  console.log(form, file, JSON.stringify(check.errors.slice(0, 3)));
-  failed = 1;
-}
-process.exit(failed);
-"""
 
 
 def forms(s, project, data):
     """Each form is well formed, and valid by its schema."""
-    modules = os.environ.get("SALLYPORT_NODE_MODULES",
-                             os.path.join(project, "build", "schemas", "node_modules"))
     trees = [s.tree] + [p for p in (os.path.join(data, "apps", "nodejs-goof"),)
                         if os.path.isdir(p)]
     files = []
@@ -268,14 +248,7 @@ def forms(s, project, data):
         with open(out, "w", encoding="utf-8") as file:
             file.write(s.run("sbom", "-f", "cyclonedx", tree, status=0).stdout)
         files.append("cyclonedx=" + out)
-    if not shutil.which("node") or not os.path.isdir(os.path.join(modules, "ajv")):
-        print(f"not held against schemas: no node, or no {modules}/ajv")
-        return
-    script = s.write("check.js", AJV)
-    done = subprocess.run(["node", script, modules, *files], capture_output=True, text=True,
-                          check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(done.stdout, end="")
+    validate(project, files)
 
 
 def main():
@@ -283,7 +256,8 @@ def main():
     data = os.environ.get("SALLYPORT_TEST_DATA", os.path.join(project, "..", "shared", "data"))
     with tempfile.TemporaryDirectory() as work:
         scans = Scans(program, work)
-        for test in (exit_statuses, policies, waivers, vex, comparisons, imports, gateways):
+        for test in (exit_statuses, policies, waivers, vex, comparisons, standards, imports,
+                     gateways):
             test(scans)
             print("ok", test.__name__)
         forms(scans, project, data)

@@ -43,6 +43,12 @@ static const struct operand_spec operands[] = {
 };
 
 static const struct command with_options = {.name = "t", .options = options};
+static const struct operand_spec files[] = {
+	{.name = "FILE", .help = "Files.", .required = true, .is_file = true, .many = true},
+	{.name = NULL},
+};
+
+static const struct command with_files = {.name = "t", .operands = files};
 static const struct command with_operands = {.name = "t", .operands = operands};
 
 static struct options given;
@@ -152,6 +158,21 @@ static void a_wrong_value_is_refused(void **state)
 	refused(READ(&with_options, "stray", NULL), "unexpected argument \"stray\"");
 }
 
+static void the_last_operand_may_be_several(void **state)
+{
+	const char *argv[OPERANDS_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i <= OPERANDS_MAX; i++)
+		argv[i] = i % 2 ? "odd" : "even";
+	assert_int_equal(options_read(&given, &with_files, OPERANDS_MAX, argv, &err), 0);
+	assert_int_equal(given.operand_count, OPERANDS_MAX);
+	assert_string_equal(options_operand(&given, OPERANDS_MAX - 1), "odd");
+	refused(options_read(&given, &with_files, OPERANDS_MAX + 1, argv, &err),
+		"unexpected argument \"even\"");
+	refused(options_read(&given, &with_files, 0, argv, &err), "FILE is missing");
+}
+
 static void operands_come_in_order_and_may_look_like_options(void **state)
 {
 	(void)state;
@@ -243,6 +264,7 @@ int main(void)
 		fresh(a_bad_value_in_the_environment_is_refused_by_its_name),
 		fresh(a_wrong_option_is_answered_with_the_nearest),
 		fresh(a_wrong_value_is_refused),
+		fresh(the_last_operand_may_be_several),
 		fresh(operands_come_in_order_and_may_look_like_options),
 		fresh(help_needs_no_operands),
 		fresh(the_nearest_name_is_a_few_edits_away_or_none),

@@ -49,6 +49,7 @@ static void each_rule_finds_its_bad_examples_and_no_good_one(void **state)
 static void rules_explain_themselves(void **state)
 {
 	struct checker *c = new_checker();
+	unsigned mapped = 0;
 
 	(void)state;
 	for (size_t i = 0; i < checker_rule_count(c); i++) {
@@ -56,7 +57,15 @@ static void rules_explain_themselves(void **state)
 
 		if (rule->why.len == 0 || rule->fix.len == 0)
 			fail_msg("%.*s lacks why or fix", SPAN_ARG(rule->id));
+		if (rule->standards.len == 0 && rule->link.len == 0)
+			fail_msg("%.*s is in no standard", SPAN_ARG(rule->id));
+		if (rule->kind != CHECK_SECRET &&
+		    (span_find(rule->standards, SPAN("CIS")) < rule->standards.len ||
+		     span_find(rule->standards, SPAN("OWASP")) < rule->standards.len ||
+		     span_find(rule->link, SPAN("pod-security")) < rule->link.len))
+			mapped++;
 	}
+	assert_true(mapped >= 120);
 	checker_free(c);
 }
 

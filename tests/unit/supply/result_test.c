@@ -293,10 +293,12 @@ static void only_what_a_change_brings_is_new(void **state)
 
 static void exposure_is_what_routes_ask_for(void **state)
 {
-	static const char text[] =
-		"{\"services\":{\"a\":{},\"b\":{},\"c\":{}},\"routes\":["
-		"{\"service\":\"a\",\"auth\":\"required\"},{\"service\":\"b\",\"auth\":"
-		"\"required\"},{\"service\":\"b\",\"auth\":\"none\"},{\"respond\":{}}]}";
+	static const char text[] = "{\"services\":{\"a\":{},\"b\":{},\"c\":{}},\"routes\":["
+				   "{\"service\":\"a\",\"auth\":\"required\",\"path\":\"/"
+				   "a\"},{\"service\":\"b\",\"auth\":"
+				   "\"required\",\"path\":\"/"
+				   "b\"},{\"service\":\"b\",\"auth\":\"none\",\"path\":\"/"
+				   "open\"},{\"respond\":{}}]}";
 	struct exposure_map map;
 	struct err err = {0};
 	struct component c = {.relation = RELATION_TRANSITIVE};
@@ -309,6 +311,9 @@ static void exposure_is_what_routes_ask_for(void **state)
 	assert_int_equal(exposure_read_json(&map, span_cstr(text), &err), 0);
 	assert_int_equal(exposure_of(&map, SPAN("a")), EXPOSURE_AUTHENTICATED);
 	assert_int_equal(exposure_of(&map, SPAN("b")), EXPOSURE_PUBLIC);
+	assert_true(span_eq(exposure_route(&map, SPAN("a")), SPAN("/a")));
+	assert_true(span_eq(exposure_route(&map, SPAN("b")), SPAN("/open")));
+	assert_int_equal(exposure_route(&map, SPAN("c")).len, 0);
 	assert_int_equal(exposure_of(&map, SPAN("c")), EXPOSURE_NONE);
 	assert_int_equal(exposure_of(&map, SPAN("d")), EXPOSURE_NONE);
 	assert_int_equal(exposure_of(&map, SPAN_NONE), EXPOSURE_UNKNOWN);
