@@ -367,7 +367,7 @@ static const struct schema_key sensitive_keys[] = {
 	{KEY("operation", TEXT, config_sensitive, operation), .flags = SCHEMA_REQUIRED,
 	 .format = &format_any, .text = "Operation that waits for approval."},
 	{KEY("approvals", COUNT, config_sensitive, approvals), .initial = "1", .min = 1,
-	 .max = 100, .text = "How many are needed."},
+	 .max = 16, .text = "How many are needed."},
 	{KEY("by", TEXT, config_sensitive, by), .format = &format_name,
 	 .text = "Role of those who approve; without, 'acr' or 'max_age' is what it takes."},
 	{KEY("acr", TEXTS, config_sensitive, acr), .format = &format_scope,

@@ -111,11 +111,14 @@ struct contract_extensions {
 	uint64_t limit_per_ms;
 	uint64_t limit_burst; /* 0: none stated */
 	struct span limit_per; /* as written, may be empty */
-	/* x-sallyport-sensitive: true, or {approvals: 1, by: supervisor, expires: 10m} */
+	/* x-sallyport-sensitive: {approvals: 1, by: supervisor, expires: 10m, acr: mfa, max_age: 5m} */
 	bool sensitive;
 	uint64_t approvals; /* 1 unless stated */
 	struct span approved_by; /* a role; may be empty */
 	uint64_t approval_expires_ms; /* 0: none stated */
+	const struct span *acr; /* classes of a login, one of which it takes; as written */
+	size_t acr_count; /* 0: any */
+	uint64_t max_age_ms; /* of a login; 0: any */
 	uint64_t timeout_ms; /* x-sallyport-timeout: "3s"; 0: none stated */
 	uint64_t max_body_bytes; /* x-sallyport-max-body: "1M"; 0: none stated */
 };

@@ -209,24 +209,81 @@ static int read_limit(struct openapi_builder *b, const struct openapi_node *node
 	return 0;
 }
 
+/* A word that is not known would be a demand that nobody heeds. */
+static int only_sensitive_words(struct openapi_builder *b, const struct openapi_node *node)
+{
+	static const struct span words[] = {SPAN_INIT("approvals"), SPAN_INIT("by"),
+					    SPAN_INIT("expires"), SPAN_INIT("acr"),
+					    SPAN_INIT("max_age")};
+
+	for (size_t i = 0; i < node->value->object.count; i++) {
+		struct span key = node->value->object.members[i].key;
+		bool known = false;
+
+		for (size_t k = 0; k < COUNT_OF(words); k++)
+			known = known || span_eq(key, words[k]);
+		if (!known)
+			return bad_extension(b, node,
+					     "an object of \"approvals\", \"by\", \"expires\", "
+					     "\"acr\" and \"max_age\"");
+	}
+	return 0;
+}
+
+/* One class, or a list of them. */
+static int read_acr(struct openapi_builder *b, const struct openapi_node *node,
+		    struct contract_extensions *x)
+{
+	struct openapi_node acr, item;
+	struct span *classes;
+	size_t count;
+
+	if (!openapi_get(node, SPAN("acr"), &acr))
+		return 0;
+	if (acr.value->type != JSON_STRING && acr.value->type != JSON_ARRAY)
+		return bad_extension(b, node, "an object whose \"acr\" is text or a list");
+	count = acr.value->type == JSON_ARRAY ? acr.value->array.count : 1;
+	classes = arena_array(&b->contract->arena, struct span, count + 1);
+	if (!classes)
+		return openapi_no_memory(b);
+	if (acr.value->type == JSON_STRING)
+		classes[0] = acr.value->text;
+	for (size_t i = 0; acr.value->type == JSON_ARRAY && openapi_item(&acr, i, &item); i++)
+		if (!json_string(item.value, &classes[i]))
+			return bad_extension(b, node, "an object whose \"acr\" lists texts");
+	if (count == 0)
+		return bad_extension(b, node, "an object whose \"acr\" is not empty");
+	x->acr = classes;
+	x->acr_count = count;
+	return 0;
+}
+
 static int read_sensitive(struct openapi_builder *b, const struct openapi_node *node,
 			  struct contract_extensions *x)
 {
-	struct span expires = SPAN_NONE;
+	struct span expires = SPAN_NONE, max_age = SPAN_NONE;
 	struct openapi_node approvals;
 	int64_t number;
 
 	x->approvals = 1;
 	x->approved_by = SPAN_NONE;
 	x->approval_expires_ms = 0;
+	x->acr_count = 0;
+	x->max_age_ms = 0;
 	if (json_bool(node->value, &x->sensitive))
 		return 0;
 	if (node->value->type != JSON_OBJECT)
 		return bad_extension(b, node, "true, false or an object");
 	x->sensitive = true;
-	if (openapi_string(b, node, "by", &x->approved_by) < 0 ||
-	    openapi_string(b, node, "expires", &expires) < 0)
+	if (only_sensitive_words(b, node) < 0 ||
+	    openapi_string(b, node, "by", &x->approved_by) < 0 ||
+	    openapi_string(b, node, "expires", &expires) < 0 ||
+	    openapi_string(b, node, "max_age", &max_age) < 0 || read_acr(b, node, x) < 0)
 		return -1;
+	if (max_age.ptr &&
+	    (units_duration(max_age, &x->max_age_ms) != UNITS_OK || x->max_age_ms < 1000))
+		return bad_extension(
+			b, node, "an object whose \"max_age\" is like \"5m\", 1 s at least");
 	if (expires.ptr && units_duration(expires, &x->approval_expires_ms) != UNITS_OK)
 		return bad_extension(b, node, "an object whose \"expires\" is like \"10m\"");
 	if (!openapi_get(node, SPAN("approvals"), &approvals))

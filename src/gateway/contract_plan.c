@@ -6,6 +6,8 @@
 #include "parse/json_write.h"
 
 #define EXPIRES_MS_DEFAULT ((uint64_t)600000)
+/* As in the configuration. */
+#define PENDING_DEFAULT 20
 
 static int bad_extension(const struct contract_operation *operation, const char *what,
 			 struct err *err)
@@ -13,6 +15,34 @@ static int bad_extension(const struct contract_operation *operation, const char 
 	return err_set(err, ERR_INVALID, "%.*s:%u: operation %.*s: %s",
 		       SPAN_ARG(operation->place.file), operation->place.line,
 		       SPAN_ARG(operation->id), what);
+}
+
+/* They go into a challenge, in quotes and with spaces between. */
+static bool are_classes(const struct span *classes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (classes[i].len == 0)
+			return false;
+		for (size_t k = 0; k < classes[i].len; k++) {
+			char c = classes[i].ptr[k];
+
+			if (c <= ' ' || c > '~' || c == '"' || c == '\\')
+				return false;
+		}
+	}
+	return true;
+}
+
+static int check_approvals(const struct snapshot_operation *plan, const struct config *cfg,
+			   struct err *err)
+{
+	if (plan->contract->extensions.approvals > APPROVAL_VOTES_MAX)
+		return bad_extension(plan->contract,
+				     "x-sallyport-sensitive: at most 16 'approvals'", err);
+	if (cfg->store.url.len == 0)
+		return bad_extension(plan->contract,
+				     "approvals are kept in a 'store': name one", err);
+	return 0;
 }
 
 /* The configuration goes before the document. */
@@ -24,19 +54,25 @@ static int plan_sensitive(struct snapshot_operation *plan, const struct config *
 	plan->sensitive = config_sensitive_find(cfg, plan->contract->id);
 	if (plan->sensitive || !extensions->sensitive)
 		return 0;
-	if (!extensions->approved_by.len)
+	if (!extensions->approved_by.len && !extensions->acr_count && !extensions->max_age_ms)
+		return bad_extension(
+			plan->contract,
+			"x-sallyport-sensitive needs a role in 'by' (approvals), 'acr' "
+			"or 'max_age' (step-up)",
+			err);
+	if (!are_classes(extensions->acr, extensions->acr_count))
 		return bad_extension(plan->contract,
-				     "x-sallyport-sensitive needs a role in 'by'", err);
-	if (extensions->approvals > APPROVAL_VOTES_MAX)
-		return bad_extension(plan->contract,
-				     "x-sallyport-sensitive: at most 16 'approvals'", err);
-	if (cfg->store.url.len == 0)
-		return bad_extension(plan->contract,
-				     "approvals are kept in a 'store': name one", err);
+				     "x-sallyport-sensitive: 'acr' holds what is no class",
+				     err);
+	if (extensions->approved_by.len && check_approvals(plan, cfg, err) < 0)
+		return -1;
 	plan->own_sensitive = (struct config_sensitive){
 		.operation = plan->contract->id,
 		.approvals = (uint32_t)extensions->approvals,
 		.by = extensions->approved_by,
+		.acr = {(struct span *)(uintptr_t)extensions->acr, extensions->acr_count},
+		.max_age_ms = extensions->max_age_ms,
+		.pending = PENDING_DEFAULT,
 		.expires_ms = extensions->approval_expires_ms ? extensions->approval_expires_ms
 							      : EXPIRES_MS_DEFAULT,
 	};
@@ -195,7 +231,8 @@ bool contract_plan_needs_approvals(const struct snapshot *snapshot)
 			service->contract ? contract_operation_count(service->contract) : 0;
 
 		for (size_t j = 0; j < count; j++)
-			if (service->operations[j].sensitive)
+			if (service->operations[j].sensitive &&
+			    service->operations[j].sensitive->by.len)
 				return true;
 	}
 	return false;

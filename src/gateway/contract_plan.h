@@ -38,7 +38,7 @@ int contract_plan_load(struct snapshot_service *service, const struct config *cf
 void contract_plan_release(struct snapshot_service *service);
 /* Every operation that `sensitive` names must be one of a route or of a contract. 0 or -1. */
 int contract_plan_check_sensitive(const struct snapshot *snapshot, struct err *err) MUST_CHECK;
-/* Does an operation of a contract need approvals? */
+/* Do people have to approve requests to an operation of a contract? */
 bool contract_plan_needs_approvals(const struct snapshot *snapshot);
 /* {"services": [...]}: what was, or would have been, refused. */
 void contract_plan_report(const struct snapshot *snapshot, struct buf *to);

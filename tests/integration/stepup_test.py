@@ -75,6 +75,51 @@ def test_a_token_must_say_that_the_login_was_good_enough():
         service.close()
 
 
+CONTRACT = b"""
+openapi: 3.1.0
+info: {title: shop, version: "1"}
+paths:
+  /plain:
+    get: {operationId: plain, responses: {"200": {description: fine}}}
+  /pay:
+    x-sallyport-sensitive: {acr: [mfa, hwk], max_age: 5m}
+    get: {operationId: pay, responses: {"200": {description: fine}}}
+"""
+
+
+def test_a_contract_asks_for_a_good_enough_login():
+    signer = Key()
+    service = Service(lambda connection, *_: answer(connection) or b"")
+    values = {"issuer": ISSUER, "port": service.port, "key": "0" * 64}
+    config = (CONFIG % values).split("services:")[0] + f"""
+services:
+  up: {{endpoints: ["http://127.0.0.1:{service.port}"], contract: shop.yaml}}
+routes:
+  - {{path: "/**", service: up}}
+"""
+    # No store: nobody has to approve anything.
+    gateway = Gateway(config, {"keys.json": json.dumps(signer.jwks()).encode(),
+                               "shop.yaml": CONTRACT})
+
+    def ask(path, **claims):
+        status, fields, _ = gateway.request(
+            "GET", path, None, {"Authorization": "Bearer " + token(signer, **claims)})
+        return status, {k.lower(): v for k, v in fields.items()}.get("www-authenticate")
+
+    try:
+        now = int(time.time())
+        assert ask("/plain") == (200, None)
+        status, challenge = ask("/pay", acr="pwd", auth_time=now)
+        assert status == 401 and challenge.endswith('acr_values="mfa hwk", max_age="300"'), challenge
+        assert ask("/pay", acr="mfa", auth_time=now - 400)[0] == 401
+        assert ask("/pay")[0] == 401
+        assert ask("/pay", acr="hwk", auth_time=now - 100)[0] == 200
+        assert len(service.heads) == 2
+    finally:
+        gateway.stop()
+        service.close()
+
+
 def test_a_browser_is_sent_to_log_in_again():
     service = Service(lambda connection, *_: answer(connection) or b"")
     config = idp.CONFIG.format(upstream=service.port, store="sqlite:id.db", more="")
@@ -104,5 +149,6 @@ def test_a_browser_is_sent_to_log_in_again():
 
 run([
     test_a_token_must_say_that_the_login_was_good_enough,
+    test_a_contract_asks_for_a_good_enough_login,
     test_a_browser_is_sent_to_log_in_again,
 ])

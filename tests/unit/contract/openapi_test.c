@@ -110,6 +110,16 @@ static void broken_documents_name_file_line_and_column(void **state)
 	refused(HEAD "paths:\n  /a:\n    get:\n      x-sallyport-limits: 3/s\n",
 		"a.yaml:6:7: there is no extension \"x-sallyport-limits\" (but -limit, "
 		"-sensitive, -timeout, -max-body)");
+	refused(HEAD
+		"paths:\n  /a:\n    get:\n      x-sallyport-sensitive: {by: boss, arc: mfa}\n",
+		"a.yaml:6:7: x-sallyport-sensitive must be an object of \"approvals\", \"by\", "
+		"\"expires\", \"acr\" and \"max_age\"");
+	refused(HEAD "paths:\n  /a:\n    get:\n      x-sallyport-sensitive: {acr: []}\n",
+		"a.yaml:6:7: x-sallyport-sensitive must be an object whose \"acr\" is not "
+		"empty");
+	refused(HEAD "paths:\n  /a:\n    get:\n      x-sallyport-sensitive: {max_age: 5ms}\n",
+		"a.yaml:6:7: x-sallyport-sensitive must be an object whose \"max_age\" is like "
+		"\"5m\", 1 s at least");
 	refused(HEAD "paths:\n  /a:\n    get:\n      x-sallyport-limit: 3\n",
 		"a.yaml:6:7: x-sallyport-limit must be a rate or an object with \"rate\"");
 	refused(HEAD "paths:\n  /a:\n    get:\n      responses: {20x: {}}\n",
@@ -243,7 +253,8 @@ static void security_and_extensions_are_told(void **state)
 		"paths:\n  /a:\n    x-sallyport-limit: {rate: 10/s, burst: 20, per: user}\n"
 		"    get: {operationId: g, deprecated: true, " OK "}\n"
 		"    delete:\n      operationId: d\n      security: []\n"
-		"      x-sallyport-sensitive: {approvals: 2, by: boss, expires: 10m}\n"
+		"      x-sallyport-sensitive: {approvals: 2, by: boss, expires: 10m, acr: mfa, "
+		"max_age: 5m}\n"
 		"      x-sallyport-max-body: 1k\n      x-sallyport-limit: 1/m\n      " OK "\n",
 		NULL);
 	const struct contract_operation *g = contract_operation_find(c, SPAN("g"));
@@ -267,6 +278,9 @@ static void security_and_extensions_are_told(void **state)
 	assert_int_equal(d->extensions.approvals, 2);
 	assert_true(span_eq(d->extensions.approved_by, SPAN("boss")));
 	assert_int_equal(d->extensions.approval_expires_ms, 600000);
+	assert_int_equal(d->extensions.acr_count, 1);
+	assert_true(span_eq(d->extensions.acr[0], SPAN("mfa")));
+	assert_int_equal(d->extensions.max_age_ms, 300000);
 	assert_int_equal(d->extensions.max_body_bytes, 1024);
 	assert_int_equal(d->extensions.limit_count, 1);
 	assert_int_equal(d->extensions.limit_per_ms, 60000);
