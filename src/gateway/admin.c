@@ -11,6 +11,7 @@
 #include "gateway/identity_metrics.h"
 #include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
+#include "gateway/procedure_timeline.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
@@ -286,14 +287,13 @@ static void answer_procedures(struct admin *admin, struct http_exchange *x)
 	bool timeline = span_eq(x->request.target, SPAN("/guard/timeline"));
 	struct buf body;
 
-	if (!admin->shared->procedures) {
-		answer(x, 200, SPAN("application/json"),
-		       timeline ? SPAN("{\"timeline\":[]}\n") : SPAN("{\"procedures\":[]}\n"));
+	if (!timeline && !admin->shared->procedures) {
+		answer(x, 200, SPAN("application/json"), SPAN("{\"procedures\":[]}\n"));
 		return;
 	}
 	buf_init(&body, BODY_MAX);
 	if (timeline)
-		procedure_service_print_timeline(admin->shared->procedures, &body);
+		timeline_print(admin->shared->timeline, &body);
 	else
 		procedure_service_print(admin->shared->procedures, &body);
 	answer_buf(x, SPAN("application/json"), &body);

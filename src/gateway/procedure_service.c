@@ -281,6 +281,7 @@ struct procedure_service *procedure_service_new(const struct procedure_options *
 		return service;
 	mem_free(service);
 	return NULL;
+	service->context.timeline = options->timeline;
 }
 
 void procedure_service_stop(struct procedure_service *service)
@@ -347,11 +348,6 @@ void procedure_service_print(const struct procedure_service *service, struct buf
 	json_end_array(&w);
 	json_end_object(&w);
 	buf_append_byte(out, '\n');
-}
-
-void procedure_service_print_timeline(const struct procedure_service *service, struct buf *out)
-{
-	procedure_print_timeline(&service->context, out);
 }
 
 void procedure_service_metrics(const struct procedure_service *service, struct buf *out)

@@ -12,11 +12,13 @@
 struct audit_log;
 struct command_runner;
 struct procedure_service;
+struct timeline;
 struct webhook_service;
 
 struct procedure_options {
 	struct audit_log *audit_log; /* NULL: none */
 	struct command_runner *commands; /* NULL: none are configured */
+	struct timeline *timeline; /* borrowed: what was before, and what comes is added */
 };
 
 /* In the loop of the calling thread. */
@@ -33,9 +35,8 @@ void procedure_service_stop(struct procedure_service *service);
 /* After the loop has let its fibers end. NULL is allowed. */
 void procedure_service_free(struct procedure_service *service);
 
-/* JSON for GET /guard/procedures and GET /guard/timeline (the last first). */
+/* JSON for GET /guard/procedures. */
 void procedure_service_print(const struct procedure_service *service, struct buf *out);
-void procedure_service_print_timeline(const struct procedure_service *service, struct buf *out);
 /* Prometheus text format. */
 void procedure_service_metrics(const struct procedure_service *service, struct buf *out);
 

@@ -28,18 +28,6 @@ struct step_run {
 
 /* ---- the time line --------------------------------------------------------------------------- */
 
-static void copy(char *to, size_t size, struct span from)
-{
-	size_t len = from.len < size ? from.len : size - 1;
-
-	/* Not in the middle of a character. */
-	while (len < from.len && len > 0 && ((unsigned char)from.ptr[len] & 0xc0) == 0x80)
-		len--;
-	if (len)
-		memcpy(to, from.ptr, len);
-	to[len] = '\0';
-}
-
 static void audit(struct procedure_context *context, const struct timeline_entry *entry)
 {
 	struct json_writer w;
@@ -63,43 +51,15 @@ static void audit(struct procedure_context *context, const struct timeline_entry
 void procedure_note(struct procedure_context *context, const struct config_procedure *config,
 		    const char *event, const char *detail)
 {
-	struct timeline_entry *entry = &context->timeline[context->entries++ % TIMELINE_MAX];
+	char time[CLOCK_RFC3339_SIZE];
+	const struct timeline_entry *entry;
 
-	entry->unix_ms = clock_unix_ms();
-	copy(entry->procedure, sizeof(entry->procedure), config->name);
-	copy(entry->service, sizeof(entry->service), config->service_name);
-	copy(entry->event, sizeof(entry->event), span_cstr(event));
-	copy(entry->detail, sizeof(entry->detail), span_cstr(detail));
+	clock_rfc3339(time, clock_unix_ms());
+	entry = timeline_add(context->timeline, span_cstr(time), config->name,
+			     config->service_name, span_cstr(event), span_cstr(detail));
 	log_message(LOG_WARN, "procedure", "%s of service %s: %s %s", entry->procedure,
 		    entry->service, event, entry->detail);
 	audit(context, entry);
-}
-
-void procedure_print_timeline(const struct procedure_context *context, struct buf *out)
-{
-	uint64_t first = context->entries > TIMELINE_MAX ? context->entries - TIMELINE_MAX : 0;
-	struct json_writer w;
-
-	json_writer_init(&w, out);
-	json_begin_object(&w);
-	json_key(&w, SPAN("timeline"));
-	json_begin_array(&w);
-	for (uint64_t i = context->entries; i > first; i--) {
-		const struct timeline_entry *entry = &context->timeline[(i - 1) % TIMELINE_MAX];
-		char time[CLOCK_RFC3339_SIZE];
-
-		clock_rfc3339(time, entry->unix_ms);
-		json_begin_object(&w);
-		json_member_string(&w, SPAN("time"), span_cstr(time));
-		json_member_string(&w, SPAN("procedure"), span_cstr(entry->procedure));
-		json_member_string(&w, SPAN("service"), span_cstr(entry->service));
-		json_member_string(&w, SPAN("event"), span_cstr(entry->event));
-		json_member_string(&w, SPAN("detail"), span_cstr(entry->detail));
-		json_end_object(&w);
-	}
-	json_end_array(&w);
-	json_end_object(&w);
-	buf_append_byte(out, '\n');
 }
 
 /* ---- fibers ---------------------------------------------------------------------------------- */

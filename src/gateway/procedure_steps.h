@@ -5,19 +5,9 @@
 #ifndef GATEWAY_PROCEDURE_STEPS_H
 #define GATEWAY_PROCEDURE_STEPS_H
 
+#include "gateway/procedure_timeline.h"
 #include "gateway/snapshot.h"
 #include "guard/procedure.h"
-
-/* The newest replace the oldest. */
-#define TIMELINE_MAX 500
-
-struct timeline_entry {
-	int64_t unix_ms;
-	char procedure[64];
-	char service[64];
-	char event[24];
-	char detail[320];
-};
 
 struct step_run;
 
@@ -27,8 +17,7 @@ struct procedure_context {
 	struct command_runner *commands; /* NULL: none */
 	struct offload *threads;
 	struct step_run *running;
-	struct timeline_entry timeline[TIMELINE_MAX];
-	uint64_t entries; /* written since the start */
+	struct timeline *timeline; /* borrowed */
 };
 
 /* To the log, the audit log and the time line. */
@@ -44,7 +33,5 @@ void procedure_tell_hooks(struct procedure_context *context, const struct proced
 void procedure_start_step(struct procedure_context *context, struct snapshot *snapshot,
 			  const struct config_procedure *config, unsigned step);
 void procedure_cancel_steps(struct procedure_context *context);
-/* JSON, the last first. */
-void procedure_print_timeline(const struct procedure_context *context, struct buf *out);
 
 #endif

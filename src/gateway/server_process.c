@@ -25,6 +25,7 @@
 #include "gateway/overload.h"
 #include "gateway/procedure_service.h"
 #include "gateway/webhook_service.h"
+#include "gateway/procedure_timeline.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
@@ -187,7 +188,8 @@ static int use_procedures(struct server *server, struct snapshot *snapshot, stru
 {
 	struct gateway_shared *shared = server->shared;
 	struct procedure_options options = {.audit_log = shared->audit_log,
-					    .commands = server->commands};
+					    .commands = server->commands,
+					    .timeline = shared->timeline};
 
 	if (!shared->procedures && snapshot->config->procedures.count == 0)
 		return 0;
@@ -568,6 +570,22 @@ static int start_overload_watch(struct server *server, struct err *err)
 {
 	server->loops = mem_zalloc(server->thread_count, sizeof(struct loop *));
 	if (!server->loops)
+/* Before the process is confined: the audit log is then there to be written only. */
+static int read_timeline(struct server *server, struct err *err)
+{
+	struct span audit_path = server->config->log.audit_path;
+	struct err why;
+
+	server->shared->timeline = mem_zalloc(1, sizeof(*server->shared->timeline));
+	if (!server->shared->timeline)
+		return err_set(err, ERR_MEMORY, "no memory for the time line");
+	/* It is for people to look back, and nothing to refuse to start for. */
+	if (server->config->procedures.count && audit_path.len &&
+	    timeline_read(server->shared->timeline, audit_path.ptr, &why) < 0)
+		log_message(LOG_WARN, "procedure.timeline", "%s", why.message);
+	return 0;
+}
+
 		return err_set(err, ERR_MEMORY, "no memory for the watch on overload");
 	for (unsigned i = 0; i < server->thread_count; i++)
 		server->loops[i] = server->threads[i].worker->loop;
@@ -671,6 +689,7 @@ static void finish(struct server *server)
 	line_writer_free(server->shared->waf_log);
 	if (server->shared->waf_collections)
 		waf_collections_free(server->shared->waf_collections);
+	    read_timeline(server, err) < 0 ||
 	limiter_free(server->shared->limiter);
 	challenge_maker_free(server->shared->challenge);
 	mem_free(server->shared);
@@ -701,3 +720,4 @@ int server_process_main(const struct server_options *options)
 	log_message(LOG_INFO, "server.ended", "all connections have ended");
 	return 0;
 }
+	mem_free(server->shared->timeline);

@@ -85,6 +85,7 @@ struct procedure_service;
 struct waf_worker;
 struct webhook_service;
 struct internal_service;
+struct timeline;
 
 /* What all workers of a process share. */
 struct gateway_shared {
@@ -98,6 +99,7 @@ struct gateway_shared {
 	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
 	struct challenge_maker *challenge;
+	struct timeline *timeline; /* of procedures; the maintenance thread's */
 	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
 	struct ban_service *bans;

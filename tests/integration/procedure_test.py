@@ -24,6 +24,7 @@ services:
     timeout: {request: 500ms}
     breaker: {window: 10, minimum: 5, open: 500ms, probes: 2}
     fallback: {status: 200, body: kept, on: [connect, reset, timeout, 5xx]}
+    %(service)s
   replica: {endpoints: ["http://127.0.0.1:%(replica)d"]}
 routes:
   - {path: "/core", service: sick, auth: none, priority: core}
@@ -36,9 +37,7 @@ webhooks:
 procedures:
   orders_sick:
     service: sick
-    when:
-      - {breaker: open, for: %(for_)s}
-      - {error_rate: 50%%, minimum: 5, window: 2s, for: %(for_)s}
+    when: %(when)s
     steps:
       - {notify: ops}
       - {page: duty, severity: critical}
@@ -49,21 +48,26 @@ procedures:
 """
 
 
+WHEN = "[{breaker: open, for: 1s}, {error_rate: 50%, minimum: 5, window: 2s, for: 1s}]"
+
+
 class Setup:
-    def __init__(self, step="{shift: replica}", more="", mail="", for_="1s"):
+    def __init__(self, step="{shift: replica}", more="", mail="", when=WHEN, service=""):
         self.well = True
+        self.delay = 0
         self.told = []
         self.changed = threading.Condition()
         self.sick = Service(self.serve_sick)
         self.replica = Service(lambda c, *_: answer(c, b"replica") or b"")
         self.hook = Service(self.receive)
         self.values = dict(sick=self.sick.port, replica=self.replica.port, hook=self.hook.port,
-                           step=step, more=more, mail=mail, for_=for_)
+                           step=step, more=more, mail=mail, when=when, service=service)
         self.gateway = Gateway(CONFIG % self.values, wait=False)
         os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
         self.gateway.wait_ready()
 
     def serve_sick(self, connection, _head, _number, _rest):
+        time.sleep(self.delay)
         if self.well:
             answer(connection, b"service")
         else:
@@ -165,6 +169,55 @@ def test_a_sick_service_is_relieved_and_gets_its_requests_back():
         with open(os.path.join(setup.gateway.folder, "audit.log"), encoding="utf-8") as file:
             audited = [json.loads(line)["event"] for line in file]
         assert "procedure.began" in audited and "procedure.recovered" in audited
+
+
+def test_each_condition_begins_a_procedure_alone():
+    def begin(setup):
+        setup.until("active")
+        entries = json.loads(setup.admin("/guard/timeline"))["timeline"]
+        return next(entry["detail"] for entry in entries if entry["event"] == "began")
+
+    with Setup(when="[{breaker: open, for: 1s}]") as setup:
+        setup.well = False
+        assert "breaker is not closed" in begin(setup)
+    with Setup(when="[{error_rate: 40%, minimum: 5, window: 2s, for: 1s}]") as setup:
+        setup.well = False
+        assert re.match(r"\d+ of \d+ calls failed", begin(setup))
+    with Setup(when="[{latency: 100ms, percentile: 50, minimum: 3, window: 2s, for: 1s}]") as setup:
+        setup.delay = 0.2
+        assert re.match(r"percentile 50 of \d+ calls took \d+ ms", begin(setup))
+    with Setup(when="[{healthy: 50%, for: 1s}]",
+               service="health: {path: /, interval: 100ms, unhealthy: 1}") as setup:
+        setup.well = False
+        assert begin(setup) == "0% of the endpoints are well"
+
+
+def test_the_time_line_survives_the_end_of_the_server():
+    with Setup() as setup:
+        setup.well = False
+        setup.until("active")
+        setup.well = True
+        setup.until("watching")
+        before = setup.events()
+        path = os.path.join(setup.gateway.folder, "audit.log")
+        end = time.monotonic() + DEADLINE_S
+        while "procedure.recovered" not in open(path, encoding="utf-8").read():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write('{"event":"procedure.torn')
+        pid = setup.gateway.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+            server = int(file.read().split()[0])
+        os.kill(server, signal.SIGKILL)
+        while "server_ended" not in setup.gateway.log_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        setup.gateway.wait_serving(DEADLINE_S)
+        assert setup.events() == before, (setup.events(), before)
+        setup.well = False
+        setup.until("active")
+        assert setup.events()[:len(before) + 1] == before + ["began"]
 
 
 def test_the_fallback_is_given_without_asking_the_service():
@@ -302,6 +355,8 @@ def test_people_get_mail():
 
 run([
     test_a_sick_service_is_relieved_and_gets_its_requests_back,
+    test_each_condition_begins_a_procedure_alone,
+    test_the_time_line_survives_the_end_of_the_server,
     test_the_fallback_is_given_without_asking_the_service,
     test_a_reload_goes_on_with_what_is_going_on,
     test_a_command_runs_in_the_sandbox,
