@@ -23,6 +23,7 @@
 #include "base/span.h"
 #include "config/config_base.h"
 #include "config/config_challenge.h"
+#include "config/config_discover.h"
 #include "config/config_guard.h"
 #include "config/config_mail.h"
 #include "config/config_oauth.h"
@@ -299,17 +300,6 @@ enum config_protocol {
 	CONFIG_PROTOCOL_H2C
 };
 
-enum config_scheme { CONFIG_SCHEME_HTTP, CONFIG_SCHEME_HTTPS, CONFIG_SCHEME_H2C };
-
-struct config_endpoint {
-	struct config_where where;
-	struct span url; /* as written; has no path, query or userinfo */
-	enum config_scheme scheme;
-	struct config_address address; /* port filled in from the scheme */
-	struct span authority; /* host[:port] for a Host field; port left out when default */
-	uint32_t weight; /* 1 or more */
-};
-
 enum config_balance {
 	CONFIG_BALANCE_ROUND_ROBIN,
 	CONFIG_BALANCE_LEAST_REQUESTS,
@@ -503,8 +493,9 @@ struct config_service {
 	struct config_where where;
 	struct span name;
 	uint32_t index; /* in config.services */
-	CONFIG_LIST(struct config_endpoint) endpoints; /* at least one */
+	CONFIG_LIST(struct config_endpoint) endpoints; /* at least one, or `discover` */
 	struct span endpoints_file; /* where they are from; empty: the configuration */
+	struct config_discover *discover; /* who is asked for them; NULL: nobody */
 	enum config_protocol protocol;
 	enum config_balance balance;
 	enum config_hash_by hash_by;

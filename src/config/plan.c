@@ -169,9 +169,29 @@ static void text_route(const struct config_route *route, struct buf *out)
 }
 
 static void text_service(const struct config_service *service, struct buf *out)
+static void text_discover(const struct config_discover *discover, struct buf *out)
+{
+	const struct config_kubernetes *kubernetes = discover->kubernetes;
+
+	if (discover->srv.len)
+		buf_printf(out, "endpoints from SRV records of %.*s", SPAN_ARG(discover->srv));
+	else if (discover->dns.len)
+		buf_printf(out, "endpoints from the addresses of %.*s",
+			   SPAN_ARG(discover->dns));
+	else
+		buf_printf(out, "endpoints from EndpointSlices of %.*s/%.*s at %.*s",
+			   SPAN_ARG(kubernetes->namespace_name), SPAN_ARG(kubernetes->service),
+			   SPAN_ARG(kubernetes->server));
+	if (discover->scheme != CONFIG_SCHEME_HTTP)
+		buf_append_cstr(out, discover->scheme == CONFIG_SCHEME_HTTPS ? " (https)"
+									     : " (h2c)");
+}
+
 {
 	buf_printf(out, "  %.*s: ", SPAN_ARG(service->name));
 	for (size_t i = 0; i < service->endpoints.count; i++) {
+	if (service->discover)
+		text_discover(service->discover, out);
 		const struct config_endpoint *endpoint = &service->endpoints.at[i];
 
 		buf_printf(out, "%s%.*s", i > 0 ? ", " : "", SPAN_ARG(endpoint->url));

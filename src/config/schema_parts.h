@@ -24,6 +24,7 @@ extern const struct schema_object schema_service;
 extern const struct schema_object schema_answer;
 extern const struct schema_object schema_bulkhead;
 extern const struct schema_object schema_breaker;
+extern const struct schema_object schema_discover;
 extern const struct schema_object schema_health;
 extern const struct schema_object schema_outlier;
 extern const struct schema_object schema_fallback;
@@ -42,6 +43,10 @@ extern const struct schema_object schema_route;
 extern const struct schema_object schema_waf;
 extern const struct schema_object schema_webhook;
 extern const struct schema_object schema_procedure;
+
+/* The parts of a URL that value_endpoint takes. */
+void schema_endpoint_fill(struct reader *reader, struct span url,
+			  struct config_endpoint *endpoint);
 
 /* What only the whole shows of webhooks and procedures. */
 void check_procedures(struct reader *reader, struct config *cfg);

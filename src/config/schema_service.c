@@ -2,15 +2,15 @@
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
-static bool read_endpoint_url(struct reader *reader, const struct tree_node *node, void *object)
+static bool fill_endpoint(struct reader *reader, struct span url,
+			  struct config_endpoint *endpoint)
 {
-	struct config_endpoint *endpoint = object;
 	struct config_address *address = &endpoint->address;
 	struct span host, authority;
 
-	if (!value_endpoint(node->text, &endpoint->scheme, &host, &address->port, &authority))
+	if (!value_endpoint(url, &endpoint->scheme, &host, &address->port, &authority))
 		return false;
-	endpoint->url = arena_dup(&reader->priv->arena, node->text);
+	endpoint->url = arena_dup(&reader->priv->arena, url);
 	address->host = reader_lower(reader, host);
 	address->text = arena_printf(&reader->priv->arena,
 				     memchr(host.ptr, ':', host.len) ? "[%.*s]:%u" : "%.*s:%u",
@@ -19,6 +19,17 @@ static bool read_endpoint_url(struct reader *reader, const struct tree_node *nod
 	if (!endpoint->url.ptr || !address->text.ptr)
 		reader->out_of_memory = true;
 	return true;
+}
+
+void schema_endpoint_fill(struct reader *reader, struct span url,
+			  struct config_endpoint *endpoint)
+{
+	(void)fill_endpoint(reader, url, endpoint);
+}
+
+static bool read_endpoint_url(struct reader *reader, const struct tree_node *node, void *object)
+{
+	return fill_endpoint(reader, node->text, object);
 }
 
 static void print_endpoint_url(const void *object, struct buf *out)
@@ -455,7 +466,9 @@ static const struct schema_key service_keys[] = {
 	 .object = &endpoint, .text = "Where it is; or"},
 	{KEY("endpoints_file", OUTPUT, config_service, endpoints_file),
 	 .text = "a file that holds the list, in YAML or JSON. When it changes, the "
-		 "configuration is loaded again."},
+		 "configuration is loaded again; or"},
+	{KEY("discover", OPTIONAL, config_service, discover), .object = &schema_discover,
+	 .text = "who is asked for it, again and again."},
 	{KEY("protocol", ENUM, config_service, protocol), .initial = "auto",
 	 .names = protocol_names, .text = "auto: HTTP/1.1, by ALPN on https, HTTP/2 on h2c."},
 	{GROUP("balance", &balance), .text = "How requests are spread."},
@@ -492,27 +505,35 @@ static const struct schema_key service_keys[] = {
 	{.name = NULL},
 };
 
+static void check_scheme(struct reader *reader, const struct config_service *service,
+			 struct config_where where, enum config_scheme scheme)
+{
+	if (service->protocol == CONFIG_PROTOCOL_H2 && scheme != CONFIG_SCHEME_HTTPS)
+		reader_error(reader, where, "protocol h2 needs https:// endpoints");
+	if (service->protocol == CONFIG_PROTOCOL_H2C && scheme == CONFIG_SCHEME_HTTPS)
+		reader_error(reader, where, "protocol h2c is for plain-text endpoints");
+	if (service->protocol == CONFIG_PROTOCOL_HTTP1 && scheme == CONFIG_SCHEME_H2C)
+		reader_error(reader, where, "an h2c:// endpoint speaks no HTTP/1.1");
+}
+
 static void service_finish(struct reader *reader, const struct tree_node *node, void *object)
 {
 	struct config_service *service = object;
 
-	if (!tree_get(node, "endpoints") && !tree_get(node, "endpoints_file"))
+	if (service->discover && tree_get(node, "endpoints"))
+		reader_error(reader, service->discover->where,
+			     "give either 'endpoints' or 'discover'");
+	else if (!service->discover && !tree_get(node, "endpoints") &&
+		 !tree_get(node, "endpoints_file"))
 		reader_error(reader, node->where, "'endpoints' is missing");
 	else if (service->endpoints.count == 0 && tree_get(node, "endpoints"))
 		reader_error(reader, node->where, "'endpoints' is empty");
-	for (size_t i = 0; i < service->endpoints.count; i++) {
-		const struct config_endpoint *e = &service->endpoints.at[i];
-
-		if (service->protocol == CONFIG_PROTOCOL_H2 && e->scheme != CONFIG_SCHEME_HTTPS)
-			reader_error(reader, e->where, "protocol h2 needs https:// endpoints");
-		if (service->protocol == CONFIG_PROTOCOL_H2C &&
-		    e->scheme == CONFIG_SCHEME_HTTPS)
-			reader_error(reader, e->where,
-				     "protocol h2c is for plain-text endpoints");
-		if (service->protocol == CONFIG_PROTOCOL_HTTP1 &&
-		    e->scheme == CONFIG_SCHEME_H2C)
-			reader_error(reader, e->where, "an h2c:// endpoint speaks no HTTP/1.1");
-	}
+	for (size_t i = 0; i < service->endpoints.count; i++)
+		check_scheme(reader, service, service->endpoints.at[i].where,
+			     service->endpoints.at[i].scheme);
+	if (service->discover)
+		check_scheme(reader, service, service->discover->where,
+			     service->discover->scheme);
 	if (service->identity.jwt.audience.len == 0)
 		service->identity.jwt.audience = service->name;
 }

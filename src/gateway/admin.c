@@ -8,10 +8,11 @@
 #include "gateway/audit.h"
 #include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
+#include "gateway/discovery.h"
 #include "gateway/identity_metrics.h"
 #include "gateway/procedure_service.h"
-#include "gateway/webhook_service.h"
 #include "gateway/procedure_timeline.h"
+#include "gateway/webhook_service.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
@@ -155,6 +156,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 		procedure_service_metrics(admin->shared->procedures, &body);
 	if (admin->shared->webhooks)
 		webhook_service_metrics(admin->shared->webhooks, &body);
+	discovery_metrics(admin->shared->discovery, &body);
 	identity_service_metrics(admin->shared, &body);
 	patches_metrics(admin->snapshot, &body);
 	print_audit(admin->shared->audit_log, &body);
@@ -296,6 +298,15 @@ static void answer_procedures(struct admin *admin, struct http_exchange *x)
 		timeline_print(admin->shared->timeline, &body);
 	else
 		procedure_service_print(admin->shared->procedures, &body);
+	answer_buf(x, SPAN("application/json"), &body);
+}
+
+static void answer_discovery(struct admin *admin, struct http_exchange *x)
+{
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	discovery_print(admin->shared->discovery, &body);
 	answer_buf(x, SPAN("application/json"), &body);
 }
 
@@ -449,6 +460,8 @@ static void handle(struct http_exchange *x)
 	else if (span_eq(path, SPAN("/guard/procedures")) ||
 		 span_eq(path, SPAN("/guard/timeline")))
 		answer_procedures(admin, x);
+	else if (span_eq(path, SPAN("/guard/discovery")))
+		answer_discovery(admin, x);
 	else if (span_eq(path, SPAN("/webhooks")))
 		answer_webhooks(admin, x);
 	else if (span_eq(path, SPAN("/contracts")))
@@ -456,7 +469,8 @@ static void handle(struct http_exchange *x)
 	else if (span_eq(path, SPAN("/")))
 		answer(x, 200, SPAN("text/plain"),
 		       SPAN("/metrics\n/healthz\n/readyz\n/config\n/services\n/contracts\n/"
-			    "bans\n/webhooks\n/status\n/guard/procedures\n/guard/timeline\n"));
+			    "bans\n/webhooks\n/status\n/guard/procedures\n/guard/timeline\n"
+			    "/guard/discovery\n"));
 	else
 		answer_problem(x, 404, SPAN("not-found"), SPAN("see / for what there is"));
 }

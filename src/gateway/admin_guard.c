@@ -77,9 +77,11 @@ static void put_service(struct json_writer *w, const struct snapshot_service *se
 	}
 	json_key(w, SPAN("endpoints"));
 	json_begin_array(w);
-	for (size_t i = 0; i < service->config->endpoints.count; i++) {
+	for (size_t i = 0; i < service->endpoints.count; i++) {
 		json_begin_object(w);
-		json_member_string(w, SPAN("url"), service->config->endpoints.at[i].url);
+		json_member_string(w, SPAN("url"), service->endpoints.at[i].url);
+		if (service->endpoints.at[i].priority)
+			json_member_int(w, SPAN("priority"), service->endpoints.at[i].priority);
 		if (guard) {
 			put_health(w, guard->endpoints[i].health);
 			put_breaker(w, guard->endpoints[i].breaker);
@@ -211,7 +213,7 @@ static void print_service_parts(struct buf *out, const char *name, part_value *v
 			    .service = guard->config->name};
 
 	print_part(out, name, value, &part);
-	for (size_t i = 0; i < guard->config->endpoints.count; i++) {
+	for (size_t i = 0; i < guard->endpoint_count; i++) {
 		part = (struct part){.guard = guard,
 				     .breaker = guard->endpoints[i].breaker,
 				     .health = guard->endpoints[i].health,
@@ -405,7 +407,7 @@ static struct breaker *find_breaker(const struct snapshot *snapshot, struct span
 			return NULL;
 		if (!endpoint.len)
 			return service->guard->breaker;
-		for (size_t j = 0; j < service->config->endpoints.count; j++)
+		for (size_t j = 0; j < service->guard->endpoint_count; j++)
 			if (span_eq(service->guard->endpoints[j].url, endpoint))
 				return service->guard->endpoints[j].breaker;
 	}

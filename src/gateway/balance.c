@@ -10,6 +10,7 @@ struct choice {
 	uint64_t tried;
 	int64_t now_ms;
 	const struct guard_service *guard; /* NULL: none, or its word does not count */
+	size_t from, to; /* the endpoints of the priority that is looked at */
 };
 
 static bool was_tried(uint64_t tried, size_t index)
@@ -49,7 +50,7 @@ static struct view_endpoint *pick_round_robin(const struct choice *choice)
 	struct view_endpoint *best = NULL;
 	int32_t total = 0;
 
-	for (size_t i = 0; i < service->count; i++) {
+	for (size_t i = choice->from; i < choice->to; i++) {
 		struct view_endpoint *candidate = &service->endpoints[i];
 		int32_t weight = weight_of(choice, i);
 
@@ -69,11 +70,12 @@ static struct view_endpoint *pick_least_requests(const struct choice *choice)
 {
 	struct view_service *service = choice->service;
 	struct view_endpoint *best = NULL;
-	size_t start = service->rotation++ % service->count;
+	size_t count = choice->to - choice->from;
+	size_t start = service->rotation++ % count;
 	int32_t best_weight = 0;
 
-	for (size_t i = 0; i < service->count; i++) {
-		size_t index = (start + i) % service->count;
+	for (size_t i = 0; i < count; i++) {
+		size_t index = choice->from + (start + i) % count;
 		struct view_endpoint *candidate = &service->endpoints[index];
 		int32_t weight = weight_of(choice, index);
 
@@ -130,7 +132,7 @@ static struct view_endpoint *pick_consistent(const struct exchange *e,
 	struct view_endpoint *best = NULL;
 	double best_score = 0;
 
-	for (size_t i = 0; i < service->count; i++) {
+	for (size_t i = choice->from; i < choice->to; i++) {
 		struct view_endpoint *candidate = &service->endpoints[i];
 		uint64_t mixed;
 		double score;
@@ -159,10 +161,13 @@ static bool is_panic(const struct choice *choice)
 
 	for (size_t i = 0; i < service->count; i++)
 		well += is_well(&choice->guard->endpoints[i], choice->now_ms);
+	/* Those of further priorities take the load. */
+	if (service->has_priorities)
+		return well == 0;
 	return well * 100 < service->count * (size_t)choice->guard->config->panic_percent;
 }
 
-static struct view_endpoint *pick(struct exchange *e, const struct choice *choice)
+static struct view_endpoint *pick_level(struct exchange *e, const struct choice *choice)
 {
 	switch (choice->service->snapshot->config->balance) {
 	case CONFIG_BALANCE_ROUND_ROBIN: break;
@@ -172,12 +177,36 @@ static struct view_endpoint *pick(struct exchange *e, const struct choice *choic
 	return pick_round_robin(choice);
 }
 
+/* RFC 2782: those of the lowest priority as long as one of them can be asked. */
+static struct view_endpoint *pick(struct exchange *e, struct choice *choice)
+{
+	const struct view_service *service = choice->service;
+	struct view_endpoint *picked = NULL;
+
+	choice->from = 0;
+	choice->to = service->count;
+	if (LIKELY(!service->has_priorities))
+		return pick_level(e, choice);
+	while (!picked && choice->from < service->count) {
+		choice->to = choice->from + 1;
+		while (choice->to < service->count &&
+		       service->endpoints[choice->to].config->priority ==
+			       service->endpoints[choice->from].config->priority)
+			choice->to++;
+		picked = pick_level(e, choice);
+		choice->from = choice->to;
+	}
+	return picked;
+}
+
 struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
 				   uint64_t tried)
 {
 	struct choice choice = {.service = service, .tried = tried};
 	struct view_endpoint *picked;
 
+	if (UNLIKELY(service->count == 0))
+		return NULL;
 	if (UNLIKELY(service->guard != NULL)) {
 		choice.guard = service->guard;
 		choice.now_ms = loop_now_ms();

@@ -106,6 +106,10 @@ static void add_services(struct folders *folders, const struct config *cfg)
 		const struct config_service *service = &cfg->services.at[i];
 
 		add_file(folders, service->endpoints_file);
+		if (service->discover && service->discover->kubernetes) {
+			add_file(folders, service->discover->kubernetes->token);
+			add_file(folders, service->discover->kubernetes->ca);
+		}
 		add_file(folders, service->tls.ca);
 		add_file(folders, service->tls.certificate);
 		add_file(folders, service->tls.key);

@@ -22,11 +22,12 @@ struct view_endpoint *balance_pick(struct exchange *e, struct view_service *serv
 
 /*
  * A pool of connections to an endpoint. *is_name: its address has to be resolved and set first.
- * `host` (of the endpoint) and the service must outlive the pool.
+ * `server_name` (that its certificate must have) and the service must outlive the pool.
  */
 struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
-				    const struct config_endpoint *config, const char *host,
-				    bool *is_name, struct err *err) MUST_CHECK;
+				    const struct config_endpoint *config,
+				    const char *server_name, bool *is_name,
+				    struct err *err) MUST_CHECK;
 /*
  * A call to the endpoint: resolves its name if need be, and reuses or opens a connection. `fresh`
  * asks for a new one.

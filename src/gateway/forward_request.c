@@ -244,7 +244,9 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 	if (!head->path.ptr)
 		return out_of_memory(err);
 	if (!head->authority.len)
-		head->authority = config->endpoints.at[0].authority;
+		head->authority = service->snapshot->endpoints.count
+					  ? service->snapshot->endpoints.at[0].authority
+					  : config->name;
 	set_framing(x, head);
 	if (route->websocket && x->request.upgrade &&
 	    span_eq_nocase(x->protocol, SPAN("websocket")))

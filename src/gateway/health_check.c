@@ -214,12 +214,23 @@ static void note(struct checker *checker, bool good)
 		    SPAN_ARG(checker->config->url));
 }
 
+/* A reload, and other endpoints of the service, shall not cause more checks than without. */
+static void wait_for_turn(const struct checker *checker, int64_t interval_ms)
+{
+	int64_t checked_ms = health_checked_ms(checker->health);
+	int64_t wait_ms = checked_ms + interval_ms - loop_now_ms();
+
+	if (checked_ms && wait_ms > 0)
+		(void)fiber_sleep_ms(wait_ms < interval_ms ? wait_ms : interval_ms);
+}
+
 static void checker_main(void *arg)
 {
 	struct checker *checker = arg;
 	struct health_checks *checks = checker->checks;
 	int64_t interval_ms = (int64_t)checker->service->config->health->interval_ms;
 
+	wait_for_turn(checker, interval_ms);
 	while (!fiber_is_cancelled()) {
 		bool good = check(checker);
 
@@ -245,11 +256,14 @@ static int start_checker(struct health_checks *checks, const struct snapshot_ser
 
 	*checker = (struct checker){.checks = checks,
 				    .service = service,
-				    .config = &service->config->endpoints.at[i],
+				    .config = &service->endpoints.at[i],
 				    .health = service->guard->endpoints[i].health};
-	checker->pool =
-		endpoint_pool_new(service, checker->config, checker->config->address.host.ptr,
-				  &checker->is_name, err);
+	checker->pool = endpoint_pool_new(service, checker->config,
+					  (checker->config->server_name.len
+						   ? checker->config->server_name
+						   : checker->config->address.host)
+						  .ptr,
+					  &checker->is_name, err);
 	if (!checker->pool)
 		return -1;
 	checks->count++;
@@ -266,7 +280,7 @@ static size_t count_endpoints(const struct snapshot *snapshot)
 
 	for (size_t i = 0; i < snapshot->config->services.count; i++)
 		if (snapshot->services[i].config->health)
-			n += snapshot->services[i].config->endpoints.count;
+			n += snapshot->services[i].endpoints.count;
 	return n;
 }
 
@@ -277,8 +291,7 @@ static int start_all(struct health_checks *checks, struct err *err)
 	for (size_t i = 0; i < snapshot->config->services.count; i++) {
 		const struct snapshot_service *service = &snapshot->services[i];
 
-		for (size_t j = 0;
-		     service->config->health && j < service->config->endpoints.count; j++)
+		for (size_t j = 0; service->config->health && j < service->endpoints.count; j++)
 			if (start_checker(checks, service, j, err) < 0)
 				return -1;
 	}

@@ -209,7 +209,7 @@ bool forward_choose(struct forward *f)
 static void judge_health(const struct forward *f, const struct guard_service *guard)
 {
 	const struct config_service *config = guard->config;
-	struct health_group group = {guard->members, config->endpoints.count};
+	struct health_group group = {guard->members, guard->endpoint_count};
 
 	if (f->judged && config->outlier &&
 	    health_note_call(guard->members[f->index], config->outlier, &group, f->fault,

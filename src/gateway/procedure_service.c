@@ -33,7 +33,7 @@ struct procedure_service {
 
 static uint32_t healthy_percent(const struct guard_service *guard, int64_t now_ms)
 {
-	size_t count = guard->config->endpoints.count, well = 0;
+	size_t count = guard->endpoint_count, well = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct guard_endpoint *endpoint = &guard->endpoints[i];
@@ -41,7 +41,8 @@ static uint32_t healthy_percent(const struct guard_service *guard, int64_t now_m
 		well += (!endpoint->health || health_is_well(endpoint->health, now_ms)) &&
 			(!endpoint->breaker || breaker_would_allow(endpoint->breaker, now_ms));
 	}
-	return count ? (uint32_t)(well * 100 / count) : 100;
+	/* A service that has not been found anywhere is not well. */
+	return count ? (uint32_t)(well * 100 / count) : 0;
 }
 
 static struct procedure_sample sample_of(const struct guard_service *guard, int64_t now_ms)
@@ -52,9 +53,10 @@ static struct procedure_sample sample_of(const struct guard_service *guard, int6
 	const struct breaker *breaker = guard->breaker;
 
 	/* Of `scope: endpoint` there is none for the service: it is open when all of them are. */
+	if (!breaker && !guard->endpoint_count)
+		return sample;
 	if (!breaker) {
-		for (size_t i = 0; guard->config->breaker && i < guard->config->endpoints.count;
-		     i++) {
+		for (size_t i = 0; guard->config->breaker && i < guard->endpoint_count; i++) {
 			if (!guard->endpoints[i].breaker ||
 			    breaker_would_allow(guard->endpoints[i].breaker, now_ms))
 				return sample;
@@ -232,6 +234,8 @@ static void begin_run(struct run *run, const struct procedure_service *service,
 		if (!span_eq(before->procedure.config->name, config->name))
 			continue;
 		run->episodes = before->episodes;
+		if (before->guard->tally == run->guard->tally)
+			run->window = before->window;
 		if (!same_procedure(before->procedure.config, config))
 			continue;
 		run->procedure = before->procedure;
@@ -258,8 +262,10 @@ int procedure_service_use(struct procedure_service *service, struct snapshot *sn
 	snapshot_unref(old);
 	for (size_t i = 0; i < service->count; i++)
 		set_control(service, &service->runs[i], loop_now_ms());
-	timer_clear(&service->timer);
-	if (service->count && !service->stopped)
+	/* One that runs goes on: endpoints may change more often than it fires. */
+	if (!service->count)
+		timer_clear(&service->timer);
+	else if (!service->timer.armed && !service->stopped)
 		timer_set(&service->timer, loop_deadline_ms(PERIOD_MS));
 	return 0;
 }
@@ -275,13 +281,13 @@ struct procedure_service *procedure_service_new(const struct procedure_options *
 	}
 	service->context.audit_log = options->audit_log;
 	service->context.commands = options->commands;
+	service->context.timeline = options->timeline;
 	timer_init(&service->timer, on_timer);
 	service->context.threads = offload_new("mail", MAIL_THREADS, MAIL_QUEUE_MAX, err);
 	if (service->context.threads)
 		return service;
 	mem_free(service);
 	return NULL;
-	service->context.timeline = options->timeline;
 }
 
 void procedure_service_stop(struct procedure_service *service)

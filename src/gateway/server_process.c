@@ -19,13 +19,14 @@
 #include "gateway/channel.h"
 #include "gateway/command_runner.h"
 #include "gateway/contract_plan.h"
+#include "gateway/discovery.h"
 #include "gateway/health_check.h"
 #include "gateway/identity_service.h"
 #include "gateway/line_writer.h"
 #include "gateway/overload.h"
 #include "gateway/procedure_service.h"
-#include "gateway/webhook_service.h"
 #include "gateway/procedure_timeline.h"
+#include "gateway/webhook_service.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
@@ -76,6 +77,7 @@ struct server {
 	unsigned thread_count;
 	unsigned running;
 	sem_t started;
+	bool serving; /* all parts are there */
 	bool draining;
 };
 
@@ -151,15 +153,20 @@ static int load(const char *path, struct config **cfg, struct err *err)
 	return err_set(err, ERR_INVALID, "%s has errors", path);
 }
 
+static int post_snapshot(struct server *server, struct snapshot *snapshot, struct err *err)
+{
+	for (unsigned i = 0; i < server->thread_count; i++)
+		if (worker_post_snapshot(server->threads[i].worker, snapshot) < 0)
+			return err_set(err, ERR_MEMORY, "worker %u keeps the old one", i);
+	return 0;
+}
+
 static int use_snapshot(struct server *server, struct snapshot *snapshot, struct err *err)
 {
 	if (start_refresher(server, snapshot, err) < 0 ||
 	    start_health_checks(server, snapshot, err) < 0)
 		return -1;
-	for (unsigned i = 0; i < server->thread_count; i++)
-		if (worker_post_snapshot(server->threads[i].worker, snapshot) < 0)
-			return err_set(err, ERR_MEMORY, "worker %u keeps the old one", i);
-	return 0;
+	return post_snapshot(server, snapshot, err);
 }
 
 /* Opens the store when there are webhooks, at the start or after a reload. */
@@ -239,8 +246,64 @@ static int start_bans(struct server *server, const struct config *cfg,
 	return shared->bans ? 0 : -1;
 }
 
+/* --- discovery --- */
+
+/* The same configuration with other endpoints. */
+static int use_endpoints(struct server *server, struct snapshot *snapshot, struct err *err)
+{
+	if (start_health_checks(server, snapshot, err) < 0 ||
+	    use_procedures(server, snapshot, err) < 0 ||
+	    post_snapshot(server, snapshot, err) < 0)
+		return -1;
+	if (server->admin)
+		admin_use_snapshot(server->admin, snapshot);
+	return 0;
+}
+
+static int on_found(void *context, struct endpoint_list *const *found)
+{
+	struct server *server = context;
+	struct snapshot *snapshot;
+	struct err err;
+
+	if (server->draining)
+		return 0;
+	snapshot = snapshot_with_endpoints(server->snapshot, found, &err);
+	if (!snapshot || (server->serving && use_endpoints(server, snapshot, &err) < 0)) {
+		log_message(LOG_ERROR, "discovery.not_used", "%s", err.message);
+		snapshot_unref(snapshot);
+		return -1;
+	}
+	snapshot_unref(server->snapshot);
+	server->snapshot = snapshot;
+	return 0;
+}
+
+static int prepare_discovery(struct server *server, struct snapshot *snapshot,
+			     struct discovery **next, struct err *err)
+{
+	struct discovery_options options = {.snapshot = snapshot,
+					    .dns = server->dns,
+					    .found = on_found,
+					    .context = server,
+					    .previous = server->shared->discovery};
+
+	return discovery_start(next, &options, err);
+}
+
+/* For the time of first answers, so that a server that replaces another knows as much. */
+static int start_discovery(struct server *server, struct err *err)
+{
+	if (prepare_discovery(server, server->snapshot, &server->shared->discovery, err) < 0)
+		return -1;
+	while (!discovery_is_settled(server->shared->discovery))
+		loop_step(server->loop, 10);
+	return 0;
+}
+
 static int reload(struct server *server, struct err *err)
 {
+	struct discovery *discovery = NULL;
 	struct snapshot *snapshot;
 	struct config *cfg = NULL;
 
@@ -252,7 +315,9 @@ static int reload(struct server *server, struct err *err)
 	    start_bans(server, cfg, snapshot, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
 	    use_webhooks(server, cfg, err) < 0 || use_procedures(server, snapshot, err) < 0 ||
+	    prepare_discovery(server, snapshot, &discovery, err) < 0 ||
 	    use_snapshot(server, snapshot, err) < 0) {
+		discovery_stop(discovery);
 		snapshot_unref(snapshot);
 		config_unref(cfg);
 		return -1;
@@ -261,6 +326,8 @@ static int reload(struct server *server, struct err *err)
 	config_unref(server->config);
 	server->snapshot = snapshot;
 	server->config = cfg;
+	discovery_stop(server->shared->discovery);
+	server->shared->discovery = discovery;
 	overload_watch_use(server->overload, cfg);
 	if (server->admin)
 		admin_use_snapshot(server->admin, snapshot);
@@ -503,6 +570,22 @@ static int make_shared(struct server *server, struct err *err)
 	return server->overload ? 0 : -1;
 }
 
+/* Before the process is confined: the audit log is then there to be written only. */
+static int read_timeline(struct server *server, struct err *err)
+{
+	struct span audit_path = server->config->log.audit_path;
+	struct err why;
+
+	server->shared->timeline = mem_zalloc(1, sizeof(*server->shared->timeline));
+	if (!server->shared->timeline)
+		return err_set(err, ERR_MEMORY, "no memory for the time line");
+	/* It is for people to look back, and nothing to refuse to start for. */
+	if (server->config->procedures.count && audit_path.len &&
+	    timeline_read(server->shared->timeline, audit_path.ptr, &why) < 0)
+		log_message(LOG_WARN, "procedure.timeline", "%s", why.message);
+	return 0;
+}
+
 static int start_waf(struct gateway_shared *shared, const struct config_waf *config,
 		     struct err *err)
 {
@@ -570,22 +653,6 @@ static int start_overload_watch(struct server *server, struct err *err)
 {
 	server->loops = mem_zalloc(server->thread_count, sizeof(struct loop *));
 	if (!server->loops)
-/* Before the process is confined: the audit log is then there to be written only. */
-static int read_timeline(struct server *server, struct err *err)
-{
-	struct span audit_path = server->config->log.audit_path;
-	struct err why;
-
-	server->shared->timeline = mem_zalloc(1, sizeof(*server->shared->timeline));
-	if (!server->shared->timeline)
-		return err_set(err, ERR_MEMORY, "no memory for the time line");
-	/* It is for people to look back, and nothing to refuse to start for. */
-	if (server->config->procedures.count && audit_path.len &&
-	    timeline_read(server->shared->timeline, audit_path.ptr, &why) < 0)
-		log_message(LOG_WARN, "procedure.timeline", "%s", why.message);
-	return 0;
-}
-
 		return err_set(err, ERR_MEMORY, "no memory for the watch on overload");
 	for (unsigned i = 0; i < server->thread_count; i++)
 		server->loops[i] = server->threads[i].worker->loop;
@@ -622,6 +689,7 @@ static int start(struct server *server, const struct server_options *options, st
 		return -1;
 	server->snapshot = snapshot_new(server->config, NULL, server->tickets, err);
 	if (!server->snapshot || make_shared(server, err) < 0 ||
+	    read_timeline(server, err) < 0 ||
 	    command_runner_new(&server->commands, server->config, err) < 0 ||
 	    confine_process(options->config_path, server->config, err) < 0)
 		return -1;
@@ -636,7 +704,8 @@ static int start(struct server *server, const struct server_options *options, st
 		return -1;
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
-	if (!server->dns || start_refresher(server, server->snapshot, err) < 0 ||
+	if (!server->dns || start_discovery(server, err) < 0 ||
+	    start_refresher(server, server->snapshot, err) < 0 ||
 	    (server->identity && identity_service_start(server->identity, err) < 0) ||
 	    start_health_checks(server, server->snapshot, err) < 0 ||
 	    use_webhooks(server, server->config, err) < 0 ||
@@ -647,6 +716,7 @@ static int start(struct server *server, const struct server_options *options, st
 		return -1;
 	/* A socket that stayed open here would queue connections that nobody accepts. */
 	sockets_release(options->sockets, false);
+	server->serving = true;
 	return watch_add(&server->watch, server->channel, on_channel, err);
 }
 
@@ -668,12 +738,14 @@ static void finish(struct server *server)
 	stop_refresher(server);
 	identity_service_stop(server->identity);
 	health_checks_stop(server->health_checks);
+	discovery_stop(server->shared->discovery);
 	procedure_service_stop(server->shared->procedures);
 	webhook_service_stop(server->shared->webhooks);
 	while (fiber_live_count() && clock_ms() < until_ms)
 		loop_step(server->loop, 10);
 	watchdog_stop();
 	procedure_service_free(server->shared->procedures);
+	mem_free(server->shared->timeline);
 	command_runner_free(server->commands);
 	dns_free(server->dns);
 	identity_service_free(server->identity);
@@ -689,7 +761,6 @@ static void finish(struct server *server)
 	line_writer_free(server->shared->waf_log);
 	if (server->shared->waf_collections)
 		waf_collections_free(server->shared->waf_collections);
-	    read_timeline(server, err) < 0 ||
 	limiter_free(server->shared->limiter);
 	challenge_maker_free(server->shared->challenge);
 	mem_free(server->shared);
@@ -720,4 +791,3 @@ int server_process_main(const struct server_options *options)
 	log_message(LOG_INFO, "server.ended", "all connections have ended");
 	return 0;
 }
-	mem_free(server->shared->timeline);

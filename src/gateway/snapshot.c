@@ -114,16 +114,60 @@ static int read_answer_file(const struct config_answer *answer, struct buf *cont
 					      err);
 }
 
+static const struct snapshot_service *find_service(const struct snapshot *snapshot,
+						   struct span name)
+{
+	for (size_t i = 0; snapshot && i < snapshot->config->services.count; i++)
+		if (span_eq(snapshot->services[i].config->name, name))
+			return &snapshot->services[i];
+	return NULL;
+}
+
+static bool same_kubernetes(const struct config_kubernetes *a,
+			    const struct config_kubernetes *b)
+{
+	if (!a || !b)
+		return a == b;
+	return span_eq(a->namespace_name, b->namespace_name) &&
+	       span_eq(a->service, b->service) && span_eq(a->port, b->port) &&
+	       span_eq(a->server, b->server);
+}
+
+/* Whether what was found by one is what the other asks for. */
+static bool same_discovery(const struct config_discover *a, const struct config_discover *b)
+{
+	return a && b && span_eq(a->srv, b->srv) && span_eq(a->dns, b->dns) &&
+	       a->scheme == b->scheme && same_kubernetes(a->kubernetes, b->kubernetes);
+}
+
+static void set_found(struct snapshot_service *service, struct endpoint_list *found)
+{
+	service->found = endpoint_list_ref(found);
+	service->endpoints = *found;
+}
+
+/* Those of the configuration, or those that were known before; it is asked again soon. */
+static void take_endpoints(struct snapshot_service *service,
+			   const struct snapshot_service *previous)
+{
+	const struct config_service *config = service->config;
+
+	service->endpoints = (struct endpoint_list){.at = config->endpoints.at,
+						    .count = config->endpoints.count};
+	if (previous && previous->found &&
+	    same_discovery(config->discover, previous->config->discover))
+		set_found(service, previous->found);
+}
+
 /* Guards are kept under the names of service and operation. */
 static int build_service_guard(struct snapshot_service *service,
 			       const struct snapshot *previous, struct err *err)
 {
-	const struct guard_service *before = NULL;
+	const struct snapshot_service *before = find_service(previous, service->config->name);
 
-	for (size_t i = 0; previous && i < previous->config->services.count; i++)
-		if (span_eq(previous->services[i].config->name, service->config->name))
-			before = previous->services[i].guard;
-	return guard_service_new(&service->guard, service->config, before, clock_ms(), err);
+	take_endpoints(service, before);
+	return guard_service_new(&service->guard, service->config, &service->endpoints,
+				 before ? before->guard : NULL, clock_ms(), err);
 }
 
 static int build_route_guard(struct snapshot *s, struct snapshot_route *route,
@@ -169,6 +213,8 @@ static int build_routes(struct snapshot *s, const struct snapshot *previous, str
 
 static bool uses_tls(const struct config_service *service)
 {
+	if (service->discover)
+		return service->discover->scheme == CONFIG_SCHEME_HTTPS;
 	for (size_t i = 0; i < service->endpoints.count; i++)
 		if (service->endpoints.at[i].scheme == CONFIG_SCHEME_HTTPS)
 			return true;
@@ -387,6 +433,72 @@ struct snapshot *snapshot_new(struct config *cfg, const struct snapshot *previou
 	return NULL;
 }
 
+static int copy_services(struct snapshot *s, const struct snapshot *from,
+			 struct endpoint_list *const *found, struct err *err)
+{
+	size_t count = from->config->services.count;
+
+	s->services = mem_zalloc(count, sizeof(*s->services));
+	if (!s->services)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		struct snapshot_service *service = &s->services[i];
+		struct endpoint_list *list = found[i] ? found[i] : from->services[i].found;
+
+		*service = from->services[i];
+		service->guard = NULL;
+		service->found = NULL;
+		if (list)
+			set_found(service, list);
+		if (!found[i])
+			service->guard = guard_service_ref(from->services[i].guard);
+		else if (guard_service_new(&service->guard, service->config,
+					   &service->endpoints, from->services[i].guard,
+					   clock_ms(), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int copy_routes(struct snapshot *s, const struct snapshot *from, struct err *err)
+{
+	size_t count = from->config->routes.count;
+
+	s->routes = mem_zalloc(count, sizeof(*s->routes));
+	if (!s->routes)
+		return out_of_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		s->routes[i] = from->routes[i];
+		if (s->routes[i].config->service)
+			s->routes[i].guard =
+				s->services[s->routes[i].config->service->index].guard;
+	}
+	return 0;
+}
+
+struct snapshot *snapshot_with_endpoints(const struct snapshot *snapshot,
+					 struct endpoint_list *const *found, struct err *err)
+{
+	struct counted_snapshot *counted = mem_zalloc(1, sizeof(*counted));
+	const struct snapshot *base = snapshot->base ? snapshot->base : snapshot;
+	struct snapshot *s;
+
+	if (!counted) {
+		out_of_memory(err);
+		return NULL;
+	}
+	counted->refs = 1;
+	s = &counted->snapshot;
+	*s = *snapshot;
+	s->base = snapshot_ref((struct snapshot *)(uintptr_t)base);
+	s->services = NULL;
+	s->routes = NULL;
+	if (copy_services(s, snapshot, found, err) == 0 && copy_routes(s, snapshot, err) == 0)
+		return s;
+	snapshot_unref(s);
+	return NULL;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
 	struct counted_snapshot *counted =
@@ -396,8 +508,26 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
 	return snapshot;
 }
 
+static void release_services(struct snapshot *s)
+{
+	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
+		guard_service_unref(s->services[i].guard);
+		endpoint_list_unref(s->services[i].found);
+	}
+}
+
+/* One that differs from its base in endpoints only. */
+static void release_derived(struct snapshot *s)
+{
+	release_services(s);
+	mem_free(s->services);
+	mem_free(s->routes);
+	snapshot_unref(s->base);
+}
+
 static void release(struct snapshot *s)
 {
+	release_services(s);
 	for (size_t i = 0; s->routes && i < s->config->routes.count; i++) {
 		access_rule_free(s->routes[i].access);
 		mem_free((void *)(uintptr_t)s->routes[i].limits);
@@ -407,7 +537,6 @@ static void release(struct snapshot *s)
 	for (size_t i = 0; s->services && i < s->config->services.count; i++) {
 		identity_pass_free(s->services[i].pass);
 		contract_plan_release(&s->services[i]);
-		guard_service_free(s->services[i].guard);
 		buf_release(&s->services[i].fallback_file);
 		tls_context_unref(s->services[i].tls);
 	}
@@ -437,6 +566,9 @@ void snapshot_unref(struct snapshot *snapshot)
 	counted = CONTAINER_OF(snapshot, struct counted_snapshot, snapshot);
 	if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	release(snapshot);
+	if (snapshot->base)
+		release_derived(snapshot);
+	else
+		release(snapshot);
 	mem_free(counted);
 }

@@ -49,6 +49,9 @@ struct snapshot_operation;
 
 struct snapshot_service {
 	const struct config_service *config;
+	/* Where it is: of the configuration, or what was found last; then it may be nowhere. */
+	struct endpoint_list endpoints;
+	struct endpoint_list *found; /* what `endpoints` is from; NULL: the configuration */
 	struct identity_pass *pass;
 	struct contract *contract; /* NULL: none, or off */
 	struct snapshot_operation *operations; /* by contract_operation.index */
@@ -70,6 +73,7 @@ struct snapshot_ips {
 };
 
 struct snapshot {
+	struct snapshot *base; /* owns all but services and routes; NULL: itself */
 	struct config *config;
 	struct router *router;
 	struct authenticator *authenticator;
@@ -100,6 +104,14 @@ struct snapshot {
  */
 struct snapshot *snapshot_new(struct config *cfg, const struct snapshot *previous,
 			      struct tls_tickets *tickets, struct err *err) MUST_CHECK;
+/*
+ * The same with other endpoints of services with `discover`: found[i] is a sealed list for the service
+ * with index i, of which a reference is taken, or NULL where nothing changes. Costs little. NULL with
+ * ERR_MEMORY.
+ */
+struct snapshot *snapshot_with_endpoints(const struct snapshot *snapshot,
+					 struct endpoint_list *const *found,
+					 struct err *err) MUST_CHECK;
 /* Any thread. */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);

@@ -17,6 +17,7 @@ static void endpoint_unref(struct endpoint *endpoint)
 	if (endpoint->pool)
 		http_pool_close(endpoint->pool);
 	mem_free(endpoint->host);
+	mem_free(endpoint->server_name);
 	mem_free(endpoint->label);
 	mem_free(endpoint);
 }
@@ -38,6 +39,7 @@ static uint64_t endpoint_key(const struct snapshot_service *service,
 {
 	uint64_t key = hash_mix(hash_span(service->config->name), hash_span(endpoint->url));
 
+	key = hash_mix(key, hash_span(endpoint->server_name));
 	key = hash_mix(key, service->tls_key);
 	key = hash_mix(key, service->config->pool.size);
 	key = hash_mix(key, service->config->pool.requests_per_connection);
@@ -46,8 +48,8 @@ static uint64_t endpoint_key(const struct snapshot_service *service,
 }
 
 struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
-				    const struct config_endpoint *config, const char *host,
-				    bool *is_name, struct err *err)
+				    const struct config_endpoint *config,
+				    const char *server_name, bool *is_name, struct err *err)
 {
 	const struct config_service *sc = service->config;
 	bool https = config->scheme == CONFIG_SCHEME_HTTPS;
@@ -55,7 +57,7 @@ struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
 	struct http_pool_options options = {
 		.protocol = protocol_of(sc, config),
 		.tls = https ? tls_context_ssl(service->tls) : NULL,
-		.server_name = sc->tls.server_name.len ? sc->tls.server_name.ptr : host,
+		.server_name = sc->tls.server_name.len ? sc->tls.server_name.ptr : server_name,
 		.connections_max = sc->pool.size,
 		.idle_max = sc->pool.size ? sc->pool.size : 1024,
 		.idle_timeout_ms = (int64_t)sc->pool.idle_timeout_ms,
@@ -94,13 +96,15 @@ static struct endpoint *endpoint_new(struct worker *worker,
 	list_push_back(&worker->endpoints, &endpoint->node);
 	endpoint->host = mem_strdup(config->address.host);
 	endpoint->label = mem_strdup(config->url);
-	if (!endpoint->host || !endpoint->label) {
+	endpoint->server_name = mem_strdup(config->server_name.len ? config->server_name
+								   : config->address.host);
+	if (!endpoint->host || !endpoint->label || !endpoint->server_name) {
 		out_of_memory(err);
 		endpoint_unref(endpoint);
 		return NULL;
 	}
-	endpoint->pool =
-		endpoint_pool_new(service, config, endpoint->host, &endpoint->is_name, err);
+	endpoint->pool = endpoint_pool_new(service, config, endpoint->server_name,
+					   &endpoint->is_name, err);
 	if (endpoint->pool)
 		return endpoint;
 	endpoint_unref(endpoint);
@@ -127,7 +131,7 @@ static struct endpoint *endpoint_get(struct worker *worker,
 static int build_service(struct view *view, struct view_service *service,
 			 const struct snapshot_service *snapshot, struct err *err)
 {
-	size_t count = snapshot->config->endpoints.count;
+	size_t count = snapshot->endpoints.count;
 
 	service->snapshot = snapshot;
 	service->guard = snapshot->guard;
@@ -137,7 +141,9 @@ static int build_service(struct view *view, struct view_service *service,
 	for (size_t i = 0; i < count; i++) {
 		struct view_endpoint *to = &service->endpoints[i];
 
-		to->config = &snapshot->config->endpoints.at[i];
+		to->config = &snapshot->endpoints.at[i];
+		service->has_priorities |=
+			to->config->priority != snapshot->endpoints.at[0].priority;
 		to->endpoint = endpoint_get(view->worker, snapshot, to->config, err);
 		if (!to->endpoint)
 			return -1;

@@ -29,6 +29,7 @@ struct endpoint {
 	unsigned refs; /* views */
 	struct http_pool *pool;
 	char *host; /* NUL-terminated */
+	char *server_name; /* that its certificate must have */
 	uint16_t port;
 	bool is_name; /* to be resolved */
 	int64_t resolved_until_ms;
@@ -45,8 +46,9 @@ struct view_endpoint {
 struct view_service {
 	const struct snapshot_service *snapshot;
 	const struct guard_service *guard; /* the snapshot's; NULL: none */
-	struct view_endpoint *endpoints;
-	size_t count;
+	struct view_endpoint *endpoints; /* by priority */
+	size_t count; /* 0: where the service is has not been found */
+	bool has_priorities; /* not all are of the same */
 	/* retry budget: a window of the last second's requests and retries */
 	int64_t window_start_ms;
 	uint32_t window_requests;
@@ -79,13 +81,14 @@ struct approval_service;
 struct ban_service;
 struct challenge_maker;
 struct contract_check;
+struct discovery;
 struct line_writer;
 struct waf_collections;
 struct procedure_service;
+struct timeline;
 struct waf_worker;
 struct webhook_service;
 struct internal_service;
-struct timeline;
 
 /* What all workers of a process share. */
 struct gateway_shared {
@@ -96,10 +99,11 @@ struct gateway_shared {
 	struct audit_log *audit_log; /* NULL: off */
 	struct approval_service *approvals; /* NULL: no operation needs them */
 	struct procedure_service *procedures; /* NULL: none have been configured */
+	struct timeline *timeline; /* of procedures; the maintenance thread's */
+	struct discovery *discovery; /* the maintenance thread's; NULL: nothing to be found */
 	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
 	struct challenge_maker *challenge;
-	struct timeline *timeline; /* of procedures; the maintenance thread's */
 	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
 	struct ban_service *bans;

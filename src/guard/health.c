@@ -18,6 +18,7 @@ struct health {
 	_Atomic uint32_t gateway_errors;
 	_Atomic uint32_t in_row; /* ejections */
 	_Atomic uint64_t checks, failed_checks, ejections;
+	_Atomic int64_t checked_ms;
 	uint32_t good, bad; /* in a row; the checks' */
 };
 
@@ -93,6 +94,7 @@ bool health_checked(struct health *health, const struct config_health *config, b
 	bool down = atomic_load_explicit(&health->down, memory_order_relaxed);
 
 	count(&health->checks);
+	atomic_store_explicit(&health->checked_ms, now_ms, memory_order_relaxed);
 	if (!good)
 		count(&health->failed_checks);
 	health->good = good ? health->good + 1 : 0;
@@ -105,6 +107,11 @@ bool health_checked(struct health *health, const struct config_health *config, b
 	health->good = 0;
 	health->bad = 0;
 	return true;
+}
+
+int64_t health_checked_ms(const struct health *health)
+{
+	return atomic_load_explicit(&health->checked_ms, memory_order_relaxed);
 }
 
 /* --- outliers --- */

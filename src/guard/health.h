@@ -41,6 +41,9 @@ uint32_t health_share_percent(const struct health *health, uint64_t slow_start_m
 bool health_checked(struct health *health, const struct config_health *config, bool good,
 		    int64_t now_ms);
 
+/* When the last active check has ended; 0: there was none. */
+int64_t health_checked_ms(const struct health *health);
+
 /* The ejection of the endpoints of one service. */
 struct health_group {
 	struct health *const *members;

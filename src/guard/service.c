@@ -1,6 +1,18 @@
 #include "guard/service.h"
 
+#include <stdatomic.h>
+
 #include "base/mem.h"
+
+struct counted_service {
+	struct guard_service guard; /* first */
+	_Atomic uint32_t refs;
+};
+
+struct counted_tally {
+	struct tally tally; /* first */
+	_Atomic uint32_t refs;
+};
 
 static struct breaker_options breaker_options_of(const struct config_breaker *config)
 {
@@ -46,7 +58,7 @@ struct bulkhead *guard_bulkhead_keep(const struct config_bulkhead *config,
 static const struct guard_endpoint *find_endpoint(const struct guard_service *guard,
 						  struct span url)
 {
-	for (size_t i = 0; guard && i < guard->config->endpoints.count; i++)
+	for (size_t i = 0; guard && i < guard->endpoint_count; i++)
 		if (span_eq(guard->endpoints[i].url, url))
 			return &guard->endpoints[i];
 	return NULL;
@@ -57,11 +69,11 @@ static bool breaks_service(const struct config_breaker *config)
 	return config && config->scope != CONFIG_BREAKER_SCOPE_ENDPOINT;
 }
 
-static bool breaks_endpoints(const struct config_service *config)
+static bool breaks_endpoints(const struct config_service *config, size_t count)
 {
-	return config->breaker && (config->breaker->scope == CONFIG_BREAKER_SCOPE_ENDPOINT ||
-				   (config->breaker->scope == CONFIG_BREAKER_SCOPE_BOTH &&
-				    config->endpoints.count > 1));
+	return config->breaker &&
+	       (config->breaker->scope == CONFIG_BREAKER_SCOPE_ENDPOINT ||
+		(config->breaker->scope == CONFIG_BREAKER_SCOPE_BOTH && count > 1));
 }
 
 /* Without checks, nothing would ever say that an endpoint is up again. */
@@ -75,16 +87,22 @@ static struct health *keep_health(const struct guard_service *guard,
 	return health_new(err);
 }
 
-static int build_endpoints(struct guard_service *guard, const struct guard_service *previous,
-			   int64_t now_ms, struct err *err)
+static int build_endpoints(struct guard_service *guard, const struct endpoint_list *endpoints,
+			   const struct guard_service *previous, int64_t now_ms,
+			   struct err *err)
 {
 	const struct config_service *config = guard->config;
 
-	for (size_t i = 0; i < config->endpoints.count; i++) {
+	guard->endpoints = mem_zalloc(endpoints->count, sizeof(*guard->endpoints));
+	guard->members = mem_zalloc(endpoints->count, sizeof(struct health *));
+	if (!guard->endpoints || !guard->members)
+		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
+	guard->endpoint_count = endpoints->count;
+	for (size_t i = 0; i < endpoints->count; i++) {
 		struct guard_endpoint *endpoint = &guard->endpoints[i];
 		const struct guard_endpoint *before;
 
-		endpoint->url = config->endpoints.at[i].url;
+		endpoint->url = endpoints->at[i].url;
 		before = find_endpoint(previous, endpoint->url);
 		if (config->health || config->outlier) {
 			endpoint->health = keep_health(guard, previous, before, err);
@@ -92,7 +110,7 @@ static int build_endpoints(struct guard_service *guard, const struct guard_servi
 				return -1;
 			guard->members[i] = endpoint->health;
 		}
-		if (!breaks_endpoints(config))
+		if (!breaks_endpoints(config, endpoints->count))
 			continue;
 		endpoint->breaker = keep_breaker(config->breaker,
 						 before ? before->breaker : NULL, now_ms, err);
@@ -118,15 +136,40 @@ static struct stale_cache *keep_stale(const struct config_fallback *config,
 	return stale_new(&options, err);
 }
 
-static int build(struct guard_service *guard, const struct guard_service *previous,
-		 int64_t now_ms, struct err *err)
+/* With other endpoints of the same configuration, counting goes on. */
+static struct tally *keep_tally(const struct guard_service *guard,
+				const struct guard_service *previous)
+{
+	struct counted_tally *counted;
+
+	if (previous && previous->tally && previous->config == guard->config) {
+		counted = CONTAINER_OF(previous->tally, struct counted_tally, tally);
+		atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+		return previous->tally;
+	}
+	counted = mem_zalloc(1, sizeof(*counted));
+	if (!counted)
+		return NULL;
+	counted->refs = 1;
+	return &counted->tally;
+}
+
+static void unref_tally(struct tally *tally)
+{
+	struct counted_tally *counted;
+
+	if (!tally)
+		return;
+	counted = CONTAINER_OF(tally, struct counted_tally, tally);
+	if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) == 1)
+		mem_free(counted);
+}
+
+static int build(struct guard_service *guard, const struct endpoint_list *endpoints,
+		 const struct guard_service *previous, int64_t now_ms, struct err *err)
 {
 	const struct config_service *config = guard->config;
 
-	guard->endpoints = mem_zalloc(config->endpoints.count, sizeof(*guard->endpoints));
-	guard->members = mem_zalloc(config->endpoints.count, sizeof(struct health *));
-	if (!guard->endpoints || !guard->members)
-		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
 	if (breaks_service(config->breaker)) {
 		guard->breaker = keep_breaker(config->breaker,
 					      previous ? previous->breaker : NULL, now_ms, err);
@@ -134,7 +177,7 @@ static int build(struct guard_service *guard, const struct guard_service *previo
 			return -1;
 	}
 	if (config->has_procedure) {
-		guard->tally = mem_zalloc(1, sizeof(*guard->tally));
+		guard->tally = keep_tally(guard, previous);
 		if (!guard->tally)
 			return err_set(err, ERR_MEMORY, "no memory for a service's guards");
 	}
@@ -150,43 +193,61 @@ static int build(struct guard_service *guard, const struct guard_service *previo
 		if (!guard->stale)
 			return -1;
 	}
-	return build_endpoints(guard, previous, now_ms, err);
+	return build_endpoints(guard, endpoints, previous, now_ms, err);
 }
 
 int guard_service_new(struct guard_service **out, const struct config_service *config,
+		      const struct endpoint_list *endpoints,
 		      const struct guard_service *previous, int64_t now_ms, struct err *err)
 {
-	struct guard_service *guard;
+	struct counted_service *counted;
 
 	*out = NULL;
 	if (!config->breaker && !config->bulkhead && !config->health && !config->outlier &&
 	    !keeps_answers(config) && !config->has_procedure)
 		return 0;
-	guard = mem_zalloc(1, sizeof(*guard));
-	if (!guard)
+	counted = mem_zalloc(1, sizeof(*counted));
+	if (!counted)
 		return err_set(err, ERR_MEMORY, "no memory for a service's guards");
-	guard->config = config;
-	if (build(guard, previous, now_ms, err) < 0) {
-		guard_service_free(guard);
+	counted->refs = 1;
+	counted->guard.config = config;
+	if (build(&counted->guard, endpoints, previous, now_ms, err) < 0) {
+		guard_service_unref(&counted->guard);
 		return -1;
 	}
-	*out = guard;
+	*out = &counted->guard;
 	return 0;
 }
 
-void guard_service_free(struct guard_service *guard)
+struct guard_service *guard_service_ref(struct guard_service *guard)
 {
+	struct counted_service *counted;
+
+	if (!guard)
+		return NULL;
+	counted = CONTAINER_OF(guard, struct counted_service, guard);
+	atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+	return guard;
+}
+
+void guard_service_unref(struct guard_service *guard)
+{
+	struct counted_service *counted;
+
 	if (!guard)
 		return;
-	for (size_t i = 0; guard->endpoints && i < guard->config->endpoints.count; i++) {
+	counted = CONTAINER_OF(guard, struct counted_service, guard);
+	if (atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < guard->endpoint_count; i++) {
 		breaker_unref(guard->endpoints[i].breaker);
 		health_unref(guard->endpoints[i].health);
 	}
 	mem_free(guard->endpoints);
 	mem_free(guard->members);
-	mem_free(guard->tally);
+	unref_tally(guard->tally);
 	breaker_unref(guard->breaker);
 	bulkhead_unref(guard->bulkhead);
 	stale_unref(guard->stale);
-	mem_free(guard);
+	mem_free(counted);
 }

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "guard/breaker.h"
 #include "guard/bulkhead.h"
+#include "guard/endpoints.h"
 #include "guard/health.h"
 #include "guard/stale.h"
 #include "guard/tally.h"
@@ -29,19 +30,24 @@ struct guard_service {
 	struct stale_cache *stale; /* NULL: none */
 	/* Of this configuration alone; NULL: no procedure looks at the service. */
 	struct tally *tally;
-	struct guard_endpoint *endpoints; /* by place in config->endpoints */
+	struct guard_endpoint *endpoints; /* by place in the list */
+	size_t endpoint_count;
 	struct health **members; /* the endpoints' health again, for health_group; NULL: none */
 };
 
 /*
- * 0 with *out NULL where the configuration guards nothing; -1 with ERR_MEMORY. `previous` is the
- * service of the same name in the configuration before, or NULL. The configuration must outlive it.
+ * 0 with *out NULL where the configuration guards nothing; -1 with ERR_MEMORY. `endpoints` are those
+ * of the configuration, or those that were found. `previous` is the service of the same name
+ * before, or NULL; of the same configuration, it also keeps its tally. Configuration and endpoints
+ * must outlive it. One reference.
  */
 int guard_service_new(struct guard_service **out, const struct config_service *config,
+		      const struct endpoint_list *endpoints,
 		      const struct guard_service *previous, int64_t now_ms,
 		      struct err *err) MUST_CHECK;
-/* NULL is allowed. */
-void guard_service_free(struct guard_service *guard);
+/* NULL is allowed, and returned. */
+struct guard_service *guard_service_ref(struct guard_service *guard);
+void guard_service_unref(struct guard_service *guard);
 
 /* The previous bulkhead if it has these settings, or a new one; NULL with ERR_MEMORY. */
 struct bulkhead *guard_bulkhead_keep(const struct config_bulkhead *config,

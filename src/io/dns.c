@@ -1,6 +1,7 @@
 #include "io/dns.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,7 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define NAME_MAX_BYTES 253
+#define NAME_MAX_BYTES DNS_NAME_MAX
 /* c-ares uses a UDP and a TCP socket a server. */
 #define SOCKETS_MAX 32
 /* Turns of c-ares on one socket in one event: it reads once a turn, edges come once. */
@@ -520,4 +521,80 @@ int dns_resolve(struct dns *dns, struct span host, unsigned port, int64_t deadli
 	outcome = resolve_entry(entry, port, deadline_ms, result, err);
 	entry->users--;
 	return outcome;
+}
+
+/* --- services --- */
+
+/* Outlives a fiber that has stopped waiting: c-ares cannot be told to forget one question. */
+struct service_query {
+	struct dns *dns;
+	struct fiber *fiber; /* NULL: nobody waits any more */
+	bool done;
+	int status;
+	struct dns_services *result; /* the waiting caller's */
+};
+
+static int64_t service_ttl_ms(const struct dns *dns, size_t count, uint32_t ttl_s)
+{
+	if (count == 0)
+		return dns->options.negative_ttl_ms;
+	return clamp((int64_t)ttl_s * 1000, dns->options.min_ttl_ms, dns->options.max_ttl_ms);
+}
+
+static void on_services(void *arg, int status, int timeouts, unsigned char *bytes, int len)
+{
+	struct service_query *query = arg;
+	struct dns_services *result = query->result;
+	uint32_t ttl_s = 0;
+
+	(void)timeouts;
+	if (!query->fiber) {
+		mem_free(query);
+		return;
+	}
+	query->done = true;
+	query->status = status;
+	result->count = 0;
+	if (status == ARES_SUCCESS &&
+	    !dns_message_services(span_of(bytes, (size_t)len), result->at, DNS_SERVICES_MAX,
+				  &result->count, &ttl_s))
+		query->status = ARES_EBADRESP;
+	if (status == ARES_ENOTFOUND || status == ARES_ENODATA)
+		query->status = ARES_SUCCESS;
+	result->expires_ms = loop_deadline_ms(service_ttl_ms(query->dns, result->count, ttl_s));
+	fiber_wake(query->fiber);
+}
+
+int dns_find_services(struct dns *dns, struct span name, int64_t deadline_ms,
+		      struct dns_services *result, struct err *err)
+{
+	char text[NAME_MAX_BYTES + 1];
+	enum fiber_wake wake = FIBER_EVENT;
+	struct service_query *query;
+	size_t len;
+	int status;
+
+	if (!normalise(text, &len, name))
+		return err_set(err, ERR_INVALID, "not a host name: %.*s", SPAN_ARG(name));
+	query = mem_zalloc(1, sizeof(*query));
+	if (!query)
+		return err_set(err, ERR_MEMORY, "no memory for a question");
+	*query = (struct service_query){.dns = dns, .fiber = fiber_self(), .result = result};
+	ares_query(dns->channel, text, ns_c_in, ns_t_srv, on_services, query);
+	arm_timer(dns);
+	while (!query->done && wake == FIBER_EVENT)
+		wake = fiber_park(deadline_ms);
+	if (!query->done) {
+		query->fiber = NULL; /* freed with the answer */
+		return wake == FIBER_CANCELLED
+			       ? err_set(err, ERR_CANCELLED, "cancelled while asking for %s",
+					 text)
+			       : err_set(err, ERR_TIMEOUT, "asking for %s took too long", text);
+	}
+	status = query->status;
+	mem_free(query);
+	if (status != ARES_SUCCESS)
+		return err_set(err, status == ARES_ENOMEM ? ERR_MEMORY : ERR_UNAVAILABLE,
+			       "asking for %s: %s", text, ares_strerror(status));
+	return 0;
 }

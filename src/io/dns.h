@@ -1,11 +1,12 @@
 /*
- * dns.h - host names to addresses for the fibers of one loop: c-ares underneath, a cache that
- * honours TTLs in front. /etc/hosts and the search list of resolv.conf apply. Questions for the
+ * dns.h - host names to addresses, and services to hosts (SRV), for the fibers of one loop: c-ares
+ * underneath, a cache of addresses that honours TTLs in front. /etc/hosts and the search list of resolv.conf apply. Questions for the
  * same name at the same time become one query.
  */
 #ifndef IO_DNS_H
 #define IO_DNS_H
 
+#include "io/dns_message.h"
 #include "io/loop.h"
 #include "io/net_address.h"
 
@@ -49,6 +50,23 @@ void dns_free(struct dns *dns);
  */
 int dns_resolve(struct dns *dns, struct span host, unsigned port, int64_t deadline_ms,
 		struct dns_result *result, struct err *err) MUST_CHECK;
+
+#define DNS_SERVICES_MAX 256
+
+struct dns_services {
+	size_t count; /* 0: the servers say that there are none */
+	/* loop_now_ms time from when to ask again */
+	int64_t expires_ms;
+	struct dns_service at[DNS_SERVICES_MAX]; /* in no order; what is more is left out */
+};
+
+/*
+ * The SRV records of `name`, asked for each time: the caller keeps the answer until it expires. "No
+ * such name" is an answer without records, good for negative_ttl_ms. 0, or -1 with ERR_TIMEOUT,
+ * ERR_CANCELLED, ERR_UNAVAILABLE, ERR_INVALID or ERR_MEMORY.
+ */
+int dns_find_services(struct dns *dns, struct span name, int64_t deadline_ms,
+		      struct dns_services *result, struct err *err) MUST_CHECK;
 
 /* Forgets all answers, so that the next question of each name goes to a server. */
 void dns_flush(struct dns *dns);

@@ -296,6 +296,43 @@ static void identity_is_checked(void **state)
 	expect(cases, COUNT_OF(cases));
 }
 
+static void discovery_is_checked(void **state)
+{
+	static const struct bad cases[] = {
+		{LISTEN OPEN "services: {a: {endpoints: http://a, discover: {srv: a.b}}}\n",
+		 AT("3:47") "services.a: give either 'endpoints' or 'discover'\n"},
+		{LISTEN OPEN "services: {a: {discover: {scheme: http}}}\n",
+		 AT("3:26") "services.a.discover: give one of 'srv', 'dns' and 'kubernetes'\n"},
+		{LISTEN OPEN "services: {a: {discover: {srv: a.b, dns: \"a:80\"}}}\n",
+		 AT("3:26") "services.a.discover: give one of 'srv', 'dns' and 'kubernetes'\n"},
+		{LISTEN OPEN "services: {a: {discover: {srv: a/b}}}\n",
+		 AT("3:32") "services.a.discover.srv: expected a name such as "
+			    "_http._tcp.orders.example.test, not 'a/b'\n"},
+		{LISTEN OPEN "services: {a: {discover: {dns: a}}}\n",
+		 AT("3:32") "services.a.discover.dns: expected a name and a port, such as "
+			    "orders.example.test:8080, not 'a'\n"},
+		{LISTEN OPEN "services: {a: {discover: {srv: a.b, resolver: ns.test}}}\n",
+		 AT("3:47") "services.a.discover.resolver: expected address:port of a name "
+			    "server, not 'ns.test'\n"},
+		{LISTEN OPEN "services: {a: {discover: {kubernetes: {namespace: n, service: s},"
+			     " hold: 1s}}}\n",
+		 AT("3:26") "services.a.discover: 'resolver', 'refresh' and 'hold' are for "
+			    "'srv' and 'dns'\n"},
+		{LISTEN OPEN "services: {a: {discover: {kubernetes: {namespace: n, service: "
+			     "s, server: \"http://a\"}}}}\n",
+		 WARNED("3:12") "services.a: no route leads to this service\n" WARNED(
+			 "3:39") "services.a.discover.kubernetes: the API server is asked "
+				 "without TLS: anybody on the way can read the token and "
+				 "choose "
+				 "the endpoints\n"},
+		{LISTEN OPEN "services: {a: {protocol: h2, discover: {srv: a.b}}}\n",
+		 AT("3:40") "services.a: protocol h2 needs https:// endpoints\n"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+}
+
 static void other_files_are_placed_too(void **state)
 {
 	static const struct bad cases[] = {
@@ -319,6 +356,8 @@ static void other_files_are_placed_too(void **state)
 		 "conf/again.yaml:2:1: error: expected a list of endpoints\n"},
 		{LISTEN OPEN "services: {a: {endpoints_file: there, endpoints: http://a}}\n",
 		 AT("3:32") "give either 'endpoints' or 'endpoints_file'\n"},
+		{LISTEN OPEN "services: {a: {endpoints_file: there, discover: {srv: a.b}}}\n",
+		 "conf/there:1:1: error: expected a list of endpoints\n"},
 		{LISTEN OPEN "identity: {api_keys: {file: keys.yaml}}\n",
 		 "conf/keys.yaml:1:3: error: identity.api_keys[0]: 'sha256' is missing\n"},
 	};
@@ -434,6 +473,7 @@ int main(void)
 		cmocka_unit_test(services_are_checked),
 		cmocka_unit_test(routes_are_checked),
 		cmocka_unit_test(identity_is_checked),
+		cmocka_unit_test(discovery_is_checked),
 		cmocka_unit_test(other_files_are_placed_too),
 		cmocka_unit_test(secrets_are_never_quoted),
 		cmocka_unit_test(all_problems_come_at_once_in_order),

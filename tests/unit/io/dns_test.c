@@ -25,6 +25,7 @@ static char server_text[NET_ADDRESS_TEXT_MAX];
 
 #define TYPE_A 1
 #define TYPE_AAAA 28
+#define TYPE_SRV 33
 #define RCODE_SERVFAIL 2
 #define RCODE_NXDOMAIN 3
 
@@ -70,6 +71,10 @@ static size_t answer(uint8_t *packet, size_t len)
 		packet[7] = 1;
 		end += type == TYPE_A ? put_record(packet + end, type, server.ttl_s, v4, 4)
 				      : put_record(packet + end, type, server.ttl_s, v6, 16);
+	} else if (memcmp(name, "\5_http", 6) == 0 && type == TYPE_SRV) {
+		packet[7] = 1;
+		end += put_record(packet + end, type, server.ttl_s,
+				  "\0\1\0\2\x1f\x90\3two\4test", 16);
 	} else if (memcmp(name, "\4only", 5) == 0) {
 		if (type == TYPE_A) {
 			packet[7] = 1;
@@ -341,6 +346,83 @@ static void test_deadline_and_cancel_end_the_wait(void **state)
 	dns_free(q.dns);
 }
 
+struct service_question {
+	struct dns *dns;
+	const char *name;
+	int64_t wait_ms;
+	int result;
+	struct dns_services answer;
+	struct err err;
+	struct fiber *fiber;
+};
+
+static void ask_services(void *arg)
+{
+	struct service_question *q = arg;
+
+	q->fiber = fiber_self();
+	q->result = dns_find_services(q->dns, span_cstr(q->name),
+				      loop_deadline_ms(q->wait_ms ? q->wait_ms : 10000),
+				      &q->answer, &q->err);
+}
+
+static void ask_one_service(struct service_question *q, const char *name)
+{
+	q->name = name;
+	start_fiber(ask_services, q);
+	run_fibers();
+}
+
+static void test_services_are_found_with_their_time(void **state)
+{
+	static struct service_question q;
+
+	(void)state;
+	q.dns = new_dns((struct dns_options){.tries = 2});
+	ask_one_service(&q, "_http._tcp.shop.test");
+	assert_int_equal(q.result, 0);
+	assert_int_equal(q.answer.count, 1);
+	assert_string_equal(q.answer.at[0].target, "two.test");
+	assert_int_equal(q.answer.at[0].priority, 1);
+	assert_int_equal(q.answer.at[0].weight, 2);
+	assert_int_equal(q.answer.at[0].port, 8080);
+	assert_true(q.answer.expires_ms - loop_now_ms() <= 60000);
+	assert_true(q.answer.expires_ms - loop_now_ms() > 50000);
+	/* No such name, and a name without such records, are answers. */
+	ask_one_service(&q, "_other._tcp.shop.test");
+	assert_int_equal(q.result, 0);
+	assert_int_equal(q.answer.count, 0);
+	ask_one_service(&q, "only.test");
+	assert_int_equal(q.result, 0);
+	assert_int_equal(q.answer.count, 0);
+	server.failing = true;
+	ask_one_service(&q, "_http._tcp.shop.test");
+	assert_int_equal(q.err.code, ERR_UNAVAILABLE);
+	ask_one_service(&q, "not/a/name");
+	assert_int_equal(q.err.code, ERR_INVALID);
+	dns_free(q.dns);
+}
+
+static void test_waiting_for_services_ends(void **state)
+{
+	static struct service_question q;
+
+	(void)state;
+	q.dns = new_dns((struct dns_options){.try_ms = 5000});
+	server.silent = true;
+	q.wait_ms = 20;
+	ask_one_service(&q, "_http._tcp.shop.test");
+	assert_int_equal(q.err.code, ERR_TIMEOUT);
+	q.wait_ms = 10000;
+	start_fiber(ask_services, &q);
+	wait_ms(10);
+	fiber_cancel(q.fiber);
+	run_fibers();
+	assert_int_equal(q.err.code, ERR_CANCELLED);
+	/* Both questions are still under way. */
+	dns_free(q.dns);
+}
+
 static void test_what_is_no_host_name_is_refused(void **state)
 {
 	static const char *const bad[] = {"",	 ".",	"a..b",		"a b",
@@ -428,6 +510,8 @@ int main(void)
 		TEST(test_stale_answer_serves_while_servers_fail),
 		TEST(test_silent_server_times_out),
 		TEST(test_deadline_and_cancel_end_the_wait),
+		TEST(test_services_are_found_with_their_time),
+		TEST(test_waiting_for_services_ends),
 		TEST(test_what_is_no_host_name_is_refused),
 		TEST(test_cache_is_bounded),
 		TEST(test_bad_server_list_is_an_error),
