@@ -1,6 +1,7 @@
 /* plan.c - what a configuration comes to: each route, who may call it, under which limits. */
 #include "config/config.h"
 
+#include "config/plan_guard.h"
 #include "config/schema.h"
 #include "config/schema_parts.h"
 #include "parse/units.h"
@@ -168,7 +169,6 @@ static void text_route(const struct config_route *route, struct buf *out)
 	buf_append_byte(out, '\n');
 }
 
-static void text_service(const struct config_service *service, struct buf *out)
 static void text_discover(const struct config_discover *discover, struct buf *out)
 {
 	const struct config_kubernetes *kubernetes = discover->kubernetes;
@@ -187,11 +187,12 @@ static void text_discover(const struct config_discover *discover, struct buf *ou
 									     : " (h2c)");
 }
 
+static void text_service(const struct config_service *service, struct buf *out)
 {
 	buf_printf(out, "  %.*s: ", SPAN_ARG(service->name));
-	for (size_t i = 0; i < service->endpoints.count; i++) {
 	if (service->discover)
 		text_discover(service->discover, out);
+	for (size_t i = 0; i < service->endpoints.count; i++) {
 		const struct config_endpoint *endpoint = &service->endpoints.at[i];
 
 		buf_printf(out, "%s%.*s", i > 0 ? ", " : "", SPAN_ARG(endpoint->url));
@@ -206,6 +207,7 @@ static void text_discover(const struct config_discover *discover, struct buf *ou
 		buf_printf(out, "; retries: %u within %u%%", service->retry.attempts,
 			   service->retry.budget_percent);
 	buf_append_byte(out, '\n');
+	plan_guards(service, out);
 }
 
 static void text_networks(const char *verb, const struct cidr *networks, size_t count,
@@ -259,19 +261,8 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 	buf_append_cstr(out, "routes (all else is refused)\n");
 	for (size_t i = 0; i < cfg->routes.count; i++)
 		text_route(&cfg->routes.at[i], out);
-	for (size_t i = 0; i < cfg->sensitive.count; i++) {
-		const struct config_sensitive *s = &cfg->sensitive.at[i];
-
-		buf_printf(out, "%s  %.*s: %u by %.*s within ",
-			   i == 0 ? "operations that need approval\n" : "",
-			   SPAN_ARG(s->operation), s->approvals, SPAN_ARG(s->by));
-		units_append_duration(out, s->expires_ms);
-		if (s->hold_ms) {
-			buf_append_cstr(out, ", held for ");
-			units_append_duration(out, s->hold_ms);
-		}
-		buf_append_byte(out, '\n');
-	}
+	plan_sensitive(cfg, out);
+	plan_procedures(cfg, out);
 	text_ips(cfg->ips, out);
 }
 

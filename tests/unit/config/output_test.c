@@ -89,6 +89,8 @@ static void the_plan_says_who_may_do_what(void **state)
 		"services\n"
 		"  a: http://10.0.0.1:8080, http://10.0.0.2 (weight 2); timeouts: connect 1s, "
 		"request 30s; retries: 1 within 20%\n"
+		"    breaker at 50% of 100 for 30s; at once 64; checked by http every 5s; "
+		"fallback: answers 200\n"
 		"  b: https://b; timeouts: connect 1s, request 30s; retries: 1 within 20%\n"
 		"routes (all else is refused)\n"
 		"  GET shop.example/orders/{id} -> a\n"
@@ -106,8 +108,89 @@ static void the_plan_says_who_may_do_what(void **state)
 		"  any method /b/** -> b\n"
 		"      who: everybody\n"
 		"      limits: body up to 10MiB\n"
-		"operations that need approval\n"
+		"operations that need approval or a better login\n"
 		"  readOrder: 1 by admin within 10m\n");
+	buf_release(&out);
+	config_unref(cfg);
+}
+
+static void the_plan_says_what_is_done_when_things_go_wrong(void **state)
+{
+	struct config *cfg = load_good(
+		"listen: 127.0.0.1:8080\n"
+		"store: \"sqlite:s.db\"\n"
+		"mail: {url: \"smtp://mail.test\", from: a@b.test}\n"
+		"webhooks: {ops: {url: \"https://hooks.test/\", secret: sixteen bytes or so}}\n"
+		"services:\n"
+		"  a:\n"
+		"    discover: {srv: _http._tcp.a.test}\n"
+		"    breaker: {window_time: 10s}\n"
+		"    bulkhead: {concurrent: 8, queue: 16, wait: 200ms, adaptive: on}\n"
+		"    outlier: {consecutive_5xx: 5}\n"
+		"    fallback: {stale: 10m, service: b}\n"
+		"  b:\n"
+		"    discover: {kubernetes: {namespace: n, service: b}, scheme: https}\n"
+		"identity: {providers: [{name: p, issuer: i, audience: c, jwks: {url: "
+		"\"https://i.test/\"}}]}\n"
+		"routes:\n"
+		"  - {path: /a, service: a, operation: one}\n"
+		"  - {path: /b, service: b, operation: two}\n"
+		"sensitive:\n"
+		"  - {operation: one, acr: [mfa, hwk], max_age: 5m}\n"
+		"  - {operation: two, acr: mfa, by: boss, approvals: 2, hold: 20s}\n"
+		"procedures:\n"
+		"  sick:\n"
+		"    service: a\n"
+		"    when:\n"
+		"      - {breaker: open, for: 1m}\n"
+		"      - {error_rate: 20%, for: 1m}\n"
+		"      - {latency: 2s, percentile: 95, for: 2m}\n"
+		"      - {healthy: 50%, for: 30s}\n"
+		"    steps:\n"
+		"      - {notify: ops}\n"
+		"      - {mail: [a@b.test]}\n"
+		"      - {shift: b, share: 50%}\n"
+		"      - {shed: low}\n"
+		"      - {fallback: on}\n"
+		"      - {run: [/bin/true, x], after: 1m}\n"
+		"      - {page: ops, after: 5m}\n"
+		"    recovery: {after: 30s, canary: 5%, hold: 40s, ramp: 1m}\n");
+	struct buf out;
+	struct span text;
+
+	(void)state;
+	buf_init(&out, 1 << 20);
+	config_plan_text(cfg, &out);
+	text = buf_span(&out);
+	text = span_slice(text, span_find(text, SPAN("services\n")),
+			  span_find(text, SPAN("routes (")));
+	assert_true(span_eq(
+		text,
+		SPAN("services\n"
+		     "  a: endpoints from SRV records of _http._tcp.a.test; timeouts: connect "
+		     "1s, "
+		     "request 30s; retries: 1 within 20%\n"
+		     "    breaker at 50% of 10s for 30s; at once up to 8, 16 wait for 200ms; "
+		     "outliers are ejected; fallback: last answers for 10m, b\n"
+		     "  b: endpoints from EndpointSlices of n/b at "
+		     "https://kubernetes.default.svc "
+		     "(https); timeouts: connect 1s, request 30s; retries: 1 within 20%\n")));
+	text = buf_span(&out);
+	text = span_slice(text, span_find(text, SPAN("operations that")), text.len);
+	assert_true(span_eq(
+		text,
+		SPAN("operations that need approval or a better login\n"
+		     "  one: a login by mfa or hwk of the last 5m\n"
+		     "  two: a login by mfa; 2 by boss within 10m, held for 20s\n"
+		     "procedures\n"
+		     "  sick: a\n"
+		     "    when: breaker open for 1m; or errors at 20% for 1m; or latency of "
+		     "95% at "
+		     "2s for 2m; or less than 50% healthy for 30s\n"
+		     "    then: notify ops; mail 1; shift 50% to b; shed low; fallback for "
+		     "100%; "
+		     "run /bin/true after 1m; page ops after 5m\n"
+		     "    back: well for 30s, 5% of the requests for 40s, all within 1m\n")));
 	buf_release(&out);
 	config_unref(cfg);
 }
@@ -193,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_masked_print_is_json_without_secrets),
 		cmocka_unit_test(the_plan_says_who_may_do_what),
+		cmocka_unit_test(the_plan_says_what_is_done_when_things_go_wrong),
 		cmocka_unit_test(the_plan_is_data_too),
 		cmocka_unit_test(a_full_buffer_is_failed_and_not_overrun),
 		cmocka_unit_test(the_json_schema_in_docs_is_the_schema),
