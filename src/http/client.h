@@ -28,6 +28,9 @@ struct http_pool_options {
 	int64_t idle_timeout_ms;
 	uint32_t calls_max; /* on one connection, which is then closed; 0: no limit */
 	struct http1_limits head; /* of responses */
+	/* HTTP/2: of silence while calls are under way, before the service is asked; 0: never */
+	int64_t ping_interval_ms;
+	int64_t ping_timeout_ms;
 	uint32_t
 		h2_streams; /* concurrent on one connection, at most; 0: as the service allows */
 };

@@ -98,9 +98,31 @@ static void say_goodbye_and_lose(struct h2_client *client)
 	lose(client);
 }
 
-static void on_idle_timeout(struct timer *timer)
+/* Idle for too long; or, with calls under way, silent for long. */
+static void on_timer(struct timer *timer)
 {
-	say_goodbye_and_lose(CONTAINER_OF(timer, struct h2_client, idle_timer));
+	struct h2_client *client = CONTAINER_OF(timer, struct h2_client, idle_timer);
+	const struct http_pool_options *options = &client->pool->options;
+
+	if (!client->call_count)
+		say_goodbye_and_lose(client);
+	else
+		timer_set(timer, h2_wire_keep_alive(&client->wire, options->ping_interval_ms,
+						    options->ping_timeout_ms));
+}
+
+/*
+ * Services are only asked while something is expected of them: some take other PINGs for an attack
+ * (gRPC's ENHANCE_YOUR_CALM "too_many_pings").
+ */
+static void await_signs_of_life(struct h2_client *client)
+{
+	int64_t interval_ms = client->pool->options.ping_interval_ms;
+
+	if (interval_ms)
+		timer_set(&client->idle_timer, loop_deadline_ms(interval_ms));
+	else
+		timer_stop(&client->idle_timer);
 }
 
 void h2_client_close_all(struct http_pool *pool)
@@ -404,7 +426,8 @@ static struct http_call *begin(struct h2_client *client)
 	client->call_count++;
 	client->served++;
 	client->pool->active_count++;
-	timer_clear(&client->idle_timer);
+	if (client->call_count == 1)
+		await_signs_of_life(client);
 	if (client->pool->options.calls_max &&
 	    client->served >= client->pool->options.calls_max)
 		h2_client_retire(client);
@@ -434,7 +457,7 @@ struct h2_client *h2_client_new(struct http_pool *pool)
 	client->stream.watch.fd = -1;
 	list_init(&client->node);
 	list_init(&client->calls);
-	timer_init(&client->idle_timer, on_idle_timeout);
+	timer_init(&client->idle_timer, on_timer);
 	h2_wire_init(&client->wire, &client->stream, update);
 	return client;
 }

@@ -10,6 +10,13 @@
 #define LINGER_MAX ((uint64_t)1024 * 1024)
 /* Handlers of cancelled streams may need a moment to end; streams beyond that are refused. */
 #define RUNNING_PER_STREAM 2
+/*
+ * A client that sends content is answered before its end: it may go on for so long, and have so much
+ * of it thrown away, before the stream is reset under it. Some take the reset for a failure of the
+ * whole, although the answer came first (RFC 9113 section 8.1).
+ */
+#define UNREAD_MS 2000
+#define UNREAD_MAX ((uint64_t)1024 * 1024)
 
 static struct h2_server *server_of(struct h2_wire *wire)
 {
@@ -185,6 +192,23 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
 static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id);
 
+/* Throws away what comes of the request, up to its end. Then the client's window closes. */
+static void discard_request(struct h2_exchange *ex)
+{
+	int64_t deadline_ms = loop_deadline_ms(UNREAD_MS);
+	enum io_result result = IO_OK;
+	uint64_t discarded = 0;
+	struct span piece;
+
+	while (result == IO_OK && discarded < UNREAD_MAX) {
+		result = h2_stream_read(&ex->st, &piece, deadline_ms);
+		if (result == IO_OK)
+			discarded += piece.len;
+	}
+	while (result == IO_OK && !ex->st.closed && !ex->st.remote_ended)
+		result = h2_stream_park(&ex->st.reader, deadline_ms);
+}
+
 static void exchange_main(void *arg)
 {
 	struct h2_exchange *ex = arg;
@@ -192,6 +216,9 @@ static void exchange_main(void *arg)
 	struct http_exchange *x = ex->x;
 
 	http_exchange_run(x);
+	if (x->ended && !x->tunnel && ex->st.end_pushed && !ex->st.remote_ended &&
+	    !ex->st.closed && !ex->reset_by_us && !fiber_is_cancelled())
+		discard_request(ex);
 	/* A complete answer does not need the rest of the request (section 8.1). */
 	if (!ex->st.closed && !ex->reset_by_us && !(ex->st.end_pushed && ex->st.remote_ended)) {
 		ex->reset_by_us = true;
@@ -352,7 +379,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 	if (!ex)
 		return count_reset(s);
 	h2_stream_close(&ex->st, error_code);
-	if (ex->x && !ex->reset_by_us && !(ex->st.end_pushed && ex->st.remote_ended))
+	/* Who has a complete answer may leave off sending. */
+	if (ex->x && !ex->reset_by_us &&
+	    !(ex->st.end_pushed && (ex->st.remote_ended || ex->x->ended)))
 		result = count_reset(s);
 	if (!ex->x) {
 		exchange_free(ex);
@@ -419,13 +448,15 @@ static int64_t earlier(int64_t a, int64_t b)
 }
 
 /* The next time at which one of the limits in time may have passed. */
-static int64_t next_check_ms(const struct h2_server *s)
+static int64_t next_check_ms(struct h2_server *s)
 {
 	const struct http_limits *limits = h2_server_limits(s);
 	int64_t wait_ms = earlier(earlier(limits->head_timeout_ms, limits->idle_timeout_ms),
 				  limits->write_timeout_ms);
 	int64_t at_ms = loop_deadline_ms(wait_ms > 1 ? wait_ms : 1);
 
+	at_ms = earlier(at_ms, h2_wire_keep_alive(&s->wire, limits->h2_ping_interval_ms,
+						  limits->h2_ping_timeout_ms));
 	return s->drain_at_ms ? earlier(at_ms, s->drain_at_ms) : at_ms;
 }
 

@@ -42,6 +42,7 @@ struct h2_wire {
 	struct list room_waiters; /* h2_stream.room_node */
 	int64_t progress_ms; /* when output last moved, or was empty */
 	int64_t input_ms; /* when input last came */
+	int64_t ping_ms; /* when the PING was sent that awaits a sign of life; 0: none */
 	uint64_t data_frames_sent;
 	bool peer_gone; /* the connection was lost, or ended by the peer */
 	bool broken; /* nothing goes any more; with peer_gone false GOAWAY is still owed */
@@ -99,6 +100,13 @@ static inline void h2_wire_touch(struct h2_wire *wire)
 }
 /* Notes a failure, to be told to the peer by GOAWAY. The first one counts. */
 void h2_wire_break(struct h2_wire *wire, uint32_t code);
+/*
+ * Asks a peer that has been silent for interval_ms whether it is still there (PING, RFC 9113 section
+ * 6.7), and breaks the connection when nothing at all comes within timeout_ms. To be called by a
+ * timer; returns when to be called again. interval_ms 0: never asks. A peer that has yet to take what
+ * was sent before is not asked: what makes it slow would hold up the PING too.
+ */
+int64_t h2_wire_keep_alive(struct h2_wire *wire, int64_t interval_ms, int64_t timeout_ms);
 /* As the last words on a broken connection: GOAWAY behind whatever is queued, without parking. */
 void h2_wire_say_goodbye(struct h2_wire *wire, int32_t last_stream_id);
 /* Neither end has anything left to say. */

@@ -32,6 +32,8 @@ struct http_limits http_limits_default(void)
 		.h2_continuations = 8,
 		.h2_control_frames = 1000,
 		.h2_interval_ms = 10000,
+		.h2_ping_interval_ms = 60000,
+		.h2_ping_timeout_ms = 20000,
 	};
 }
 

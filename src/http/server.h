@@ -29,6 +29,8 @@ struct http_limits {
 	uint32_t h2_continuations; /* CONTINUATION frames of one field block */
 	uint32_t h2_control_frames; /* PING, SETTINGS, PRIORITY, empty frames an interval */
 	int64_t h2_interval_ms;
+	int64_t h2_ping_interval_ms; /* of silence, before a client is asked for life; 0: never */
+	int64_t h2_ping_timeout_ms;
 };
 
 /* Safe values for everything. */

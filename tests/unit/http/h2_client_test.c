@@ -1,6 +1,11 @@
 /* Client and server connections of ours against each other. */
 #include "h2_support.h"
 
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/block.h"
@@ -839,6 +844,121 @@ static void closes_idle_connections(void **state)
 	assert_int_equal(handled, 2);
 }
 
+/* --- signs of life --- */
+
+#define ANSWERS 2
+
+/* A service that says little: it greets, and perhaps answers PINGs, and after some the request. */
+static struct {
+	struct sockaddr_in address;
+	int listener;
+	bool answers;
+	unsigned pings;
+	enum io_result result;
+} silent;
+
+static bool read_whole(int fd, void *to, size_t size)
+{
+	return recv(fd, to, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+static void *be_silent(void *arg)
+{
+	static const char settings[] = "\0\0\0\4\0\0\0\0";
+	static const char response[] = "\0\0\1\1\5\0\0\0\1\x88";
+	int fd = accept(silent.listener, NULL, NULL);
+	unsigned char frame[9], payload[65536];
+
+	assert_int_equal(send(fd, settings, 9, MSG_NOSIGNAL), 9);
+	if (!read_whole(fd, payload, NGHTTP2_CLIENT_MAGIC_LEN))
+		return arg;
+	while (read_whole(fd, frame, 9)) {
+		size_t len = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
+
+		if (len > sizeof(payload) || (len && !read_whole(fd, payload, len)))
+			break;
+		if (frame[3] != NGHTTP2_PING)
+			continue;
+		silent.pings++;
+		if (!silent.answers)
+			continue;
+		frame[4] = NGHTTP2_FLAG_ACK;
+		send(fd, frame, 9, MSG_NOSIGNAL | MSG_MORE);
+		send(fd, payload, len, MSG_NOSIGNAL);
+		if (silent.pings == ANSWERS)
+			send(fd, response, sizeof(response) - 1, MSG_NOSIGNAL);
+	}
+	close(fd);
+	return arg;
+}
+
+static void ask_silent(void *arg)
+{
+	const struct http_request_head head = {.method = SPAN("GET"),
+					       .scheme = SPAN("http"),
+					       .authority = SPAN("a.test"),
+					       .path = SPAN("/"),
+					       .no_body = true};
+	struct http_call *call = open_call(pool);
+
+	(void)arg;
+	assert_int_equal(http_call_send_head(call, &head, HTTP_SEND_END, soon_enough()), IO_OK);
+	silent.result = http_call_read_head(call, soon_enough());
+	http_call_release(call);
+}
+
+static void call_a_silent_service(bool answers, int64_t timeout_ms)
+{
+	socklen_t len = sizeof(silent.address);
+	struct http_pool_options options = {
+		.address_len = sizeof(silent.address),
+		.protocol = HTTP_PROTOCOL_H2C,
+		.idle_max = 4,
+		.idle_timeout_ms = 60000,
+		.ping_interval_ms = 20,
+		.ping_timeout_ms = timeout_ms,
+		.head = http_limits_default().head,
+	};
+	pthread_t thread;
+
+	silent.address = (struct sockaddr_in){.sin_family = AF_INET,
+					      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	silent.answers = answers;
+	silent.pings = 0;
+	silent.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(silent.listener, (const struct sockaddr *)&silent.address, len),
+			 0);
+	assert_int_equal(getsockname(silent.listener, (struct sockaddr *)&silent.address, &len),
+			 0);
+	assert_int_equal(listen(silent.listener, 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, be_silent, NULL), 0);
+	memcpy(&options.address, &silent.address, sizeof(silent.address));
+	http_pool_close(pool);
+	pool = http_pool_new(&options, NULL);
+	assert_non_null(pool);
+	run(ask_silent);
+	http_pool_close(pool);
+	pool = world_pool(&world);
+	pthread_join(thread, NULL);
+	close(silent.listener);
+}
+
+static void gives_up_a_service_without_a_sign_of_life(void **state)
+{
+	(void)state;
+	call_a_silent_service(false, 20);
+	assert_int_equal(silent.pings, 1);
+	assert_int_equal(silent.result, IO_CLOSED);
+}
+
+static void waits_for_a_service_that_answers_pings(void **state)
+{
+	(void)state;
+	call_a_silent_service(true, 20000);
+	assert_true(silent.pings >= ANSWERS);
+	assert_int_equal(silent.result, IO_OK);
+}
+
 static void no_http2_fiber(void *arg)
 {
 	enum io_result result = IO_OK;
@@ -939,6 +1059,8 @@ int main(void)
 		TEST(ends_connections_of_a_closed_pool),
 		TEST(finishes_calls_of_a_draining_server),
 		TEST(closes_idle_connections),
+		TEST(gives_up_a_service_without_a_sign_of_life),
+		TEST(waits_for_a_service_that_answers_pings),
 		TEST(fails_to_open_where_http2_is_not_spoken),
 		TEST(survives_each_failing_allocation),
 	};

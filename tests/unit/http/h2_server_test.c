@@ -781,6 +781,115 @@ static void closes_when_the_client_does_not_read(void **state)
 	raw_close(&raw);
 }
 
+static void asks_silent_clients_for_a_sign_of_life(void **state)
+{
+	(void)state;
+	world.server.limits.h2_ping_interval_ms = 20;
+	raw_open(&raw, &world);
+	for (unsigned asked = 1; asked <= 3; asked++) {
+		raw_until(&raw, raw.pings == asked);
+		assert_true(raw_frame(&raw, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "\0\0\0\0\0\0\0",
+				      8));
+	}
+	/* Who answers is let be, and served. */
+	assert_true(raw_get(&raw, 1));
+	raw_until(&raw, raw.end_count == 1);
+	assert_false(raw.ended);
+	raw_close(&raw);
+}
+
+static void closes_the_connection_of_a_client_that_gives_no_sign_of_life(void **state)
+{
+	(void)state;
+	hold = true;
+	world.server.limits.h2_ping_interval_ms = 20;
+	world.server.limits.h2_ping_timeout_ms = 20;
+	raw_open(&raw, &world);
+	assert_true(raw_get(&raw, 1));
+	raw_until(&raw, raw.ended);
+	assert_int_equal(raw.pings, 1);
+	world_settle(&world);
+	assert_true(seen.client_gone);
+	raw_close(&raw);
+}
+
+/* Answers before the request's body has come. */
+static void early_handler(struct http_exchange *x)
+{
+	const struct http_response response = {.status = 413, .content_length = 5};
+
+	seen.count++;
+	seen.sent = http_respond(x, &response, SPAN("large"), soon_enough());
+}
+
+static bool post(int32_t stream)
+{
+	const nghttp2_nv nv[] = {
+		raw_nv(":method", "POST"),
+		raw_nv(":scheme", "https"),
+		raw_nv(":authority", "a.test"),
+		raw_nv(":path", "/"),
+	};
+
+	return raw_headers(&raw, 0, stream, nv, COUNT_OF(nv));
+}
+
+static void a_client_may_end_a_request_that_was_answered_early(void **state)
+{
+	static const char piece[16384];
+
+	(void)state;
+	world.server.handler = early_handler;
+	world.server.limits.h2_window_bytes = 65536;
+	raw_open(&raw, &world);
+	assert_true(post(1));
+	raw_until(&raw, raw.end_count == 1);
+	assert_int_equal(raw.status, 413);
+	/* More than the window: what is thrown away opens it again. */
+	for (size_t sent = 0; sent < 10 * sizeof(piece); sent += sizeof(piece)) {
+		raw_until(&raw, raw.stream_window_updates + 65536 >= sent + sizeof(piece) &&
+					raw.window_updates + 65535 >= sent + sizeof(piece));
+		assert_true(raw_frame(&raw, NGHTTP2_DATA, 0, 1, piece, sizeof(piece)));
+	}
+	assert_true(raw_frame(&raw, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, NULL, 0));
+	world_settle(&world);
+	assert_true(raw_get(&raw, 3));
+	raw_until(&raw, raw.end_count == 2);
+	assert_int_equal(raw.reset_count, 0);
+	raw_close(&raw);
+}
+
+static void a_client_may_leave_off_a_request_that_was_answered_early(void **state)
+{
+	(void)state;
+	world.server.handler = early_handler;
+	raw_open(&raw, &world);
+	/* More often than it may reset streams that it waits for. */
+	for (int32_t id = 1; id < 401; id += 2) {
+		unsigned before = raw.end_count;
+
+		assert_true(post(id));
+		raw_until(&raw, raw.end_count == before + 1);
+		assert_true(raw_frame(&raw, NGHTTP2_RST_STREAM, 0, id, "\0\0\0\10", 4));
+	}
+	world_settle(&world);
+	assert_int_equal(raw.reset_count + raw.goaway_count, 0);
+	raw_close(&raw);
+}
+
+static void a_client_that_goes_on_after_its_answer_is_reset(void **state)
+{
+	(void)state;
+	world.server.handler = early_handler;
+	raw_open(&raw, &world);
+	assert_true(post(1));
+	raw_until(&raw, raw.end_count == 1);
+	raw_until(&raw, raw.reset_count == 1);
+	assert_int_equal(raw.reset_code, NGHTTP2_NO_ERROR);
+	world_settle(&world);
+	raw_close(&raw);
+}
+
 static void drains_in_two_steps(void **state)
 {
 	(void)state;
@@ -898,6 +1007,11 @@ int main(void)
 		TEST(refuses_streams_beyond_the_limit),
 		TEST(times_out),
 		TEST(closes_when_the_client_does_not_read),
+		TEST(asks_silent_clients_for_a_sign_of_life),
+		TEST(closes_the_connection_of_a_client_that_gives_no_sign_of_life),
+		TEST(a_client_may_end_a_request_that_was_answered_early),
+		TEST(a_client_may_leave_off_a_request_that_was_answered_early),
+		TEST(a_client_that_goes_on_after_its_answer_is_reset),
 		TEST(drains_in_two_steps),
 		TEST(survives_random_frames),
 		TEST(survives_each_failing_allocation),

@@ -251,7 +251,9 @@ static void take_frame(struct raw *raw, unsigned type, unsigned flags, uint32_t 
 		raw->reset_code = u32_at(payload);
 		return;
 	case NGHTTP2_SETTINGS: raw->settings_acks += flags & NGHTTP2_FLAG_ACK; return;
-	case NGHTTP2_PING: raw->ping_acks += flags & NGHTTP2_FLAG_ACK; return;
+	case NGHTTP2_PING:
+		*(flags & NGHTTP2_FLAG_ACK ? &raw->ping_acks : &raw->pings) += 1;
+		return;
 	case NGHTTP2_WINDOW_UPDATE:
 		*(stream ? &raw->stream_window_updates : &raw->window_updates) +=
 			u32_at(payload);

@@ -55,6 +55,7 @@ struct raw {
 	size_t data_bytes;
 	unsigned end_count; /* streams ended by END_STREAM */
 	unsigned ping_acks;
+	unsigned pings; /* that ask for an answer */
 	unsigned settings_acks;
 	uint64_t window_updates; /* sum of the connection's increments */
 	uint64_t stream_window_updates;
