@@ -21,6 +21,16 @@ __attribute__((constructor)) static void make_key_at_start(void)
 	pthread_once(&key_once, make_key);
 }
 
+void hash_get_key(uint64_t to[2])
+{
+	memcpy(to, key, sizeof(key));
+}
+
+void hash_use_key(const uint64_t from[2])
+{
+	memcpy(key, from, sizeof(key));
+}
+
 static inline uint64_t rotate(uint64_t x, unsigned n)
 {
 	return (x << n) | (x >> (64 - n));

@@ -35,7 +35,6 @@
 
 /* Clients, sessions and users that rules remember something of. */
 #define WAF_COLLECTION_ENTRIES 100000
-#define LIMITER_KEYS ((size_t)1 << 20)
 #define TICKET_ROTATE_S 0 /* the module's default */
 
 /* The fiber that keeps one authenticator's key sets fresh; frees itself. */
@@ -599,12 +598,14 @@ static int start_waf(struct gateway_shared *shared, const struct config_waf *con
 	return shared->waf_log ? 0 : -1;
 }
 
-static int start_shared(struct server *server, struct err *err)
+static int start_shared(struct server *server, const struct server_options *options,
+			struct err *err)
 {
 	struct gateway_shared *shared = server->shared;
 
 	shared->started_unix_s = clock_unix_s();
-	shared->limiter = limiter_new(LIMITER_KEYS, err);
+	shared->limiter = limiter_open(options->limits, err);
+	close(options->limits);
 	if (!shared->limiter)
 		return -1;
 	shared->challenge = challenge_maker_new(err);
@@ -696,7 +697,7 @@ static int start(struct server *server, const struct server_options *options, st
 	if (server->config->sandbox &&
 	    sandbox_syscalls(SANDBOX_SERVER, SANDBOX_DENIAL_ERROR, err) < 0)
 		return -1;
-	if (start_shared(server, err) < 0 || start_identity(server, err) < 0 ||
+	if (start_shared(server, options, err) < 0 || start_identity(server, err) < 0 ||
 	    start_webhooks(server, server->config, err) < 0 ||
 	    start_approvals(server, server->config, server->snapshot, err) < 0 ||
 	    start_bans(server, server->config, server->snapshot, err) < 0 ||

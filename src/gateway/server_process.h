@@ -11,6 +11,7 @@ struct server_options {
 	struct sockets *sockets; /* closed when the workers have their own duplicates */
 	unsigned workers;
 	int channel; /* to the supervisor; its end drains the server */
+	int limits; /* of limiter_file_new; closed when it has been mapped */
 	struct span tickets; /* exported keys to go on with; may be empty */
 };
 

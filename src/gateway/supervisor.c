@@ -78,6 +78,7 @@ static void be_server(struct supervisor *s, int channel, struct config *cfg)
 					 .sockets = &s->sockets,
 					 .workers = s->workers,
 					 .channel = channel,
+					 .limits = s->limits,
 					 .tickets = secret_span(&s->tickets)};
 
 	/* Ends that stayed open here would hide from other servers that the supervisor is gone. */
@@ -639,6 +640,8 @@ static void release(struct supervisor *s)
 	sockets_release(&s->sockets, !s->handed_over && s->tell_fd < 0);
 	if (s->signals >= 0)
 		close(s->signals);
+	if (s->limits >= 0)
+		close(s->limits);
 	secret_release(&s->tickets);
 	config_unref(s->next);
 	config_unref(s->config);
@@ -647,8 +650,11 @@ static void release(struct supervisor *s)
 
 int gateway_main(const struct gateway_options *options)
 {
-	struct supervisor s = {
-		.options = options, .signals = -1, .tell_fd = -1, .successor.ready_fd = -1};
+	struct supervisor s = {.options = options,
+			       .signals = -1,
+			       .tell_fd = -1,
+			       .limits = -1,
+			       .successor.ready_fd = -1};
 	struct config_problems problems = {0};
 	struct err err;
 

@@ -44,6 +44,7 @@ struct supervisor {
 	struct child children[CHILDREN_MAX];
 	struct successor successor;
 	struct secret tickets; /* last exported */
+	int limits; /* memory of rate limits, which all servers share */
 	int signals;
 	int tell_fd; /* to the supervisor before this one; -1: none */
 	int64_t restart_at_ms; /* 0: no restart is due */
@@ -67,7 +68,10 @@ void supervisor_fetch_tickets(struct supervisor *s);
 
 /* --- upgrade.c --- */
 
-/* What the older supervisor has left in the environment: sockets, ticket keys, whom to tell. */
+/*
+ * What the older supervisor has left in the environment: sockets, ticket keys, rate limits, whom to
+ * tell. Without rate limits: memory for them.
+ */
 int upgrade_inherit(struct supervisor *s, struct err *err) MUST_CHECK;
 /* This supervisor serves: the older one may go. */
 void upgrade_tell(struct supervisor *s);

@@ -12,10 +12,13 @@
 #include "gateway/channel.h"
 #include "gateway/notify.h"
 #include "gateway/supervisor.h"
+#include "guard/limiter.h"
 
 #define TICKETS_VARIABLE "SALLYPORT_TICKETS_FD"
+#define LIMITS_VARIABLE "SALLYPORT_LIMITS_FD"
 #define TELL_VARIABLE "SALLYPORT_TELL_FD"
 #define READY_BYTE 'R'
+#define LIMITER_KEYS ((size_t)1 << 20)
 #define READY_WITHIN_MS 60000
 #define ARGUMENTS_MAX 256
 #define COMMAND_LINE_MAX ((size_t)1 << 20)
@@ -47,6 +50,23 @@ static void read_tickets(struct supervisor *s, int fd)
 	close(fd);
 }
 
+/* Those that the older program has counted are limited on; one of another version begins anew. */
+static int take_limits(struct supervisor *s, int inherited, struct err *err)
+{
+	struct err why;
+
+	s->limits = inherited;
+	if (inherited >= 0 && limiter_file_adopt(inherited, &why) == 0)
+		return 0;
+	if (inherited >= 0) {
+		log_message(LOG_WARN, "upgrade.limits", "rate limits begin anew: %s",
+			    why.message);
+		close(inherited);
+	}
+	s->limits = limiter_file_new(LIMITER_KEYS, err);
+	return s->limits < 0 ? -1 : 0;
+}
+
 int upgrade_inherit(struct supervisor *s, struct err *err)
 {
 	int tickets = inherited_fd(TICKETS_VARIABLE);
@@ -54,6 +74,8 @@ int upgrade_inherit(struct supervisor *s, struct err *err)
 	s->tell_fd = inherited_fd(TELL_VARIABLE);
 	if (tickets >= 0)
 		read_tickets(s, tickets);
+	if (take_limits(s, inherited_fd(LIMITS_VARIABLE), err) < 0)
+		return -1;
 	return sockets_inherit(&s->sockets, err);
 }
 
@@ -138,6 +160,7 @@ static void execute(const struct supervisor *s, struct buf *line, const char *de
 	argv[count] = NULL;
 	sockets_keep_on_exec(&s->sockets);
 	set_fd_variable(TICKETS_VARIABLE, tickets);
+	set_fd_variable(LIMITS_VARIABLE, s->limits);
 	set_fd_variable(TELL_VARIABLE, tell);
 	if (setenv(SOCKETS_VARIABLE, description + sizeof(SOCKETS_VARIABLE), 1) == 0)
 		execv(s->program, argv);

@@ -36,6 +36,29 @@ struct limiter *limiter_new(size_t keys, struct err *err) MUST_CHECK;
 void limiter_free(struct limiter *limiter);
 
 /*
+ * The same table in memory that has a descriptor (memfd_create(2)), so that processes that follow
+ * one another, or run beside each other for a while, limit together: whoever has used up a burst
+ * does not get another by a reload or an upgrade. The descriptor, or -1; it is the caller's.
+ */
+int limiter_file_new(size_t keys, struct err *err) MUST_CHECK;
+/*
+ * In a program that has inherited such a descriptor from another one: takes over the key of hash.h
+ * under which the limited are known. -1: it is no such memory.
+ */
+int limiter_file_adopt(int fd, struct err *err) MUST_CHECK;
+/* Maps it; the descriptor is not needed afterwards. */
+struct limiter *limiter_open(int fd, struct err *err) MUST_CHECK;
+
+struct limiter_stats {
+	uint64_t
+		keys; /* remembered; those whose time is over stay until their place is needed */
+	uint64_t capacity;
+	uint64_t evictions; /* keys forgotten to make room, before their time was over */
+};
+/* Any thread. */
+void limiter_read_stats(const struct limiter *limiter, struct limiter_stats *stats);
+
+/*
  * Takes one event of the key if the rate allows it. The key is a keyed hash of what is limited
  * together with the limit itself (hash.h); now_ns is clock_ns time. Any thread.
  */

@@ -2,9 +2,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "guard/limiter.h"
 
 #define SECOND_NS 1000000000LL
@@ -148,6 +151,118 @@ static void a_flood_of_keys_does_not_free_one_that_is_in_debt(void **state)
 	limiter_free(limiter);
 }
 
+static void what_is_remembered_and_forgotten_is_counted(void **state)
+{
+	struct limiter_rate rate = limiter_rate_of(1, 1000, 10);
+	struct limiter *limiter = make(1); /* one set of four */
+	struct limiter_stats stats;
+
+	(void)state;
+	for (uint64_t key = 1; key <= 3; key++)
+		assert_int_equal(take_all(limiter, key, &rate, NOW_NS, 2), 2);
+	limiter_read_stats(limiter, &stats);
+	assert_int_equal(stats.keys, 3);
+	assert_int_equal(stats.capacity, 4);
+	assert_int_equal(stats.evictions, 0);
+	for (uint64_t key = 4; key <= 6; key++)
+		assert_int_equal(take_all(limiter, key, &rate, NOW_NS, 2), 2);
+	limiter_read_stats(limiter, &stats);
+	assert_int_equal(stats.keys, 4);
+	assert_int_equal(stats.evictions, 2);
+	/* Those whose time is over are no loss. */
+	assert_true(limiter_take(limiter, 7, &rate, NOW_NS + 60 * SECOND_NS).allowed);
+	limiter_read_stats(limiter, &stats);
+	assert_int_equal(stats.keys, 4);
+	assert_int_equal(stats.evictions, 2);
+	limiter_free(limiter);
+}
+
+/* --- a table that processes share --- */
+
+static int make_file(size_t keys)
+{
+	struct err err = {.code = ERR_NONE};
+	int fd = limiter_file_new(keys, &err);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct limiter *open_file(int fd)
+{
+	struct err err = {.code = ERR_NONE};
+	struct limiter *limiter = limiter_open(fd, &err);
+
+	assert_non_null(limiter);
+	return limiter;
+}
+
+static void who_has_used_up_a_burst_has_done_so_for_the_next_program_too(void **state)
+{
+	struct limiter_rate rate = limiter_rate_of(1, 1000, 10);
+	int fd = make_file(1024);
+	struct limiter *first = open_file(fd);
+	struct limiter *second = open_file(fd);
+	struct limiter_stats stats;
+
+	(void)state;
+	assert_int_equal(take_all(first, 7, &rate, NOW_NS, 6), 6);
+	assert_int_equal(take_all(second, 7, &rate, NOW_NS, 10), 4);
+	assert_false(limiter_take(first, 7, &rate, NOW_NS).allowed);
+	limiter_free(first);
+	assert_false(limiter_take(second, 7, &rate, NOW_NS).allowed);
+	limiter_read_stats(second, &stats);
+	assert_int_equal(stats.keys, 1);
+	assert_int_equal(stats.capacity, 1024);
+	limiter_free(second);
+	close(fd);
+}
+
+static void the_next_program_knows_the_keys_of_the_one_before(void **state)
+{
+	const uint64_t other[2] = {1, 2};
+	uint64_t hash = hash_span(SPAN("ann"));
+	int fd = make_file(64);
+	uint64_t key[2];
+	struct err err;
+
+	(void)state;
+	hash_get_key(key);
+	hash_use_key(other);
+	assert_true(hash_span(SPAN("ann")) != hash);
+	assert_int_equal(limiter_file_adopt(fd, &err), 0);
+	assert_int_equal(hash_span(SPAN("ann")), hash);
+	hash_use_key(key);
+	close(fd);
+}
+
+static void what_is_no_table_is_not_mapped(void **state)
+{
+	int good = make_file(64);
+	int unsealed = memfd_create("test", MFD_CLOEXEC);
+	int pipes[2];
+	char bytes[65536 + 64 * 16];
+	struct err err;
+
+	(void)state;
+	/* The same bytes, but somebody could make the file shorter. */
+	assert_int_equal(pread(good, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_int_equal(pwrite(unsealed, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_null(limiter_open(unsealed, &err));
+	assert_int_equal(limiter_file_adopt(unsealed, &err), -1);
+	/* Another layout. */
+	assert_int_equal(pwrite(good, "x", 1, 0), 1);
+	assert_null(limiter_open(good, &err));
+	assert_int_equal(pipe(pipes), 0);
+	assert_null(limiter_open(pipes[0], &err));
+	assert_null(limiter_open(-1, &err));
+	assert_true(ftruncate(good, 0) < 0);
+	close(good);
+	close(unsealed);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 static void extreme_rates_do_not_overflow(void **state)
 {
 	struct limiter_rate slow = limiter_rate_of(1, UINT64_MAX, UINT64_MAX);
@@ -285,6 +400,10 @@ int main(void)
 		cmocka_unit_test(what_is_given_back_can_be_taken_again),
 		cmocka_unit_test(in_a_full_set_the_key_with_the_least_debt_is_forgotten),
 		cmocka_unit_test(a_flood_of_keys_does_not_free_one_that_is_in_debt),
+		cmocka_unit_test(what_is_remembered_and_forgotten_is_counted),
+		cmocka_unit_test(who_has_used_up_a_burst_has_done_so_for_the_next_program_too),
+		cmocka_unit_test(the_next_program_knows_the_keys_of_the_one_before),
+		cmocka_unit_test(what_is_no_table_is_not_mapped),
 		cmocka_unit_test(extreme_rates_do_not_overflow),
 		cmocka_unit_test(threads_together_get_one_burst),
 		cmocka_unit_test(threads_that_give_back_leave_the_burst_whole),
