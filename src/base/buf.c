@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#define EACH_BYTE 0x0101010101010101u
+
 void buf_release(struct buf *b)
 {
 	mem_free(b->ptr);
@@ -195,17 +197,44 @@ static bool is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* Each byte of a word: the top bit of those that are zero; lower ones than the first are exact. */
+static uint64_t zero_bytes(uint64_t word)
+{
+	return (word - EACH_BYTE) & ~word & (EACH_BYTE << 7);
+}
+
+/* Whether none of eight bytes is a control character, DEL, beyond ASCII, a quote or a backslash. */
+static bool eight_are_plain(const unsigned char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return (((word - EACH_BYTE * 0x20) | word) & (EACH_BYTE << 7)) == 0 &&
+	       (zero_bytes(word ^ (EACH_BYTE * '"')) | zero_bytes(word ^ (EACH_BYTE * '\\')) |
+		zero_bytes(word ^ (EACH_BYTE * 0x7f))) == 0;
+}
+
+static size_t plain_length(const unsigned char *at, size_t len)
+{
+	size_t n = 0;
+
+	while (len - n >= 8 && eight_are_plain(at + n))
+		n += 8;
+	while (n < len && is_plain(at[n]))
+		n++;
+	return n;
+}
+
 int buf_append_json(struct buf *b, struct span s)
 {
 	const unsigned char *at = (const unsigned char *)s.ptr;
 	size_t before = b->len, i = 0;
 
 	while (i < s.len && !b->failed) {
-		size_t start = i;
+		size_t plain = plain_length(at + i, s.len - i);
 
-		while (i < s.len && is_plain(at[i]))
-			i++;
-		buf_append_bytes(b, at + start, i - start);
+		buf_append_bytes(b, at + i, plain);
+		i += plain;
 		if (i < s.len)
 			i += escape_one(b, at + i, s.len - i);
 	}

@@ -7,6 +7,9 @@
 #include "identity/opaque.h"
 #include "parse/base64.h"
 
+/* So that a buffer need not grow step by step; longer ones do. */
+#define PAYLOAD_BYTES_USUAL 512
+
 /* A client's own token has the client's roles. */
 static enum store_result access_of(struct idp_exchange *x, const struct idp_client *client,
 				   const struct idp_user *user, struct span subject,
@@ -113,6 +116,7 @@ static enum store_result make_access(struct idp_exchange *x, const struct idp_cl
 	if (access_of(x, client, user, grant->subject, &access, err) != STORE_OK)
 		return STORE_FAILED;
 	buf_init(&payload, 65536);
+	buf_reserve(&payload, PAYLOAD_BYTES_USUAL);
 	json_writer_init(&w, &payload);
 	json_begin_object(&w);
 	json_member_string(&w, SPAN("iss"), x->config->identity.issuer);
@@ -182,6 +186,7 @@ static enum store_result sign_id(struct idp_exchange *x, const struct idp_client
 	struct buf payload;
 
 	buf_init(&payload, 16384);
+	buf_reserve(&payload, PAYLOAD_BYTES_USUAL);
 	json_writer_init(&w, &payload);
 	json_begin_object(&w);
 	json_member_string(&w, SPAN("iss"), x->config->identity.issuer);
@@ -262,6 +267,7 @@ static void answer_tokens(struct idp_exchange *x, const struct oauth_grant *gran
 	struct buf body;
 
 	buf_init(&body, 65536);
+	buf_reserve(&body, 2 * buf_span(&out->access).len);
 	json_writer_init(&w, &body);
 	json_begin_object(&w);
 	json_member_string(&w, SPAN("access_token"), buf_span(&out->access));
@@ -294,6 +300,7 @@ void oauth_issue(struct idp_exchange *x, const struct idp_client *client,
 			want |= OAUTH_WANT_REFRESH;
 	}
 	buf_init(&out.access, 32768);
+	buf_reserve(&out.access, 2 * PAYLOAD_BYTES_USUAL);
 	buf_init(&out.id, 16384);
 	switch (oauth_make_tokens(x, client, grant, scope, want, &out, &err)) {
 	case STORE_OK: answer_tokens(x, grant, &out, scope); break;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -220,12 +221,24 @@ bool vault_mac(const struct vault *vault, struct span purpose, struct span text,
 	return done;
 }
 
+static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
+static const EVP_MD *digest_sha256;
+
+/* What EVP_sha256() gives is looked up anew at each use. */
+static void fetch_digest(void)
+{
+	const EVP_MD *fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+
+	digest_sha256 = fetched ? fetched : EVP_sha256();
+}
+
 void digest_hex(char to[DIGEST_HEX_SIZE], struct span text)
 {
 	unsigned char digest[32];
 
+	pthread_once(&digest_once, fetch_digest);
 	/* Without memory for the context the digest is random: it then fits nothing. */
-	if (!EVP_Digest(text.ptr, text.len, digest, NULL, EVP_sha256(), NULL))
+	if (!EVP_Digest(text.ptr, text.len, digest, NULL, digest_sha256, NULL))
 		rand_bytes(digest, sizeof(digest));
 	hex_encode(to, digest, sizeof(digest));
 	to[DIGEST_HEX_SIZE - 1] = '\0';

@@ -187,6 +187,35 @@ static void json_escapes_what_must_be_escaped(void **state)
 		   SPAN("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"));
 }
 
+/* Plain text is looked at eight bytes at a time. */
+static void json_escapes_each_byte_at_each_place(void **state)
+{
+	struct buf alone, expected;
+	char text[19];
+
+	(void)state;
+	buf_init(&alone, 10);
+	buf_init(&expected, 100);
+	for (unsigned byte = 0; byte < 256; byte++) {
+		char c = (char)byte;
+
+		buf_clear(&alone);
+		assert_int_equal(buf_append_json(&alone, span_of(&c, 1)), 0);
+		for (size_t at = 0; at < sizeof(text); at++) {
+			memset(text, 'a', sizeof(text));
+			text[at] = c;
+			buf_clear(&expected);
+			buf_append_bytes(&expected, "aaaaaaaaaaaaaaaaaaa", at);
+			buf_append(&expected, buf_span(&alone));
+			buf_append_bytes(&expected, "aaaaaaaaaaaaaaaaaaa",
+					 sizeof(text) - 1 - at);
+			check_json(span_of(text, sizeof(text)), buf_span(&expected));
+		}
+	}
+	buf_release(&alone);
+	buf_release(&expected);
+}
+
 #define REPLACED "\xEF\xBF\xBD"
 
 static void json_replaces_what_is_not_utf8(void **state)
@@ -254,6 +283,7 @@ int main(void)
 		cmocka_unit_test(the_c_string_of_an_empty_buffer_is_empty),
 		cmocka_unit_test(consuming_takes_from_the_front),
 		cmocka_unit_test(json_escapes_what_must_be_escaped),
+		cmocka_unit_test(json_escapes_each_byte_at_each_place),
 		cmocka_unit_test(json_replaces_what_is_not_utf8),
 		cmocka_unit_test(json_that_does_not_fit_leaves_nothing_behind),
 		cmocka_unit_test(a_failed_allocation_changes_nothing),
