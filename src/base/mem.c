@@ -1,5 +1,9 @@
 #include "base/mem.h"
 
+#include <sys/mman.h>
+
+#define LARGE_PAGE_BYTES ((size_t)2 << 20)
+
 #ifdef SALLYPORT_FAULTS
 static _Thread_local unsigned long fail_countdown;
 static _Thread_local bool fail_happened;
@@ -52,6 +56,24 @@ void *mem_zalloc(size_t count, size_t size)
 	if (must_fail() || __builtin_mul_overflow(count, size, &total))
 		return NULL;
 	return calloc(1, total ? total : 1);
+}
+
+void *mem_zalloc_lines(size_t count, size_t size)
+{
+	size_t total, large;
+	void *ptr;
+
+	if (must_fail() || __builtin_mul_overflow(count, size, &total) || total > SIZE_MAX / 2)
+		return NULL;
+	large = total & ~(LARGE_PAGE_BYTES - 1);
+	total = total ? (total + CACHE_LINE_BYTES - 1) & ~(size_t)(CACHE_LINE_BYTES - 1)
+		      : CACHE_LINE_BYTES;
+	if (posix_memalign(&ptr, large ? LARGE_PAGE_BYTES : CACHE_LINE_BYTES, total) != 0)
+		return NULL;
+	/* Where the kernel has none, it stays as it is. */
+	if (large)
+		madvise(ptr, large, MADV_HUGEPAGE);
+	return memset(ptr, 0, total);
 }
 
 void *mem_realloc(void *ptr, size_t size)

@@ -12,6 +12,11 @@
 void *mem_alloc(size_t size) MUST_CHECK;
 /* Zeroed, with the multiplication checked. */
 void *mem_zalloc(size_t count, size_t size) MUST_CHECK;
+/*
+ * The same, beginning with a cache line. Large pages are asked for where it is large, because a table
+ * that is looked up here and there costs as much for finding its pages as for reading it.
+ */
+void *mem_zalloc_lines(size_t count, size_t size) MUST_CHECK;
 /* On failure returns NULL and leaves `ptr` valid. */
 void *mem_realloc(void *ptr, size_t size) MUST_CHECK;
 /* A NUL-terminated copy of the span; NULL on failure. */

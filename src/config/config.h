@@ -86,6 +86,8 @@ struct config_http2_limits {
 	uint32_t resets; /* RST_STREAM from the client allowed each resets_interval_ms */
 	uint64_t resets_interval_ms;
 	uint32_t continuations; /* CONTINUATION frames a header block */
+	uint64_t ping_interval_ms; /* of a client's silence, before it is asked; 0: never */
+	uint64_t ping_timeout_ms;
 	uint64_t header_list_bytes;
 	uint64_t window_bytes; /* a stream */
 	uint64_t connection_window_bytes;
@@ -348,6 +350,8 @@ struct config_pool {
 	uint32_t size; /* connections an endpoint and worker */
 	uint64_t idle_timeout_ms;
 	uint32_t requests_per_connection; /* 0: no limit */
+	uint64_t ping_interval_ms; /* of an HTTP/2 service's silence; 0: never */
+	uint64_t ping_timeout_ms;
 };
 
 struct config_upstream_tls {

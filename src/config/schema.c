@@ -20,6 +20,13 @@ static const struct schema_key http2_keys[] = {
 	{KEY("connection_window", SIZE, config_http2_limits, connection_window_bytes),
 	 .initial = "1M", .min = 65535, .max = 2147483647,
 	 .text = "Flow-control window of a connection."},
+	{KEY("ping_interval", DURATION, config_http2_limits, ping_interval_ms), .initial = "1m",
+	 .min = 0,
+	 .text = "A client that has been silent for so long is asked for a sign of life "
+		 "(PING); "
+		 "0: never."},
+	{KEY("ping_timeout", DURATION, config_http2_limits, ping_timeout_ms), .initial = "20s",
+	 .min = 1, .text = "How long for; then its connection is closed."},
 	{.name = NULL},
 };
 

@@ -197,6 +197,13 @@ static const struct schema_key pool_keys[] = {
 	 .text = "How long an idle connection is kept."},
 	{KEY("requests_per_connection", COUNT, config_pool, requests_per_connection),
 	 .initial = "0", .text = "Then it is closed; 0 sets no limit."},
+	{KEY("ping_interval", DURATION, config_pool, ping_interval_ms), .initial = "6m",
+	 .text = "HTTP/2: a service that has been silent for so long while requests wait for "
+		 "it "
+		 "is asked for a sign of life (PING); 0: never. Servers of gRPC allow one in "
+		 "5m."},
+	{KEY("ping_timeout", DURATION, config_pool, ping_timeout_ms), .initial = "20s",
+	 .min = 1, .text = "How long for; then the connection is closed."},
 	{.name = NULL},
 };
 

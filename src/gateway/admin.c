@@ -1,5 +1,6 @@
 #include "gateway/admin.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,6 +31,7 @@ struct admin {
 	struct metrics *const *metrics;
 	size_t metrics_count;
 	const struct gateway_shared *shared;
+	struct overload_watch *watch;
 	bool loopback;
 	bool draining;
 };
@@ -73,18 +75,62 @@ static void answer_buf(struct http_exchange *x, struct span type, struct buf *bo
 	buf_release(body);
 }
 
-/* Resident pages, the second number of statm. */
-static uint64_t resident_bytes(void)
+/* What is not known is not said. */
+static void print_usage(const struct admin *admin, struct buf *out)
 {
-	unsigned long long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
+	struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+	struct overload_usage used;
+	struct rusage usage;
 
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*s %llu", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	overload_watch_read(admin->watch, &used);
+	if (used.resident_bytes)
+		buf_printf(out,
+			   "# HELP process_resident_memory_bytes Resident memory.\n"
+			   "# TYPE process_resident_memory_bytes gauge\n"
+			   "process_resident_memory_bytes %llu\n",
+			   (unsigned long long)used.resident_bytes);
+	if (used.descriptors)
+		buf_printf(out,
+			   "# HELP process_open_fds Open file descriptors.\n"
+			   "# TYPE process_open_fds gauge\n"
+			   "process_open_fds %llu\n",
+			   (unsigned long long)used.descriptors);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		buf_printf(out,
+			   "# HELP process_max_fds How many may be open.\n"
+			   "# TYPE process_max_fds gauge\n"
+			   "process_max_fds %llu\n",
+			   (unsigned long long)limit.rlim_cur);
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		buf_printf(out,
+			   "# HELP process_cpu_seconds_total Processor time, user and system.\n"
+			   "# TYPE process_cpu_seconds_total counter\n"
+			   "process_cpu_seconds_total %.6f\n",
+			   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+				   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) /
+					   1e6);
+}
+
+static void print_limiter(const struct limiter *limiter, struct buf *out)
+{
+	struct limiter_stats stats;
+
+	limiter_read_stats(limiter, &stats);
+	buf_printf(out,
+		   "# HELP sallyport_limiter_keys Users, addresses and so on that rate limits "
+		   "remember.\n"
+		   "# TYPE sallyport_limiter_keys gauge\n"
+		   "sallyport_limiter_keys %llu\n"
+		   "# HELP sallyport_limiter_keys_max How many they can remember.\n"
+		   "# TYPE sallyport_limiter_keys_max gauge\n"
+		   "sallyport_limiter_keys_max %llu\n"
+		   "# HELP sallyport_limiter_evictions_total Keys forgotten before their time "
+		   "to make "
+		   "room.\n"
+		   "# TYPE sallyport_limiter_evictions_total counter\n"
+		   "sallyport_limiter_evictions_total %llu\n",
+		   (unsigned long long)stats.keys, (unsigned long long)stats.capacity,
+		   (unsigned long long)stats.evictions);
 }
 
 static void print_process(const struct admin *admin, struct buf *out)
@@ -92,27 +138,24 @@ static void print_process(const struct admin *admin, struct buf *out)
 	struct authenticator_stats stats = {0};
 
 	authenticator_read_stats(admin->snapshot->authenticator, &stats);
-	buf_printf(
-		out,
-		"# HELP sallyport_build_info The version that runs.\n"
-		"# TYPE sallyport_build_info gauge\n"
-		"sallyport_build_info{version=\"" SALLYPORT_VERSION "\"} 1\n"
-		"# HELP process_start_time_seconds When the server process started.\n"
-		"# TYPE process_start_time_seconds gauge\n"
-		"process_start_time_seconds %lld\n"
-		"# HELP process_resident_memory_bytes Resident memory.\n"
-		"# TYPE process_resident_memory_bytes gauge\n"
-		"process_resident_memory_bytes %llu\n"
-		"# HELP sallyport_config_generation Configurations loaded so far.\n"
-		"# TYPE sallyport_config_generation gauge\n"
-		"sallyport_config_generation %llu\n"
-		"# HELP sallyport_key_set_refreshes_total Key sets read or fetched.\n"
-		"# TYPE sallyport_key_set_refreshes_total counter\n"
-		"sallyport_key_set_refreshes_total{result=\"ok\"} %llu\n"
-		"sallyport_key_set_refreshes_total{result=\"error\"} %llu\n",
-		(long long)admin->shared->started_unix_s, (unsigned long long)resident_bytes(),
-		(unsigned long long)admin->snapshot->generation,
-		(unsigned long long)stats.refreshes, (unsigned long long)stats.refresh_errors);
+	buf_printf(out,
+		   "# HELP sallyport_build_info The version that runs.\n"
+		   "# TYPE sallyport_build_info gauge\n"
+		   "sallyport_build_info{version=\"" SALLYPORT_VERSION "\"} 1\n"
+		   "# HELP process_start_time_seconds When the server process started.\n"
+		   "# TYPE process_start_time_seconds gauge\n"
+		   "process_start_time_seconds %lld\n"
+		   "# HELP sallyport_config_generation Configurations loaded so far.\n"
+		   "# TYPE sallyport_config_generation gauge\n"
+		   "sallyport_config_generation %llu\n"
+		   "# HELP sallyport_key_set_refreshes_total Key sets read or fetched.\n"
+		   "# TYPE sallyport_key_set_refreshes_total counter\n"
+		   "sallyport_key_set_refreshes_total{result=\"ok\"} %llu\n"
+		   "sallyport_key_set_refreshes_total{result=\"error\"} %llu\n",
+		   (long long)admin->shared->started_unix_s,
+		   (unsigned long long)admin->snapshot->generation,
+		   (unsigned long long)stats.refreshes,
+		   (unsigned long long)stats.refresh_errors);
 }
 
 static void print_audit(struct audit_log *log, struct buf *out)
@@ -148,6 +191,8 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 	buf_init(&body, BODY_MAX);
 	metrics_print(admin->metrics, admin->metrics_count, &body);
 	print_process(admin, &body);
+	print_usage(admin, &body);
+	print_limiter(admin->shared->limiter, &body);
 	admin_guard_metrics(admin->snapshot, &body);
 	admin_guard_overload_metrics(admin->shared, &body);
 	if (admin->shared->bans)
@@ -258,9 +303,11 @@ static void lift_ban(struct admin *admin, struct http_exchange *x, struct span b
 /* All that `sallyport status` shows, in one answer, so that its parts are of one moment. */
 static void answer_status(struct admin *admin, struct http_exchange *x)
 {
+	struct overload_usage used;
 	struct json_writer w;
 	struct buf body;
 
+	overload_watch_read(admin->watch, &used);
 	buf_init(&body, BODY_MAX);
 	json_writer_init(&w, &body);
 	json_begin_object(&w);
@@ -268,9 +315,11 @@ static void answer_status(struct admin *admin, struct http_exchange *x)
 	json_member_int(&w, SPAN("time_unix_ms"), clock_unix_ms());
 	json_member_int(&w, SPAN("started_unix_s"), admin->shared->started_unix_s);
 	json_member_int(&w, SPAN("generation"), (int64_t)admin->snapshot->generation);
-	json_member_int(&w, SPAN("memory_bytes"), (int64_t)resident_bytes());
+	json_member_int(&w, SPAN("memory_bytes"), (int64_t)used.resident_bytes);
 	json_member_bool(&w, SPAN("draining"), admin->draining);
-	metrics_put_json(admin->metrics, admin->draining ? 0 : admin->metrics_count, &w);
+	if (metrics_put_json(admin->metrics, admin->draining ? 0 : admin->metrics_count, &w) <
+	    0)
+		body.failed = true;
 	json_key(&w, SPAN("guard"));
 	json_put_raw(&w, SPAN(""));
 	admin_guard_print(admin->snapshot, admin->shared, &body);
@@ -515,8 +564,9 @@ struct admin *admin_start(const struct admin_options *options, struct err *err)
 	http_server_init(&admin->server, handle);
 	admin->server.data = admin;
 	admin->metrics = options->metrics;
-	admin->metrics_count = options->metrics_count;
 	admin->shared = options->shared;
+	admin->metrics_count = options->metrics_count;
+	admin->watch = options->watch;
 	if (open_listener(admin, options->config, err) < 0) {
 		err_wrap(err, "admin listener");
 		mem_free(admin);

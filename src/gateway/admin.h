@@ -6,6 +6,7 @@
 #ifndef GATEWAY_ADMIN_H
 #define GATEWAY_ADMIN_H
 
+#include "gateway/overload.h"
 #include "gateway/worker.h"
 
 struct admin;
@@ -15,6 +16,7 @@ struct admin_options {
 	struct metrics *const *metrics; /* of the workers; borrowed until admin_stop */
 	size_t metrics_count;
 	const struct gateway_shared *shared;
+	struct overload_watch *watch; /* borrowed too */
 	struct snapshot *snapshot; /* a reference is taken */
 };
 

@@ -47,6 +47,7 @@ struct exchange {
 	struct span path; /* normalised */
 	struct span query;
 	const struct snapshot_route *route;
+	struct metrics_series *metrics; /* the route's, or of requests that found none */
 	/* of the service's contract; NULL: it has none, or does not know this request */
 	const struct snapshot_operation *operation;
 	const struct contract_route *contract_route;

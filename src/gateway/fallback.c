@@ -9,7 +9,7 @@
 
 static const struct config_fallback *config_of(const struct exchange *e)
 {
-	return e->route->config->service ? e->route->config->service->fallback : NULL;
+	return e->route->service ? e->route->service->fallback : NULL;
 }
 
 bool fallback_wants(const struct exchange *e, unsigned fault)
@@ -337,7 +337,7 @@ bool fallback_try(struct exchange *e, bool unread, enum phase_result *result)
 	if (!config->has_answer)
 		return false;
 	mark(e, FALLBACK_FIXED, SPAN("fixed"));
-	service = &e->snapshot->services[e->route->config->service->index];
+	service = &e->snapshot->services[e->route->service->index];
 	*result = answer_fixed(e, &config->answer, &service->fallback_file);
 	return true;
 }

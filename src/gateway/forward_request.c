@@ -47,7 +47,7 @@ static void drop_cookies(struct exchange *e, struct http_field *field, struct sp
 static void drop_own_cookies(struct exchange *e, struct list_out *out)
 {
 	struct http_field *field = &out->fields[out->count - 1];
-	bool challenge = e->route->config->challenge != CONFIG_CHALLENGE_OFF;
+	bool challenge = e->route->flags & SNAPSHOT_ROUTE_CHALLENGES;
 
 	if (challenge || e->snapshot->config->identity.issuer.len)
 		drop_cookies(e, field, SPAN("__Host-sallyport"));
@@ -73,7 +73,7 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 	const struct http1_head *head = &e->x->request;
 	const struct config_header_edit *edit = &e->route->config->request_headers;
 	const struct identity_pass *pass = service->snapshot->pass;
-	bool edits = fields_has_edits(edit);
+	bool edits = e->route->flags & SNAPSHOT_ROUTE_EDITS_REQUEST;
 	uint64_t drop = DROP_ALWAYS;
 
 	if (validate_wants_plain_response(e))
@@ -94,7 +94,7 @@ static void put_client_fields(struct exchange *e, const struct view_service *ser
 		if (field->id == HTTP_FIELD_COOKIE)
 			drop_own_cookies(e, out);
 	}
-	for (size_t i = 0; i < edit->set.count; i++)
+	for (size_t i = 0; edits && i < edit->set.count; i++)
 		put(out, edit->set.at[i].name, edit->set.at[i].value);
 }
 
@@ -195,7 +195,7 @@ struct span forward_path(const struct exchange *e)
 	const struct config_route *route = e->route->config;
 	struct span path = e->path;
 
-	if (!route->strip_prefix.len && !route->add_prefix.len)
+	if (!(e->route->flags & SNAPSHOT_ROUTE_EDITS_PATH))
 		return path;
 	if (route->strip_prefix.len && span_starts_with(path, route->strip_prefix))
 		path = span_slice(path, route->strip_prefix.len, path.len);
@@ -220,10 +220,12 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 	const struct config_route *route = e->route->config;
 	const struct config_service *config = service->snapshot->config;
 	bool replaced = e->degraded && e->degraded->path.len;
-	size_t room = x->request.field_count + route->request_headers.set.count + ADDED_MAX;
-	struct list_out out = {
-		.fields = arena_alloc(&x->arena, room * sizeof(struct http_field))};
+	size_t room = x->request.field_count + ADDED_MAX;
+	struct list_out out = {.count = 0};
 
+	if (e->route->flags & SNAPSHOT_ROUTE_EDITS_REQUEST)
+		room += route->request_headers.set.count;
+	out.fields = arena_alloc(&x->arena, room * sizeof(struct http_field));
 	if (!out.fields)
 		return out_of_memory(err);
 	put_client_fields(e, service, &out);
@@ -248,7 +250,7 @@ int forward_build_request(struct exchange *e, const struct view_service *service
 					  ? service->snapshot->endpoints.at[0].authority
 					  : config->name;
 	set_framing(x, head);
-	if (route->websocket && x->request.upgrade &&
+	if (UNLIKELY(x->request.upgrade) && route->websocket &&
 	    span_eq_nocase(x->protocol, SPAN("websocket")))
 		head->upgrade = x->protocol;
 	return 0;

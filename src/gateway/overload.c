@@ -110,6 +110,19 @@ static struct span read_file(const struct overload_watch *watch, enum file file,
 	return got > 0 ? span_of(buffer, (size_t)got) : SPAN_NONE;
 }
 
+/* The second number of statm, in pages. */
+static uint64_t resident_bytes(const struct overload_watch *watch)
+{
+	char buffer[FILE_MAX_BYTES];
+	struct span rest = read_file(watch, FILE_STATM, buffer);
+	uint64_t pages;
+
+	(void)span_cut(&rest, ' ');
+	if (!rest.ptr || !span_to_u64(span_cut(&rest, ' '), &pages))
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* What is configured is compared with resident memory, a cgroup's limit with what it counts. */
 static uint32_t memory_pressure(const struct overload_watch *watch,
 				const struct config_overload *config)
@@ -117,15 +130,8 @@ static uint32_t memory_pressure(const struct overload_watch *watch,
 	char buffer[FILE_MAX_BYTES];
 	uint64_t used, limit, inactive;
 
-	if (config->memory_bytes) {
-		struct span rest = read_file(watch, FILE_STATM, buffer);
-
-		(void)span_cut(&rest, ' ');
-		if (!rest.ptr || !span_to_u64(span_cut(&rest, ' '), &used))
-			return 0;
-		return overload_percent(used * (uint64_t)sysconf(_SC_PAGESIZE),
-					config->memory_bytes);
-	}
+	if (config->memory_bytes)
+		return overload_percent(resident_bytes(watch), config->memory_bytes);
 	if (!overload_cgroup_number(read_file(watch, FILE_LIMIT, buffer), &limit) ||
 	    !overload_cgroup_number(read_file(watch, FILE_USED, buffer), &used))
 		return 0;
@@ -133,17 +139,26 @@ static uint32_t memory_pressure(const struct overload_watch *watch,
 	return overload_percent(used > inactive ? used - inactive : 0, limit);
 }
 
+static uint64_t open_descriptors(const struct overload_watch *watch)
+{
+	const struct dirent *entry;
+	uint64_t open = 0;
+
+	if (!watch->descriptors)
+		return 0;
+	rewinddir(watch->descriptors);
+	while ((entry = readdir(watch->descriptors)))
+		open += entry->d_name[0] != '.';
+	return open;
+}
+
 static uint32_t descriptor_pressure(const struct overload_watch *watch)
 {
 	struct rlimit limit;
-	uint64_t open = 0;
 
-	if (!watch->descriptors || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 0;
-	rewinddir(watch->descriptors);
-	while (readdir(watch->descriptors))
-		open++;
-	return overload_percent(open, limit.rlim_cur);
+	return overload_percent(open_descriptors(watch), limit.rlim_cur);
 }
 
 static uint32_t lag_pressure(const struct overload_watch *watch,
@@ -225,6 +240,12 @@ void overload_watch_use(struct overload_watch *watch, const struct config *cfg)
 		timer_set(&watch->timer, loop_deadline_ms(1));
 	else
 		measure(watch); /* ends what is in force */
+}
+
+void overload_watch_read(struct overload_watch *watch, struct overload_usage *usage)
+{
+	usage->resident_bytes = resident_bytes(watch);
+	usage->descriptors = open_descriptors(watch);
 }
 
 void overload_watch_stop(struct overload_watch *watch)

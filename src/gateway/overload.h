@@ -21,6 +21,12 @@ void overload_watch_start(struct overload_watch *watch, const struct config *cfg
 			  struct loop *const *loops, size_t loop_count);
 /* After a reload. */
 void overload_watch_use(struct overload_watch *watch, const struct config *cfg);
+/* What the process uses, in the loop's thread; 0: not known. */
+struct overload_usage {
+	uint64_t resident_bytes;
+	uint64_t descriptors;
+};
+void overload_watch_read(struct overload_watch *watch, struct overload_usage *usage);
 void overload_watch_stop(struct overload_watch *watch);
 /* NULL is allowed. */
 void overload_watch_free(struct overload_watch *watch);

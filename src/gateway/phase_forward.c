@@ -307,12 +307,17 @@ static bool was_stale(const struct forward *f, enum io_result result)
 
 enum io_result forward_call(struct forward *f)
 {
+	int64_t begun_ns = loop_round_ns();
 	enum io_result result = call(f, false);
 
 	if (was_stale(f, result)) {
 		forward_end_call(f);
 		result = call(f, true);
 	}
+	if (result != IO_CANCELLED)
+		metrics_record_call(f->service->metrics,
+				    result == IO_OK ? f->call->response.status : 0,
+				    (loop_round_ns() - begun_ns) / 1000);
 	return result;
 }
 
@@ -459,21 +464,29 @@ static enum phase_result forward(struct forward *f)
 	return ask_service(f);
 }
 
-enum phase_result phase_forward(struct exchange *e)
+/* The route names no service. */
+static enum phase_result answer_here(struct exchange *e, struct forward *f)
 {
 	const struct config_route *route = e->route->config;
+
+	if (!route->respond)
+		return internal_service_serve(e);
+	if (e->approval && !approve_use(e, &f->refused))
+		return f->refused;
+	return answer_fixed(e, route->respond, &e->route->respond_file);
+}
+
+enum phase_result phase_forward(struct exchange *e)
+{
+	const struct snapshot_route *route = e->route;
 	struct err err; /* apart, because clearing it for every request would cost */
-	struct forward f = {.e = e, .timeout = &route->timeout, .err = &err};
+	struct forward f = {.e = e, .timeout = route->timeout, .err = &err};
 
 	if (e->x->request.framing == HTTP1_LENGTH &&
 	    e->x->request.content_length > e->x->body_limit_bytes)
 		return answer_problem(e, 413, "body-too-large", NULL);
-	if (UNLIKELY(route->respond && e->approval) && !approve_use(e, &f.refused))
-		return f.refused;
-	if (route->respond)
-		return answer_fixed(e, route->respond, &e->route->respond_file);
-	if (route->internal != CONFIG_INTERNAL_NONE)
-		return internal_service_serve(e);
+	if (UNLIKELY(!route->service))
+		return answer_here(e, &f);
 	use_service(&f, e->alternate ? e->alternate : route->service);
 	f.hurried = deadline_read(e, f.config);
 	return forward(&f);

@@ -61,7 +61,8 @@ enum phase_result phase_limit(struct exchange *e)
 {
 	struct limiter *limiter = e->worker->shared->limiter;
 	uint64_t taken[SNAPSHOT_LIMITS_MAX + 1];
-	size_t count = e->route->limit_count + (e->operation && e->operation->limited ? 1 : 0);
+	size_t count =
+		(size_t)e->route->limit_count + (e->operation && e->operation->limited ? 1 : 0);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct snapshot_limit *limit = limit_at(e, i);

@@ -89,6 +89,7 @@ static bool answer_preflight(struct exchange *e, struct span asked, enum phase_r
 	    !route->cors || !add_cors(e, route->cors))
 		return false;
 	e->route = &e->snapshot->routes[route->index];
+	e->metrics = e->view->route_metrics[route->index];
 	exchange_add_field(e, SPAN("access-control-allow-methods"),
 			   join(e, &route->cors->methods));
 	exchange_add_field(e, SPAN("access-control-allow-headers"),
@@ -128,15 +129,17 @@ static enum phase_result refuse_target(struct exchange *e, enum uri_result resul
 
 static void apply_route(struct exchange *e, const struct config_route *route)
 {
-	e->route = &e->snapshot->routes[route->index];
+	size_t index = (size_t)(route - e->snapshot->config->routes.at);
+
 	/* Of thousands of routes few are in the near caches: all that is needed comes at once. */
+	e->route = &e->snapshot->routes[index];
 	prefetch_lines(e->route, 2);
-	prefetch_lines(route, sizeof(*route) / CACHE_LINE_BYTES + 1);
-	PREFETCH(&e->view->route_metrics[route->index]);
-	e->x->body_limit_bytes = route->body_bytes ? route->body_bytes : UINT64_MAX;
-	if (route->timeout.total_ms)
-		e->deadline_ms = loop_deadline_ms((int64_t)route->timeout.total_ms);
-	if (route->cors)
+	e->metrics = e->view->route_metrics[index];
+	prefetch_lines(e->metrics, 2);
+	e->x->body_limit_bytes = e->route->body_limit_bytes;
+	if (e->route->timeout->total_ms)
+		e->deadline_ms = loop_deadline_ms((int64_t)e->route->timeout->total_ms);
+	if (UNLIKELY(e->route->flags & SNAPSHOT_ROUTE_CORS))
 		add_cors(e, route->cors);
 }
 
@@ -169,7 +172,7 @@ enum phase_result phase_route(struct exchange *e)
 	if (result != ROUTER_FOUND)
 		return refuse_unknown(e, result, allowed);
 	apply_route(e, route);
-	if (UNLIKELY(route->challenge != CONFIG_CHALLENGE_OFF)) {
+	if (UNLIKELY(e->route->flags & SNAPSHOT_ROUTE_CHALLENGES)) {
 		answered = challenge_enter(e);
 		if (answered != PHASE_NEXT)
 			return answered;

@@ -9,12 +9,12 @@
 
 static const struct config_contract *contract_of(const struct exchange *e)
 {
-	return e->route->config->service->contract;
+	return e->route->service->contract;
 }
 
 static const struct snapshot_service *service_of(const struct exchange *e)
 {
-	return &e->snapshot->services[e->route->config->service->index];
+	return &e->snapshot->services[e->route->service->index];
 }
 
 /* ---- route, authorize, approve --------------------------------------------------------------- */
@@ -38,7 +38,7 @@ enum phase_result validate_route(struct exchange *e)
 	enum contract_match match;
 	struct span path;
 
-	if (!e->route->config->service)
+	if (!e->route->service)
 		return PHASE_NEXT;
 	service = service_of(e);
 	if (!service->contract)

@@ -56,17 +56,15 @@ static void put(struct out *out, struct span name, struct span value, enum http_
 static void put_from_service(struct out *out, const struct http_response *response,
 			     const struct config_header_edit *edit)
 {
-	bool edits = edit && fields_has_edits(edit);
-
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
 
 		if (out->drop & FIELD_BIT(field->id) ||
-		    (edits && fields_edited(edit, field->name)))
+		    (edit && fields_edited(edit, field->name)))
 			continue;
 		put_field(out, field);
 	}
-	for (size_t i = 0; edits && i < edit->set.count; i++)
+	for (size_t i = 0; edit && i < edit->set.count; i++)
 		put(out, edit->set.at[i].name, edit->set.at[i].value,
 		    http_field_lookup(edit->set.at[i].name));
 }
@@ -105,7 +103,9 @@ enum io_result respond_head(struct exchange *e, const struct http_response *resp
 {
 	const struct config *cfg = e->snapshot->config;
 	const struct config_header_edit *edit =
-		e->route ? &e->route->config->response_headers : NULL;
+		e->route && e->route->flags & SNAPSHOT_ROUTE_EDITS_RESPONSE
+			? &e->route->config->response_headers
+			: NULL;
 	size_t room = response->field_count + e->extra_count +
 		      e->snapshot->security_tls.field_count + 4 + (edit ? edit->set.count : 0);
 	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),

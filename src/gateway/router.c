@@ -1,6 +1,5 @@
 #include "gateway/router.h"
 
-#include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -8,31 +7,35 @@
 #define DEPTH_MAX 64
 #define HOST_MAX 255
 
+/* A route that a node leads to; the first is in the node itself, others are in the router's array. */
 struct entry {
-	const struct config_route *route;
-	uint32_t methods; /* bits of enum http_method; 0: every method */
-	uint32_t next; /* entry of the same node, or NONE */
+	uint32_t route; /* index; NONE: no entry */
+	uint32_t next; /* or NONE */
+	uint16_t methods; /* bits of enum http_method; 0: every method */
 };
+_Static_assert(HTTP_METHOD_COUNT <= 16, "a bit for each method");
 
 struct node {
 	uint32_t parameter; /* child for any one segment */
-	uint32_t exact; /* first entry of the path that ends here */
-	uint32_t below; /* first entry of "**" here */
-	uint32_t literal_count;
+	struct entry exact; /* the path ends here */
+	struct entry below; /* "**" here */
+	bool has_literals; /* children in the table of edges */
 };
 
 /*
- * The child of a node for a literal segment; all nodes share one table. A short segment is in the
- * edge itself, so that one cache line answers.
+ * The child of a node for a literal segment; all nodes share one table. With thousands of routes
+ * what counts are cache lines: a short segment is in the edge itself, and so is the child, so that
+ * one line answers what the segment leads to.
  */
 struct edge {
+	struct node node; /* as nodes[child] */
 	uint32_t parent;
 	uint32_t child; /* NONE: empty slot */
 	uint32_t len;
 	char text
 		[20]; /* or, where it does not fit, a pointer to the text in the configuration */
 };
-_Static_assert(sizeof(struct edge) == 32, "two edges a cache line");
+_Static_assert(sizeof(struct edge) == CACHE_LINE_BYTES, "an edge is a cache line");
 
 struct host_tree {
 	struct span name; /* without the leading "*" for a suffix */
@@ -41,6 +44,7 @@ struct host_tree {
 };
 
 struct router {
+	const struct config_route *routes;
 	struct node *nodes;
 	uint32_t node_count, node_cap;
 	struct entry *entries;
@@ -76,13 +80,51 @@ static uint32_t add_node(struct router *r)
 	if (!nodes)
 		return NONE;
 	r->nodes = nodes;
-	r->nodes[r->node_count] = (struct node){NONE, NONE, NONE, 0};
+	r->nodes[r->node_count] = (struct node){
+		.parameter = NONE, .exact = {NONE, NONE, 0}, .below = {NONE, NONE, 0}};
 	return r->node_count++;
 }
 
+/* The last eight bytes, or all where there are fewer. */
+static inline uint64_t last_word(struct span s)
+{
+	uint64_t word = 0;
+	uint32_t low, high;
+
+	if (s.len >= 8) {
+		memcpy(&word, s.ptr + s.len - 8, 8);
+	} else if (s.len >= 4) {
+		memcpy(&low, s.ptr, 4);
+		memcpy(&high, s.ptr + s.len - 4, 4);
+		word = low | (uint64_t)high << 32;
+	} else if (s.len) {
+		word = (unsigned char)s.ptr[0] |
+		       (uint64_t)(unsigned char)s.ptr[s.len / 2] << 8 |
+		       (uint64_t)(unsigned char)s.ptr[s.len - 1] << 16;
+	}
+	return word;
+}
+
+static inline uint64_t stir(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+/*
+ * What is in the table comes from the configuration, so nobody can fill it with collisions, and the
+ * hash needs no key: one multiplication for each eight bytes.
+ */
 static size_t edge_home(const struct router *r, uint32_t parent, struct span segment)
 {
-	return hash_mix(hash_span(segment), parent) & (r->edge_cap - 1);
+	uint64_t hash = parent ^ (uint64_t)segment.len << 32;
+	uint64_t word;
+
+	for (size_t i = 0; i + 8 < segment.len; i += 8) {
+		memcpy(&word, segment.ptr + i, 8);
+		hash = stir(hash, word);
+	}
+	return (size_t)stir(hash, last_word(segment)) & (r->edge_cap - 1);
 }
 
 static struct edge edge_of(uint32_t parent, uint32_t child, struct span segment)
@@ -106,17 +148,18 @@ static struct span edge_segment(const struct edge *edge)
 	return span_of(far, edge->len);
 }
 
-static uint32_t find_edge(const struct router *r, uint32_t parent, struct span segment)
+static const struct edge *find_edge(const struct router *r, uint32_t parent,
+				    struct span segment)
 {
 	if (!r->edge_cap)
-		return NONE;
+		return NULL;
 	for (size_t i = edge_home(r, parent, segment);; i = (i + 1) & (r->edge_cap - 1)) {
 		const struct edge *edge = &r->edges[i];
 
 		if (edge->child == NONE)
-			return NONE;
+			return NULL;
 		if (edge->parent == parent && span_eq(edge_segment(edge), segment))
-			return edge->child;
+			return edge;
 	}
 }
 
@@ -130,6 +173,16 @@ static void put_edge(struct router *r, struct edge edge)
 	r->edge_count++;
 }
 
+/* Emptied slots, each a cache line by itself. */
+static struct edge *new_edges(size_t cap)
+{
+	struct edge *edges = mem_zalloc_lines(cap, sizeof(*edges));
+
+	for (size_t i = 0; edges && i < cap; i++)
+		edges[i].child = NONE;
+	return edges;
+}
+
 static int grow_edges(struct router *r)
 {
 	struct edge *old = r->edges;
@@ -139,11 +192,9 @@ static int grow_edges(struct router *r)
 
 	if (r->edge_count < old_cap / 2)
 		return 0;
-	grown = mem_zalloc(cap, sizeof(*grown));
+	grown = new_edges(cap);
 	if (!grown)
 		return -1;
-	for (size_t i = 0; i < cap; i++)
-		grown[i].child = NONE;
 	r->edges = grown;
 	r->edge_cap = cap;
 	r->edge_count = 0;
@@ -156,15 +207,16 @@ static int grow_edges(struct router *r)
 
 static uint32_t literal_child(struct router *r, uint32_t parent, struct span segment)
 {
-	uint32_t child = find_edge(r, parent, segment);
+	const struct edge *edge = find_edge(r, parent, segment);
+	uint32_t child;
 
-	if (child != NONE)
-		return child;
+	if (edge)
+		return edge->child;
 	child = add_node(r);
 	if (child == NONE || grow_edges(r) < 0)
 		return NONE;
 	put_edge(r, edge_of(parent, child, segment));
-	r->nodes[parent].literal_count++;
+	r->nodes[parent].has_literals = true;
 	return child;
 }
 
@@ -185,30 +237,36 @@ static bool is_parameter(struct span segment)
 	return segment.len >= 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}';
 }
 
-static uint32_t method_bits(const struct config_route *route)
+static uint16_t method_bits(const struct config_route *route)
 {
-	uint32_t bits = 0;
+	unsigned bits = 0;
 
 	for (size_t i = 0; i < route->methods.count; i++) {
 		enum http_method method = http_method_lookup(route->methods.at[i]);
 
-		bits |= (uint32_t)1 << method;
+		bits |= 1u << method;
 		if (method == HTTP_METHOD_GET)
-			bits |= (uint32_t)1 << HTTP_METHOD_HEAD;
+			bits |= 1u << HTTP_METHOD_HEAD;
 	}
-	return bits;
+	return (uint16_t)bits;
 }
 
-static int add_entry(struct router *r, uint32_t *first, const struct config_route *route)
+/* In front of those that are there: they move to the array. */
+static int add_entry(struct router *r, struct entry *first, const struct config_route *route)
 {
-	struct entry *entries =
-		with_room(r->entries, r->entry_count, &r->entry_cap, sizeof(*r->entries));
+	struct entry added = {(uint32_t)(route - r->routes), NONE, method_bits(route)};
+	struct entry *entries;
 
-	if (!entries)
-		return -1;
-	r->entries = entries;
-	r->entries[r->entry_count] = (struct entry){route, method_bits(route), *first};
-	*first = r->entry_count++;
+	if (first->route != NONE) {
+		entries = with_room(r->entries, r->entry_count, &r->entry_cap,
+				    sizeof(*r->entries));
+		if (!entries)
+			return -1;
+		r->entries = entries;
+		added.next = r->entry_count;
+		r->entries[r->entry_count++] = *first;
+	}
+	*first = added;
 	return 0;
 }
 
@@ -289,19 +347,31 @@ static int index_hosts(struct router *r)
 	return 0;
 }
 
+/* Nothing is added any more. */
+static void copy_nodes_to_edges(struct router *r)
+{
+	for (size_t i = 0; i < r->edge_cap; i++)
+		if (r->edges[i].child != NONE)
+			r->edges[i].node = r->nodes[r->edges[i].child];
+}
+
 struct router *router_new(const struct config_route *routes, size_t count, struct err *err)
 {
 	struct router *r = mem_zalloc(1, sizeof(*r));
 	int result = r ? 0 : -1;
 
-	if (r)
+	if (r) {
 		r->any_root = NONE;
+		r->routes = routes;
+	}
 	for (size_t i = 0; i < count && result == 0; i++)
 		result = add_route(r, &routes[i]);
 	if (result == 0)
 		result = index_hosts(r);
-	if (result == 0)
+	if (result == 0) {
+		copy_nodes_to_edges(r);
 		return r;
+	}
 	router_free(r);
 	err_set(err, ERR_MEMORY, "no memory for the routes");
 	return NULL;
@@ -334,54 +404,59 @@ struct search {
 
 static bool takes_method(const struct search *s, const struct entry *entry)
 {
+	const struct config_route *route = &s->router->routes[entry->route];
+
 	if (entry->methods == 0)
 		return true;
 	if (s->method != HTTP_METHOD_OTHER)
-		return entry->methods & (uint32_t)1 << s->method;
-	for (size_t i = 0; i < entry->route->methods.count; i++)
-		if (span_eq(entry->route->methods.at[i], s->method_name))
+		return entry->methods & 1u << s->method;
+	for (size_t i = 0; i < route->methods.count; i++)
+		if (span_eq(route->methods.at[i], s->method_name))
 			return true;
 	return false;
 }
 
-static bool pick(struct search *s, uint32_t first)
+static bool pick(struct search *s, const struct entry *entry)
 {
-	for (uint32_t i = first; i != NONE; i = s->router->entries[i].next) {
-		const struct entry *entry = &s->router->entries[i];
-
+	if (entry->route == NONE)
+		return false;
+	for (;;) {
 		if (takes_method(s, entry)) {
-			s->found = entry->route;
+			s->found = &s->router->routes[entry->route];
 			return true;
 		}
 		s->allowed |= entry->methods;
+		if (entry->next == NONE)
+			return false;
+		entry = &s->router->entries[entry->next];
 	}
-	return false;
 }
 
 /* `rest` are the segments after this node; its ptr is NULL at the end of the path. */
-static bool walk(struct search *s, uint32_t index, struct span rest, unsigned depth)
+static bool walk(struct search *s, uint32_t index, const struct node *node, struct span rest,
+		 unsigned depth)
 {
-	const struct node *node = &s->router->nodes[index];
 	struct span segment, after = rest;
-	uint32_t child;
+	const struct edge *edge;
 
 	if (!rest.ptr)
-		return pick(s, node->exact) || pick(s, node->below);
+		return pick(s, &node->exact) || pick(s, &node->below);
 	if (depth < DEPTH_MAX) {
 		segment = span_cut(&after, '/');
-		child = node->literal_count ? find_edge(s->router, index, segment) : NONE;
-		if (child != NONE && walk(s, child, after, depth + 1))
+		edge = node->has_literals ? find_edge(s->router, index, segment) : NULL;
+		if (edge && walk(s, edge->child, &edge->node, after, depth + 1))
 			return true;
 		if (node->parameter != NONE && segment.len &&
-		    walk(s, node->parameter, after, depth + 1))
+		    walk(s, node->parameter, &s->router->nodes[node->parameter], after,
+			 depth + 1))
 			return true;
 	}
-	return pick(s, node->below);
+	return pick(s, &node->below);
 }
 
 static bool search_tree(struct search *s, uint32_t root, struct span path)
 {
-	return walk(s, root, span_slice(path, 1, path.len), 0);
+	return walk(s, root, &s->router->nodes[root], span_slice(path, 1, path.len), 0);
 }
 
 static bool search_hosts(struct search *s, struct span host, struct span path)

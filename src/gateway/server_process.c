@@ -667,6 +667,7 @@ static int start_admin(struct server *server, struct err *err)
 	struct admin_options options = {.config = &server->config->admin,
 					.metrics_count = server->thread_count,
 					.shared = server->shared,
+					.watch = server->overload,
 					.snapshot = server->snapshot};
 
 	if (!server->config->admin.enabled)

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "gateway/contract_plan.h"
+#include "gateway/fields.h"
 #include "gateway/inspect.h"
 #include "gateway/pipeline.h"
 
@@ -81,13 +82,14 @@ static uint64_t limit_seed(const struct config_route *route, size_t index)
 static int build_limits(struct snapshot_route *route, struct err *err)
 {
 	const struct config_route *config = route->config;
-	struct snapshot_limit *limits;
+	struct snapshot_limit *limits = &route->first_limit;
 
 	if (config->limits.count == 0)
 		return 0;
 	if (config->limits.count > SNAPSHOT_LIMITS_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d limits", SNAPSHOT_LIMITS_MAX);
-	limits = mem_zalloc(config->limits.count, sizeof(*limits));
+	if (config->limits.count > 1)
+		limits = mem_zalloc(config->limits.count, sizeof(*limits));
 	if (!limits)
 		return out_of_memory(err);
 	for (size_t i = 0; i < config->limits.count; i++) {
@@ -99,8 +101,39 @@ static int build_limits(struct snapshot_route *route, struct err *err)
 		limits[i].seed = limit_seed(config, i);
 	}
 	route->limits = limits;
-	route->limit_count = config->limits.count;
+	route->limit_count = (uint16_t)config->limits.count;
 	return 0;
+}
+
+static uint16_t route_flags(const struct config_route *config)
+{
+	unsigned flags = 0;
+
+	if (config->challenge != CONFIG_CHALLENGE_OFF)
+		flags |= SNAPSHOT_ROUTE_CHALLENGES;
+	if (config->cors)
+		flags |= SNAPSHOT_ROUTE_CORS;
+	if (fields_has_edits(&config->request_headers))
+		flags |= SNAPSHOT_ROUTE_EDITS_REQUEST;
+	if (fields_has_edits(&config->response_headers))
+		flags |= SNAPSHOT_ROUTE_EDITS_RESPONSE;
+	if (config->strip_prefix.len || config->add_prefix.len)
+		flags |= SNAPSHOT_ROUTE_EDITS_PATH;
+	return (uint16_t)flags;
+}
+
+static void copy_what_all_need(struct snapshot_route *route)
+{
+	const struct config_route *config = route->config;
+	const struct config_service *service = config->service;
+
+	route->service = service;
+	route->timeout = &config->timeout;
+	if (service &&
+	    memcmp(&service->timeout, &config->timeout, sizeof(config->timeout)) == 0)
+		route->timeout = &service->timeout;
+	route->body_limit_bytes = config->body_bytes ? config->body_bytes : UINT64_MAX;
+	route->flags = route_flags(config);
 }
 
 /* Files of fixed answers are held in memory. */
@@ -191,11 +224,12 @@ static int build_routes(struct snapshot *s, const struct snapshot *previous, str
 {
 	size_t count = s->config->routes.count;
 
-	s->routes = mem_zalloc(count, sizeof(*s->routes));
+	s->routes = mem_zalloc_lines(count, sizeof(*s->routes));
 	if (!s->routes)
 		return out_of_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		s->routes[i].config = &s->config->routes.at[i];
+		copy_what_all_need(&s->routes[i]);
 		s->routes[i].sensitive =
 			config_sensitive_find(s->config, s->routes[i].config->operation);
 		s->routes[i].access = access_rule_new(s->routes[i].config, err);
@@ -243,8 +277,12 @@ static int build_service_tls(struct snapshot_service *service, struct err *err)
 		.certificate = {.chain.path = path_of(tls->certificate),
 				.key.path = path_of(tls->key)},
 		.min_version = tls_version_of(tls->min_version),
-		.alpn = h2 ? h2_first : h1_only,
-		.alpn_count = h2 ? COUNT_OF(h2_first) : COUNT_OF(h1_only),
+		.alpn = tls->alpn.count ? tls->alpn.at
+			: h2		? h2_first
+					: h1_only,
+		.alpn_count = tls->alpn.count ? tls->alpn.count
+			      : h2	      ? COUNT_OF(h2_first)
+					      : COUNT_OF(h1_only),
 		.insecure = !tls->verify,
 	};
 
@@ -530,7 +568,8 @@ static void release(struct snapshot *s)
 	release_services(s);
 	for (size_t i = 0; s->routes && i < s->config->routes.count; i++) {
 		access_rule_free(s->routes[i].access);
-		mem_free((void *)(uintptr_t)s->routes[i].limits);
+		if (s->routes[i].limit_count > 1)
+			mem_free((void *)(uintptr_t)s->routes[i].limits);
 		bulkhead_unref(s->routes[i].bulkhead);
 		buf_release(&s->routes[i].respond_file);
 	}

@@ -30,17 +30,37 @@ struct snapshot_limit {
 		seed; /* of the limiter's keys: the same for the same limit in every snapshot */
 };
 
+/* What few routes have, so that the others need not look into their configuration. */
+enum snapshot_route_flags {
+	SNAPSHOT_ROUTE_CHALLENGES = 1 << 0,
+	SNAPSHOT_ROUTE_CORS = 1 << 1,
+	SNAPSHOT_ROUTE_EDITS_REQUEST = 1 << 2,
+	SNAPSHOT_ROUTE_EDITS_RESPONSE = 1 << 3,
+	SNAPSHOT_ROUTE_EDITS_PATH = 1 << 4, /* strip_prefix, add_prefix */
+};
+
+/*
+ * With thousands of routes none of them is in the near caches: what each request needs is in two
+ * lines, and the configuration is only looked at where there is something special.
+ */
 struct snapshot_route {
-	const struct config_route *config;
-	struct access_rule *access;
-	const struct config_sensitive *sensitive; /* NULL: needs no approval */
-	const struct snapshot_limit *limits;
-	size_t limit_count;
+	_Alignas(CACHE_LINE_BYTES) const struct config_route *config;
+	const struct config_service *service; /* NULL: answered here */
+	const struct config_timeout *timeout; /* one object for the many that are equal */
+	uint64_t body_limit_bytes; /* UINT64_MAX: none */
 	const struct guard_service *guard; /* the service's; NULL: none */
 	struct bulkhead *bulkhead; /* the operation's; NULL: none */
+	const struct snapshot_limit *limits;
 	uint32_t idle_phases; /* a bit for each phase that has nothing to do on this route */
-	struct buf respond_file; /* content of config->respond->file */
+	uint16_t limit_count;
+	uint16_t flags; /* enum snapshot_route_flags */
+
+	struct snapshot_limit first_limit; /* what `limits` is if there is one */
+	struct access_rule *access;
+	const struct config_sensitive *sensitive; /* NULL: needs no approval */
 	const struct patch_set *waf; /* NULL: not inspected */
+
+	struct buf respond_file; /* content of config->respond->file */
 };
 
 struct contract;

@@ -93,7 +93,7 @@ enum phase_result spool_hold(struct exchange *e, bool *whole)
 	enum io_result why = IO_OK;
 
 	switch (spool_read(e, e->snapshot->config->limits.body_buffer_bytes,
-			   e->route->config->timeout.idle_ms, &why)) {
+			   e->route->timeout->idle_ms, &why)) {
 	case SPOOL_COMPLETE: *whole = true; return PHASE_NEXT;
 	case SPOOL_FULL: *whole = false; return PHASE_NEXT;
 	case SPOOL_BUSY:

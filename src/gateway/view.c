@@ -44,6 +44,8 @@ static uint64_t endpoint_key(const struct snapshot_service *service,
 	key = hash_mix(key, service->config->pool.size);
 	key = hash_mix(key, service->config->pool.requests_per_connection);
 	key = hash_mix(key, (uint64_t)protocol_of(service->config, endpoint));
+	key = hash_mix(key, service->config->pool.ping_interval_ms);
+	key = hash_mix(key, service->config->pool.ping_timeout_ms);
 	return hash_mix(key, service->config->pool.idle_timeout_ms);
 }
 
@@ -64,6 +66,8 @@ struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
 		.calls_max = sc->pool.requests_per_connection,
 		.head = {.line_bytes = 8192, .head_bytes = 65536, .field_count = 128},
 		.h2_streams = 100,
+		.ping_interval_ms = (int64_t)sc->pool.ping_interval_ms,
+		.ping_timeout_ms = (int64_t)sc->pool.ping_timeout_ms,
 	};
 
 	if (config->address.unix_path.len) {
@@ -160,13 +164,18 @@ static int build(struct view *view, struct err *err)
 	view->route_metrics = mem_zalloc(cfg->routes.count, sizeof(*view->route_metrics));
 	if (!view->services || !view->route_metrics)
 		return out_of_memory(err);
-	for (size_t i = 0; i < cfg->services.count; i++)
+	for (size_t i = 0; i < cfg->services.count; i++) {
 		if (build_service(view, &view->services[i], &view->snapshot->services[i], err) <
 		    0)
 			return -1;
+		view->services[i].metrics = metrics_series_of(&view->worker->metrics->services,
+							      cfg->services.at[i].name);
+		if (!view->services[i].metrics)
+			return out_of_memory(err);
+	}
 	for (size_t i = 0; i < cfg->routes.count; i++) {
-		view->route_metrics[i] =
-			metrics_route(view->worker->metrics, cfg->routes.at[i].operation);
+		view->route_metrics[i] = metrics_series_of(&view->worker->metrics->operations,
+							   cfg->routes.at[i].operation);
 		if (!view->route_metrics[i])
 			return out_of_memory(err);
 	}

@@ -52,6 +52,8 @@ static void apply_limits(struct worker *worker)
 	to->h2_resets = from->http2.resets;
 	to->h2_continuations = from->http2.continuations;
 	to->h2_interval_ms = (int64_t)from->http2.resets_interval_ms;
+	to->h2_ping_interval_ms = (int64_t)from->http2.ping_interval_ms;
+	to->h2_ping_timeout_ms = (int64_t)from->http2.ping_timeout_ms;
 }
 
 static void on_refused(struct http_server *server, const struct sockaddr_storage *address,
@@ -193,6 +195,7 @@ static int start(struct worker *worker, const struct worker_options *options, st
 		return -1;
 	auth.dns = worker->dns;
 	worker->auth = auth_worker_new(&auth, err);
+	worker->metrics->auth = worker->auth;
 	worker->view = worker->auth ? view_new(worker, options->snapshot, err) : NULL;
 	if (!worker->view)
 		return -1;

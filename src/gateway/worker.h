@@ -46,6 +46,7 @@ struct view_endpoint {
 struct view_service {
 	const struct snapshot_service *snapshot;
 	const struct guard_service *guard; /* the snapshot's; NULL: none */
+	struct metrics_series *metrics;
 	struct view_endpoint *endpoints; /* by priority */
 	size_t count; /* 0: where the service is has not been found */
 	bool has_priorities; /* not all are of the same */
@@ -63,7 +64,7 @@ struct view {
 	struct worker *worker;
 	unsigned refs;
 	struct view_service *services; /* by config_service.index */
-	struct route_metrics **route_metrics; /* by config_route.index */
+	struct metrics_series **route_metrics; /* by config_route.index */
 };
 
 struct view *view_new(struct worker *worker, struct snapshot *snapshot,

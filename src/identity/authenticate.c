@@ -142,7 +142,7 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 	uint64_t generation = authenticator_generation(a);
 	struct verdict verdict;
 
-	worker->stats.misses++;
+	auth_worker_count(&worker->misses);
 	if (!is_b64token(token)) {
 		refuse(outcome, AUTH_INVALID_REQUEST, AUTH_REASON_MALFORMED);
 		return;
@@ -186,7 +186,7 @@ static void check_token(struct auth_worker *worker, struct authenticator *a, str
 		verify(worker, a, token, digest, shown, deadline_ms, outcome);
 		return;
 	}
-	worker->stats.hits++;
+	auth_worker_count(&worker->hits);
 	if (entry->identity) {
 		accept_token(outcome, identity_ref(entry->identity), true, shown);
 	} else {

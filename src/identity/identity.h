@@ -165,9 +165,12 @@ void auth_worker_flush(struct auth_worker *worker);
 struct auth_worker_stats {
 	uint64_t hits;
 	uint64_t misses;
+	uint64_t evictions; /* of tokens that were still good, to make room */
 	uint64_t introspections;
 	size_t entries;
+	size_t capacity;
 };
+/* Any thread. */
 void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker_stats *stats);
 
 /* ---- authenticate ---------------------------------------------------------------------------- */

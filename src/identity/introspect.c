@@ -227,7 +227,7 @@ static struct verdict ask_and_read(struct auth_worker *worker, struct authentica
 	if (!client)
 		return verdict_of_failure(&err);
 	client->users++;
-	worker->stats.introspections++;
+	auth_worker_count(&worker->asked);
 	buf_init(&answer, ANSWER_BYTES_MAX);
 	if (ask(client, token, deadline_ms, &answer, &err) < 0)
 		verdict = verdict_of_failure(&err);

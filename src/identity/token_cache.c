@@ -120,6 +120,9 @@ void token_cache_put(struct token_cache *cache, const struct token_entry *entry,
 	to = choose(cache, set_of(cache, entry->digest), entry, now);
 	if (!to)
 		return;
+	if (is_fresh(to, entry->generation, now) &&
+	    memcmp(to->digest, entry->digest, SHA256_BYTES) != 0)
+		cache->evictions++;
 	clear(cache, to);
 	*to = *entry;
 	to->used = ++cache->clock;

@@ -6,6 +6,8 @@
 #ifndef IDENTITY_TOKEN_CACHE_H
 #define IDENTITY_TOKEN_CACHE_H
 
+#include <stdatomic.h>
+
 #include "identity/identity.h"
 #include "identity/internal.h"
 
@@ -24,7 +26,9 @@ struct token_cache {
 	struct token_entry *entries;
 	size_t ways;
 	size_t sets;
-	size_t live;
+	/* Other threads may look at these. */
+	_Atomic size_t live;
+	_Atomic uint64_t evictions; /* of tokens that were still good */
 	uint64_t clock;
 };
 

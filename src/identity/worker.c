@@ -46,8 +46,15 @@ void auth_worker_flush(struct auth_worker *worker)
 
 void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker_stats *stats)
 {
-	*stats = worker->stats;
-	stats->entries = worker->tokens.live;
+	*stats = (struct auth_worker_stats){
+		.hits = atomic_load_explicit(&worker->hits, memory_order_relaxed),
+		.misses = atomic_load_explicit(&worker->misses, memory_order_relaxed),
+		.evictions =
+			atomic_load_explicit(&worker->tokens.evictions, memory_order_relaxed),
+		.introspections = atomic_load_explicit(&worker->asked, memory_order_relaxed),
+		.entries = atomic_load_explicit(&worker->tokens.live, memory_order_relaxed),
+		.capacity = worker->tokens.sets * worker->tokens.ways,
+	};
 }
 
 bool auth_worker_match(struct auth_worker *worker, const struct pattern *pattern,

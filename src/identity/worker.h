@@ -2,6 +2,8 @@
 #ifndef IDENTITY_WORKER_H
 #define IDENTITY_WORKER_H
 
+#include <stdatomic.h>
+
 #include "identity/authenticator.h"
 #include "identity/pass_cache.h"
 #include "identity/pattern.h"
@@ -19,8 +21,16 @@ struct auth_worker {
 	struct list introspectors; /* struct introspector: clients of endpoints */
 	struct list introspections; /* struct introspection: under way */
 	size_t introspection_count;
-	struct auth_worker_stats stats;
+	/* Only the worker writes. */
+	_Atomic uint64_t hits, misses, asked; /* asked: introspection endpoints */
 };
+
+/* Without an atomic addition, as nobody else adds. */
+static inline void auth_worker_count(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
 
 static inline struct token_now auth_worker_now(const struct auth_worker *worker)
 {

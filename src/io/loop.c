@@ -307,9 +307,21 @@ static int wait_for_events(struct loop *loop, int64_t max_wait_ms)
 	return epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, (int)wait_ms);
 }
 
-/* How long what became ready during this round will have waited for it to end. */
-static void note_lag(struct loop *loop, int64_t round_us)
+/*
+ * How long what became ready during this round will have waited for it to end. Where few events come
+ * in each round the clock would cost more than it tells, so only some of those are looked at.
+ */
+#define LAG_EVENTS 8
+#define LAG_ROUNDS 16
+
+static void note_lag(struct loop *loop, int events)
 {
+	int64_t round_us;
+
+	if (events < LAG_EVENTS && ++loop->lag_skipped < LAG_ROUNDS)
+		return;
+	loop->lag_skipped = 0;
+	round_us = (clock_ns() - loop_clock.round_ns) / 1000;
 	if (round_us > loop->lag_peak_us)
 		loop->lag_peak_us = round_us;
 	if (loop_clock.now_ms < loop->lag_until_ms)
@@ -337,7 +349,7 @@ void loop_step(struct loop *loop, int64_t max_wait_ms)
 		fiber_run_ready(loop);
 	/* Work that defers more work is run now too; it is meant for flushing, which ends. */
 	run_deferred(loop, &loop->deferred);
-	note_lag(loop, (clock_ns() - loop_clock.round_ns) / 1000);
+	note_lag(loop, count);
 }
 
 void loop_run(struct loop *loop)

@@ -49,6 +49,7 @@ struct loop {
 	_Atomic int64_t lag_us;
 	int64_t lag_peak_us;
 	int64_t lag_until_ms;
+	unsigned lag_skipped; /* rounds since one was looked at */
 	pthread_mutex_t mailbox_lock;
 	struct loop_message *mailbox;
 	struct loop_message **mailbox_tail;

@@ -44,6 +44,29 @@ static void a_copy_of_a_span_ends_in_nul(void **state)
 	mem_free(empty);
 }
 
+static void memory_for_tables_is_zero_and_begins_with_a_cache_line(void **state)
+{
+	static const size_t sizes[] = {
+		1, 64, 100, 4096, (size_t)2 << 20, ((size_t)2 << 20) + 1};
+	/* Kept from the compiler, which would warn of the size. */
+	volatile size_t many = SIZE_MAX / 2;
+	char *ptr = mem_zalloc_lines(0, 8);
+
+	(void)state;
+	assert_non_null(ptr);
+	mem_free(ptr);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		ptr = mem_zalloc_lines(sizes[i], 3);
+		assert_non_null(ptr);
+		assert_int_equal((uintptr_t)ptr % CACHE_LINE_BYTES, 0);
+		for (size_t at = 0; at < 3 * sizes[i]; at++)
+			assert_int_equal(ptr[at], 0);
+		memset(ptr, 1, 3 * sizes[i]);
+		mem_free(ptr);
+	}
+	assert_null(mem_zalloc_lines(many, 3));
+}
+
 static void the_nth_allocation_fails_and_only_that(void **state)
 {
 	void *first, *second, *third, *same;
@@ -86,6 +109,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_still_something),
 		cmocka_unit_test(a_product_that_overflows_fails),
 		cmocka_unit_test(a_copy_of_a_span_ends_in_nul),
+		cmocka_unit_test(memory_for_tables_is_zero_and_begins_with_a_cache_line),
 		cmocka_unit_test(the_nth_allocation_fails_and_only_that),
 	};
 
