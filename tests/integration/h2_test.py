@@ -4,6 +4,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -212,6 +213,22 @@ def test_refusals_are_answered_over_http2():
         assert not service.heads
 
 
+def test_bodies_of_what_is_refused_are_no_failure_for_curl():
+    """It takes a reset after the answer for one, so the stream must end in good order."""
+    with open(path_of("blob"), "wb") as file:
+        file.write(BLOB[: 512 * 1024])
+    with open(path_of("large"), "wb") as file:
+        file.truncate(100 << 20)
+    send = ("-H", "Expect:", "-X", "POST", "--data-binary")
+    with Setup(plain) as (gateway, service):
+        for _ in range(5):
+            for path, status in (("/other", "404"), ("/only-get", "405"), ("/up/%00", "400")):
+                assert curl(gateway, path, *send, "@" + path_of("blob"))[:2] == (status, "2")
+        assert curl(gateway, "/up/", *send, "@" + path_of("large"))[:2] == ("413", "2")
+        assert not service.heads
+        assert curl(gateway, "/up/")[:2] == ("200", "2")
+
+
 def test_field_lists_have_a_limit_of_their_own_over_http2():
     with Setup(plain, limits="header_list: 2k") as (gateway, service):
         big = ("-H", "X-Big: " + "a" * 3000)
@@ -360,6 +377,40 @@ def test_the_certificate_is_chosen_by_server_name():
         assert subject_shown(gateway.port, "a.example") == "a.example"
         assert subject_shown(gateway.port, "b.example") == "b.example"
         assert subject_shown(gateway.port, "localhost") == "a.example"
+
+
+def test_a_reload_takes_a_renewed_certificate_and_keeps_connections():
+    with Setup(plain) as (gateway, _):
+        context = ssl.create_default_context(cafile=path_of("ca.pem"))
+        with context.wrap_socket(gateway.connect(), server_hostname="127.0.0.1") as kept:
+            kept.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+            assert subject_shown(gateway.port, "localhost") == "a.example"
+            certificate("renewed", "/CN=renewed.example", "DNS:localhost", "IP:127.0.0.1")
+            for name in ("pem", "key"):
+                shutil.copy(path_of("renewed." + name), os.path.join(gateway.folder, "a." + name))
+            gateway.process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + DEADLINE_S
+            while subject_shown(gateway.port, "localhost") != "renewed.example":
+                assert time.monotonic() < until, gateway.log_text()
+                time.sleep(0.05)
+            kept.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_an_ocsp_response_is_stapled():
+    files()
+    serial = call("openssl", "x509", "-in", path_of("a.pem"), "-noout", "-serial").decode()
+    with open(path_of("index"), "w", encoding="ascii") as file:
+        file.write(f"V\t491231235959Z\t\t{serial.strip().split('=')[1]}\tunknown\t/CN=a.example\n")
+    openssl("ocsp", "-index", "index", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "ca.key",
+            "-issuer", "ca.pem", "-cert", "a.pem", "-ndays", "2", "-respout", "a.ocsp")
+    listen = TLS.replace("key: a.key", f"key: a.key, ocsp: {path_of('a.ocsp')}")
+    for line, expected in ((listen, b"OCSP Response Status: successful"),
+                           (TLS, b"OCSP response: no response sent")):
+        with Setup(plain, listen=line) as (gateway, _):
+            shown = call("openssl", "s_client", "-connect", f"127.0.0.1:{gateway.port}", "-status")
+            assert expected in shown, shown
 
 
 def test_clients_show_certificates_where_required():

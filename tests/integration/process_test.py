@@ -8,6 +8,7 @@ import http.client
 import http.server
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
@@ -383,6 +384,58 @@ class ProcessTest(unittest.TestCase):
         self.assertNotEqual(self.pid(), self.gateway.pid)
         self.assertIn(f"MAINPID={self.pid()}\n", state)
         self.assertEqual(self.get(), 200)
+
+    def test_rate_limits_hold_over_reload_crash_and_upgrade(self):
+        def limited(workers):
+            self.write_config(workers=workers)
+            config = self.path / "sallyport.yaml"
+            config.write_text(config.read_text().replace(
+                "auth: none}", "auth: none, limit: {per: address, rate: 1/h, burst: 8}}"))
+
+        limited(2)
+        self.start()
+        self.assertEqual([self.get(), self.get()], [200, 200])
+        self.reload()
+        self.assertEqual([self.get(), self.get()], [200, 200])
+        before = self.servers()
+        limited(1)
+        self.reload()
+        self.wait_until("another server", lambda: self.servers() != before)
+        self.assertEqual(self.get(), 200)
+        before = self.servers()[-1]
+        os.kill(before, signal.SIGKILL)
+        self.wait_until("another server", lambda: before not in self.servers() and self.servers())
+        self.assertEqual(self.get(), 200)
+        self.signal(signal.SIGUSR2)
+        self.expect_state("MAINPID=")
+        self.assertEqual(self.gateway.wait(WAIT_S), 0, self.said())
+        self.assertEqual([self.get() for _ in range(4)], [200, 200, 429, 429], self.said())
+        self.assertNotIn("upgrade.limits", self.said())
+
+    def test_the_server_process_has_no_privileges_left(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root has something to give up")
+        nobody = pwd.getpwnam("nobody")
+        self.path.chmod(0o755)
+        self.write_config(tail="user: nobody\n")
+        self.start()
+        self.assertEqual(self.get(), 200)
+        pid = self.servers()[0]
+        status = dict(line.split(":\t", 1) for line in
+                      pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+        self.assertEqual(status["Uid"].split(), [str(nobody.pw_uid)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(nobody.pw_gid)] * 4)
+        self.assertEqual(status["Groups"].strip(), "")
+        self.assertEqual(int(status["CapPrm"], 16) | int(status["CapEff"], 16)
+                         | int(status["CapBnd"], 16) | int(status["CapAmb"], 16), 0)
+        self.assertEqual(status["NoNewPrivs"].strip(), "1")
+        self.assertEqual(status["Seccomp"].strip(), "2")
+        # Every thread of it, and a reload that it does by itself needs nothing more.
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            self.assertIn("Seccomp:\t2\n", (task / "status").read_text())
+        self.reload()
+        self.assertEqual(self.get(), 200)
+        self.assertEqual(self.servers(), [pid])
 
     def test_a_failed_upgrade_changes_nothing(self):
         self.start()

@@ -2,11 +2,16 @@
 """What the gateway does with requests and with services that misbehave, over real sockets."""
 
 import hashlib
+import http.client
 import json
+import resource
+import selectors
+import socket
 import threading
 import time
 
-from harness import Gateway, Service, answer, field, run
+from harness import Gateway, Service, Skip, answer, field, run
+from jose import Key
 
 CONFIG = """
 listen: [{address: "127.0.0.1:{port}"}]
@@ -481,17 +486,132 @@ def test_an_early_answer_does_not_wait_for_the_rest_of_the_body():
             assert connection.recv(65536).startswith(b"HTTP/1.1 403")
 
 
-def test_thousands_of_connections_are_served():
-    # The scripted service may be slow with so many at once: that is not what is tested.
+class ManyAtOnce:
+    """A service that answers when all requests are there, so that all are under way at once."""
+
+    def __init__(self, wanted):
+        self.wanted, self.waiting = wanted, []
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.port = self.listener.getsockname()[1]
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    try:
+                        self.selector.register(self.listener.accept()[0], selectors.EVENT_READ)
+                    except OSError:
+                        return
+                elif key.fileobj.recv(65536):
+                    self.waiting.append(key.fileobj)
+                else:
+                    self.selector.unregister(key.fileobj)
+                    key.fileobj.close()
+            if len(self.waiting) >= self.wanted:
+                for connection in self.waiting:
+                    answer(connection)
+                self.waiting.clear()
+
+
+def test_five_thousand_connections_are_served_at_once():
+    count = 5000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 3 * count:
+        raise Skip("not enough files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3 * count, hard))
+    service = ManyAtOnce(count)
     config = CONFIG.replace("connect: 1s, request: 1s, idle: 2s",
-                            "connect: 20s, request: 20s, idle: 20s")
-    with Setup(plain, config) as (gateway, _):
-        connections = [gateway.connect() for _ in range(900)]
-        for connection in connections:
-            connection.sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
+                            "connect: 60s, request: 60s, idle: 60s")
+    config = config.replace("    timeout:", "    pool: {size: 8000}\n    timeout:")
+    gateway = Gateway(config % service.port)
+    try:
+        connections = []
+        for _ in range(count):
+            connections.append(gateway.connect())
+            connections[-1].settimeout(60)
+            connections[-1].sendall(b"GET /up/ HTTP/1.1\r\nHost: a\r\n\r\n")
         for connection in connections:
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        for connection in connections:
             connection.close()
+        assert gateway.request("GET", "/other")[0] == 404
+    finally:
+        code = gateway.stop()
+        service.listener.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert code == 0, f"the gateway ended with {code}"
+
+
+def figures(gateway):
+    """What /metrics tells, by name with labels."""
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.admin, timeout=10)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    assert len(lines) == len({name for name, _ in lines}), "a series is there once"
+    return {name: float(value) for name, value in lines}
+
+
+def test_metrics_tell_of_services_descriptors_limits_and_tokens():
+    key = Key()
+    config = CONFIG.replace("limits:", """identity:
+  token_cache: 16
+  providers:
+    - {name: idp, issuer: "https://idp.example", audience: api, algorithms: [ES256], jwks: jwks.json}
+limits:""", 1)
+
+    def fickle(connection, head, _number, rest):
+        if b"/up/error" in head:
+            answer(connection, status="500 Oops")
+            return rest
+        if b"/up/nothing" in head:
+            return None
+        return plain(connection, head, _number, rest)
+
+    def token(number):
+        now = int(time.time())
+        return {"Authorization": "Bearer " + key.sign(
+            {"iss": "https://idp.example", "aud": "api", "sub": f"user-{number}", "iat": now,
+             "exp": now + 600, "client_id": "c", "jti": str(number)}, typ="at+jwt", kid="k1")}
+
+    service = Service(fickle)
+    gateway = Gateway(config % service.port, {"jwks.json": json.dumps(key.jwks()).encode()})
+    try:
+        for path, status in (("/up/", 200), ("/up/", 200), ("/up/error", 500),
+                             ("/up/nothing", 502), ("/limited", 200), ("/other", 404)):
+            assert gateway.request("GET", path)[0] == status, path
+        first = token(0)
+        for headers in (first, first, *(token(number) for number in range(1, 40))):
+            assert gateway.request("GET", "/closed", headers=headers)[0] == 200
+        with gateway.connect():
+            told = figures(gateway)
+    finally:
+        code = gateway.stop()
+        service.close()
+    assert code == 0, f"the gateway ended with {code}"
+    calls = "sallyport_upstream_requests_total{service=\"up\",code=\"%s\"}"
+    assert told[calls % "2xx"] == 3 + 41 and told[calls % "5xx"] == 1
+    assert told[calls % "gone"] >= 1
+    duration = "sallyport_upstream_request_duration_seconds"
+    count = told[duration + "_count{service=\"up\"}"]
+    assert count == told[duration + "_bucket{service=\"up\",le=\"+Inf\"}"] >= 46
+    assert told["sallyport_http_request_duration_seconds_count{operation=\"\"}"] == 1
+    assert told["sallyport_limiter_keys"] == 1 and told["sallyport_limiter_evictions_total"] == 0
+    assert told["sallyport_limiter_keys_max"] >= 1 << 20
+    assert told["sallyport_token_cache_lookups_total{result=\"hit\"}"] == 1
+    assert told["sallyport_token_cache_lookups_total{result=\"miss\"}"] == 40
+    assert 0 < told["sallyport_token_cache_entries"] <= told["sallyport_token_cache_entries_max"]
+    assert told["sallyport_token_cache_entries_max"] == 16
+    assert told["sallyport_token_cache_evictions_total"] >= 40 - 16
+    assert 10 < told["process_open_fds"] < told["process_max_fds"]
+    assert told["process_resident_memory_bytes"] > 1 << 20
+    assert told["process_cpu_seconds_total"] > 0
 
 
 def test_an_idle_connection_does_not_keep_the_gateway_from_ending():
