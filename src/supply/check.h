@@ -67,8 +67,8 @@ struct check_rule {
 struct checker;
 
 /*
- * With the rules of this program; NULL with *err (ERR_MEMORY). Compiling them is put off until the
- * first file that needs them.
+ * With the rules of this program; NULL with *err (ERR_MEMORY). Compiling those of a kind is put off
+ * until the first file of it.
  */
 struct checker *checker_new(struct err *err) MUST_CHECK;
 void checker_free(struct checker *c);
@@ -78,6 +78,11 @@ void checker_free(struct checker *c);
  */
 int checker_add_rules(struct checker *c, struct span name, struct span text,
 		      struct err *err) MUST_CHECK;
+/*
+ * Compiles what the rules from the index on need, so that mistakes in them are told though no file
+ * is of their kind. -1: ERR_INVALID with the rule, ERR_MEMORY.
+ */
+int checker_compile(struct checker *c, size_t first, struct err *err) MUST_CHECK;
 size_t checker_rule_count(const struct checker *c);
 const struct check_rule *checker_rule(const struct checker *c, size_t index);
 

@@ -13,7 +13,7 @@ struct checker {
 	struct check_rule *rules;
 	size_t count;
 	size_t capacity;
-	struct check_program *program; /* NULL until it is needed */
+	struct check_program *programs[CHECK_KINDS]; /* NULL until one is needed */
 	struct leak_scanner *leaks; /* likewise */
 };
 

@@ -1,4 +1,4 @@
-/* check_jq.h - the bridge to libjq: one program of all rules, run on trees. */
+/* check_jq.h - the bridge to libjq: a program of the rules of a kind, run on trees. */
 #ifndef SUPPLY_CHECK_JQ_H
 #define SUPPLY_CHECK_JQ_H
 

@@ -187,7 +187,8 @@ void checker_free(struct checker *c)
 {
 	if (!c)
 		return;
-	check_program_free(c->program);
+	for (size_t i = 0; i < CHECK_KINDS; i++)
+		check_program_free(c->programs[i]);
 	leak_scanner_free(c->leaks);
 	arena_release(&c->arena);
 	mem_free(c->rules);

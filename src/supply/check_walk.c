@@ -202,6 +202,7 @@ static int walk_folder(struct walker *w, int fd, unsigned depth)
 
 int check_walk_add_rules(struct checker *checker, const char *path, struct err *err)
 {
+	size_t first = checker_rule_count(checker);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct buf text;
 	int result;
@@ -216,6 +217,8 @@ int check_walk_add_rules(struct checker *checker, const char *path, struct err *
 	else
 		result = checker_add_rules(checker, span_cstr(path), buf_span(&text), err);
 	buf_release(&text);
+	if (result == 0 && checker_compile(checker, first, err) < 0)
+		result = err_wrap(err, "%s", path);
 	return result;
 }
 

@@ -194,6 +194,17 @@ def standards(s):
     assert "OWASP Docker D01" in s.scan("--only", "config", "-f", "html", status=1).stdout
 
 
+def rules_of_the_user(s):
+    rules = s.write("rules.yaml", "- {id: mine, kind: dockerfile, severity: critical, what: w, "
+                    "why: y, fix: f, jq: '.instructions[0]'}\n")
+    found = s.report("--only", "config", "--rules", rules)["findings"]
+    assert found[0]["rule"] == "mine" and found[0]["line"] == 1, found
+    # A mistake is told though nothing that is scanned is of its kind.
+    rules = s.write("rules.yaml", "- {id: mine, kind: sshd, severity: low, what: w, jq: '.a | ('}\n")
+    done = s.scan("--only", "config", "--rules", rules, status=2)
+    assert "rules.yaml: rule mine: " in done.stderr, done.stderr
+
+
 def imports(s):
     log = s.write("other.sarif", json.dumps({"version": "2.1.0", "runs": [{
         "tool": {"driver": {"name": "other", "rules": [{"id": "R1"}]}},
@@ -256,7 +267,8 @@ def main():
     data = os.environ.get("SALLYPORT_TEST_DATA", os.path.join(project, "..", "shared", "data"))
     with tempfile.TemporaryDirectory() as work:
         scans = Scans(program, work)
-        for test in (exit_statuses, policies, waivers, vex, comparisons, standards, imports,
+        for test in (exit_statuses, policies, waivers, vex, comparisons, standards,
+                     rules_of_the_user, imports,
                      gateways):
             test(scans)
             print("ok", test.__name__)
