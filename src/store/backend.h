@@ -31,6 +31,8 @@ struct store_range {
 };
 
 struct store_backend {
+	/* Writers of a process go one after the other; else they are in each other's way. */
+	bool one_writer;
 	/* `first`: also makes the tables. */
 	struct store_connection *(*connect)(const struct store_target *target, bool first,
 					    struct err *err);

@@ -5,14 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "store/sql.h"
 
 struct sqlite {
 	struct sql_connection sql; /* first */
 	sqlite3 *db;
+	int64_t timeout_ms;
+	int64_t busy_until_ms; /* of clock_ms: how long other processes are waited for */
 	sqlite3_stmt *statements[SQL_STATEMENT_COUNT];
 };
 
@@ -47,6 +52,24 @@ static enum sql_outcome failed(struct sqlite *s, int code, struct err *err)
 		break;
 	}
 	return SQL_FAILED;
+}
+
+/*
+ * Another process is writing. SQLite's own handler sleeps for up to 100 ms between two looks, and
+ * may starve beside somebody who writes all the time; this one looks often, at odd moments.
+ */
+static int on_busy(void *context, int count)
+{
+	struct timespec pause = {.tv_nsec = 500000 + (long)rand_below(2000000)};
+	struct sqlite *s = context;
+	int64_t now = clock_ms();
+
+	if (count == 0)
+		s->busy_until_ms = now + s->timeout_ms;
+	if (now >= s->busy_until_ms)
+		return 0;
+	(void)nanosleep(&pause, NULL);
+	return 1;
 }
 
 static int exec(struct sqlite *s, const char *text, struct err *err)
@@ -239,7 +262,8 @@ static struct store_connection *sqlite_connect(const struct store_target *target
 			      sqlite3_errstr(code));
 		goto fail;
 	}
-	sqlite3_busy_timeout(s->db, (int)target->timeout_ms);
+	s->timeout_ms = target->timeout_ms;
+	sqlite3_busy_handler(s->db, on_busy, s);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (exec(s, "PRAGMA journal_mode=WAL", err) < 0 ||
 	    exec(s, "PRAGMA synchronous=FULL", err) < 0 ||
@@ -253,6 +277,7 @@ fail:
 }
 
 const struct store_backend store_sqlite = {
+	.one_writer = true,
 	.connect = sqlite_connect,
 	.close = sqlite_close,
 	.get = sql_get,

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "base/secret.h"
 #include "store/backend.h"
+#include "store/turn.h"
 
 #define TIMEOUT_MS 5000
 #define CONNECTIONS_MAX 8
@@ -23,6 +24,7 @@ struct store {
 	struct store_connection *idle;
 	unsigned open; /* idle and in use */
 	unsigned open_max;
+	struct turn turn; /* of writers, where there is only one at a time */
 };
 
 static const struct {
@@ -128,6 +130,30 @@ static struct store_connection *take(struct store *store, struct err *err)
 	return connection;
 }
 
+/* For writing: who waits for its turn holds no connection meanwhile. */
+static struct store_connection *take_to_write(struct store *store, struct err *err)
+{
+	struct store_connection *connection;
+
+	if (!store->backend->one_writer)
+		return take(store, err);
+	if (!turn_take(&store->turn, store->timeout_ms)) {
+		(void)err_set(err, ERR_UNAVAILABLE, "store: too many are writing");
+		return NULL;
+	}
+	connection = take(store, err);
+	if (!connection)
+		turn_give(&store->turn);
+	return connection;
+}
+
+static void put_back_written(struct store *store, struct store_connection *connection)
+{
+	put_back(store, connection);
+	if (store->backend->one_writer)
+		turn_give(&store->turn);
+}
+
 /* What was read can be read again when the connection turned out to be dead. */
 static bool may_repeat(const struct store_connection *connection, bool *repeated)
 {
@@ -149,7 +175,7 @@ static int init_lock(struct store *store)
 	pthread_condattr_destroy(&attributes);
 	if (result != 0 || pthread_mutex_init(&store->lock, NULL) != 0)
 		return -1;
-	return 0;
+	return turn_init(&store->turn);
 }
 
 struct store *store_open(const struct store_options *options, struct err *err)
@@ -192,6 +218,7 @@ void store_close(struct store *store)
 		store->idle = connection->next;
 		store->backend->close(connection);
 	}
+	turn_destroy(&store->turn);
 	pthread_cond_destroy(&store->freed);
 	pthread_mutex_destroy(&store->lock);
 	secret_release(&store->url);
@@ -280,12 +307,12 @@ enum store_result store_commit(struct store *store, const struct store_change *c
 			return refuse(err, "a key or value that cannot be stored");
 		versions[i] = (rand_u64() >> 1) | 1;
 	}
-	connection = take(store, err);
+	connection = take_to_write(store, err);
 	if (!connection)
 		return STORE_FAILED;
 	result = store->backend->commit(connection, changes, versions, count, clock_unix_ms(),
 					err);
-	put_back(store, connection);
+	put_back_written(store, connection);
 	return result;
 }
 
@@ -353,12 +380,15 @@ enum store_result store_count(struct store *store, struct span key, int64_t by, 
 
 	if (!is_key(key) || (by && ttl_ms <= 0))
 		return refuse(err, "a counter that there cannot be");
-	connection = take(store, err);
+	connection = by ? take_to_write(store, err) : take(store, err);
 	if (!connection)
 		return STORE_FAILED;
 	result = store->backend->count(connection, key, by, ttl_ms, life, clock_unix_ms(),
 				       counter, err);
-	put_back(store, connection);
+	if (by)
+		put_back_written(store, connection);
+	else
+		put_back(store, connection);
 	return result;
 }
 
@@ -375,24 +405,24 @@ enum store_result store_count_clear(struct store *store, struct span key, struct
 
 	if (!is_key(key))
 		return refuse(err, "a counter that there cannot be");
-	connection = take(store, err);
+	connection = take_to_write(store, err);
 	if (!connection)
 		return STORE_FAILED;
 	result = store->backend->count_clear(connection, key, err);
-	put_back(store, connection);
+	put_back_written(store, connection);
 	return result;
 }
 
 enum store_result store_sweep(struct store *store, size_t limit, size_t *removed,
 			      struct err *err)
 {
-	struct store_connection *connection = take(store, err);
+	struct store_connection *connection = take_to_write(store, err);
 	enum store_result result;
 
 	if (!connection)
 		return STORE_FAILED;
 	*removed = 0;
 	result = store->backend->sweep(connection, limit, clock_unix_ms(), removed, err);
-	put_back(store, connection);
+	put_back_written(store, connection);
 	return result;
 }

@@ -503,6 +503,64 @@ static void writers_at_once_lose_no_update(void **state)
 	assert_int_equal(counter.value, THREADS * ROUNDS);
 }
 
+#define WRITERS 8
+#define WRITES 30
+
+struct writer {
+	struct store *store;
+	unsigned number;
+	unsigned failures;
+};
+
+static void *write_much(void *arg)
+{
+	struct writer *w = arg;
+
+	for (unsigned i = 0; i < WRITES; i++) {
+		char key[32];
+		struct store_change change = {.kind = SPAN("crowd"), .value = SPAN("x")};
+		struct store_counter counter;
+		struct err err;
+
+		snprintf(key, sizeof(key), "%u-%u", w->number, i);
+		change.key = span_cstr(key);
+		if (store_commit(w->store, &change, 1, &err) != STORE_OK ||
+		    store_count(w->store, SPAN("crowd"), 1, 600000, STORE_COUNT_FIXED, &counter,
+				&err) != STORE_OK ||
+		    (i % 8 == 0 && store_count_clear(w->store, span_cstr(key), &err))) {
+			print_error("%s\n", err.message);
+			w->failures++;
+		}
+	}
+	return NULL;
+}
+
+/* A second handle stands for another process: it does not know of the first one's turns. */
+static void many_writers_here_and_in_another_process_are_never_turned_away(void **state)
+{
+	struct writer writers[WRITERS + 2];
+	pthread_t threads[COUNT_OF(writers)];
+	struct store_counter counter;
+	struct store *other;
+	struct err err;
+
+	(void)state;
+	need_store();
+	other = store_open(options(), &err);
+	assert_non_null(other);
+	for (unsigned i = 0; i < COUNT_OF(writers); i++) {
+		writers[i] = (struct writer){i < WRITERS ? store : other, i, 0};
+		assert_int_equal(pthread_create(&threads[i], NULL, write_much, &writers[i]), 0);
+	}
+	for (unsigned i = 0; i < COUNT_OF(writers); i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(writers[i].failures, 0);
+	}
+	store_close(other);
+	assert_int_equal(store_count_get(store, SPAN("crowd"), &counter, &err), STORE_OK);
+	assert_int_equal(counter.value, COUNT_OF(writers) * WRITES);
+}
+
 static void what_was_acknowledged_is_there_after_a_crash(void **state)
 {
 	struct store_record record;
@@ -758,6 +816,8 @@ static int run_contract(const char *name, CMFixtureFunction setup)
 		cmocka_unit_test(a_sliding_counter_lives_on_while_it_is_counted),
 		cmocka_unit_test(keys_that_no_back_end_can_keep_are_refused),
 		cmocka_unit_test(writers_at_once_lose_no_update),
+		cmocka_unit_test(
+			many_writers_here_and_in_another_process_are_never_turned_away),
 		cmocka_unit_test(without_memory_a_call_fails_and_changes_nothing),
 		cmocka_unit_test(what_a_killed_writer_was_told_is_there),
 		cmocka_unit_test(what_was_acknowledged_is_there_after_a_crash),
