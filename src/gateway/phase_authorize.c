@@ -14,7 +14,8 @@ enum phase_result phase_authorize(struct exchange *e)
 	if (result == ACCESS_GRANTED)
 		return validate_security(e);
 	e->reason = access_result_word(result);
-	if (result != ACCESS_FORBIDDEN)
+	/* RFC 6750 section 3; a login of a browser has no scheme that could be told. */
+	if (result != ACCESS_FORBIDDEN || e->identity->kind != IDENTITY_SESSION)
 		exchange_add_field(e, SPAN("www-authenticate"),
 				   access_challenge(e->snapshot->authenticator,
 						    e->route->access, result, &e->x->arena));

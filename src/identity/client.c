@@ -134,11 +134,34 @@ static int check_method(const struct idp_client *client, struct err *err)
 		       SPAN_ARG(method));
 }
 
+/* Ids of users (idp_new_id): no token of a client is to be taken for one of a user (RFC 9700
+   section 4.15). */
+static bool is_like_a_user(struct span id)
+{
+	for (size_t i = 1; i < id.len; i++)
+		if (!((id.ptr[i] >= '0' && id.ptr[i] <= '9') ||
+		      (id.ptr[i] >= 'a' && id.ptr[i] <= 'f')))
+			return false;
+	return id.len == 33 && id.ptr[0] == 'u';
+}
+
+/* RFC 6749 section 3.1.2.2. */
+static bool is_sent_users(const struct idp_client *client)
+{
+	return texts_have(&client->grants, SPAN("authorization_code")) ||
+	       texts_have(&client->grants, SPAN("implicit"));
+}
+
 static int check(const struct idp_client *client, struct err *err)
 {
 	if (!client->id.len || client->id.len > 128 || !is_scope(client->id) ||
 	    span_find_byte(client->id, ':') < client->id.len)
 		return err_set(err, ERR_INVALID, "the client's id cannot be used");
+	if (is_like_a_user(client->id))
+		return err_set(err, ERR_INVALID, "the client's id is like that of a user");
+	if (is_sent_users(client) && !client->redirects.count)
+		return err_set(err, ERR_INVALID,
+			       "a client that users are sent to needs a redirect URI");
 	for (size_t i = 0; i < client->redirects.count; i++)
 		if (!is_redirect(client->redirects.at[i]))
 			return err_set(err, ERR_INVALID, "redirect URI %.*s cannot be used",

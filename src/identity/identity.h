@@ -313,7 +313,7 @@ bool access_is_strong(const struct identity *identity, const struct config_strin
 /* The field's value; ptr NULL when the arena is full. For AUTH_NONE, _REQUEST and _TOKEN. */
 struct span auth_challenge(const struct authenticator *authenticator,
 			   const struct auth_outcome *outcome, struct arena *arena) MUST_CHECK;
-/* For ACCESS_UNAUTHENTICATED and ACCESS_INSUFFICIENT_SCOPE, which lists the scopes needed. */
+/* For a refusal by access_check; with the scopes that the route needs. */
 struct span access_challenge(const struct authenticator *authenticator,
 			     const struct access_rule *rule, enum access_result result,
 			     struct arena *arena) MUST_CHECK;

@@ -185,10 +185,7 @@ static const char *check(struct authorize *a, const char **why)
 	error = check_type(a, why);
 	if (error)
 		return error;
-	if (param(a, "claims").ptr) {
-		*why = "The parameter claims is not supported.";
-		return "invalid_request";
-	}
+	/* `claims` is not looked at, as OpenID Connect Core section 5.5 has it. */
 	if (!oauth_scopes(a->x, param(a, "scope"), &a->client, &a->scope))
 		return "invalid_scope";
 	if (!oauth_resources(a->x, &a->form, &a->client, &a->resource))

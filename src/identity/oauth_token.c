@@ -254,9 +254,13 @@ void oauth_token(struct idp_exchange *x)
 		const char *name;
 		void (*serve)(struct idp_exchange *x, const struct form *form,
 			      const struct idp_client *client);
-	} grants[] = {{GRANT_CODE, token_code},		{GRANT_REFRESH, oauth_refresh},
-		      {GRANT_CLIENT, token_client},	{GRANT_DEVICE, oauth_device_token},
-		      {GRANT_PASSWORD, oauth_password}, {GRANT_EXCHANGE, oauth_exchange}};
+		const char *needs; /* a parameter; NULL: that is looked at later */
+	} grants[] = {{GRANT_CODE, token_code, "code"},
+		      {GRANT_REFRESH, oauth_refresh, "refresh_token"},
+		      {GRANT_CLIENT, token_client, NULL},
+		      {GRANT_DEVICE, oauth_device_token, "device_code"},
+		      {GRANT_PASSWORD, oauth_password, NULL},
+		      {GRANT_EXCHANGE, oauth_exchange, NULL}};
 	struct idp_client client;
 	struct form form;
 	struct span type;
@@ -271,6 +275,8 @@ void oauth_token(struct idp_exchange *x)
 			web_error(x, 400, "unsupported_grant_type", NULL);
 		else if (!texts_have(&client.grants, type))
 			web_error(x, 400, "unauthorized_client", NULL);
+		else if (grants[i].needs && !form_get(&form, span_cstr(grants[i].needs)).len)
+			web_error(x, 400, "invalid_request", NULL);
 		else if (oauth_bind(x, &client))
 			grants[i].serve(x, &form, &client);
 		return;

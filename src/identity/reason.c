@@ -140,6 +140,9 @@ struct span access_challenge(const struct authenticator *authenticator,
 		result == ACCESS_INSUFFICIENT_SCOPE
 			? ", error=\"insufficient_scope\", error_description=\"The "
 			  "access token has not all scopes that are needed\""
+		: result == ACCESS_FORBIDDEN
+			? ", error=\"insufficient_scope\", error_description=\"The "
+			  "access token does not permit this\""
 			: "",
 		at ? ", scope=\"" : "", SPAN_ARG(span_of(list, at)), at ? "\"" : "");
 	return value;

@@ -473,8 +473,7 @@ def what_is_not_built_is_refused_and_said_so(world):
         assert found[name] is False
     flow = world.flow()
     for error, changes in (("request_not_supported", {"request": "x.y.z"}),
-                           ("request_uri_not_supported", {"request_uri": "https://x.test/"}),
-                           ("invalid_request", {"claims": "{}"})):
+                           ("request_uri_not_supported", {"request_uri": "https://x.test/"})):
         assert flow.start(**changes).query["error"] == error
 
 

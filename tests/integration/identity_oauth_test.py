@@ -212,8 +212,8 @@ def requests_are_refused_as_rfc_6749_says(world):
             "invalid_request")
     refused(post("/identity/token", {"grant_type": "client_credentials", "scope": "admin"}, pair),
             400, "invalid_scope")
-    refused(post("/identity/token", {"grant_type": "authorization_code"}, pair), 400,
-            "invalid_grant")
+    for kind in ("authorization_code", "refresh_token"):  # without a code, or a token
+        refused(post("/identity/token", {"grant_type": kind}, pair), 400, "invalid_request")
     done = world.browser.send("POST", "/identity/token", "{}", {"Content-Type": "application/json"})
     refused(done, 400, "invalid_request")
     assert world.browser.send("GET", "/identity/token").status == 405
