@@ -375,10 +375,7 @@ static int unlock(struct admin_work *w, struct err *err)
 {
 	struct idp_user user;
 
-	if (find(w, &user, err) < 0)
-		return -1;
-	if (throttle_clear(w->idp, THROTTLE_ACCOUNT, user.name, err) != STORE_OK ||
-	    throttle_clear(w->idp, THROTTLE_FACTOR, user.id, err) != STORE_OK)
+	if (find(w, &user, err) < 0 || user_unlock(w->idp, &user, &w->arena, err) != STORE_OK)
 		return -1;
 	idp_audit(w->idp, "user.unlocked", "user", user.id, "name", user.name);
 	print_user(w, &user, false);

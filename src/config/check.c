@@ -220,6 +220,25 @@ static void check_federation(struct reader *reader, const struct config_identity
 	}
 }
 
+static void check_ldap(struct reader *reader, const struct config_identity *identity)
+{
+	if (identity->ldap.count > CONFIG_LDAP_MAX)
+		report(reader, CONFIG_ERROR, "identity", SPAN("ldap"), 0,
+		       identity->ldap.at[0].where, "there are more than %d", CONFIG_LDAP_MAX);
+	for (size_t i = 0; i < identity->ldap.count; i++) {
+		const struct config_ldap *l = &identity->ldap.at[i];
+
+		if (!identity->issuer.len)
+			report(reader, CONFIG_ERROR, "identity", SPAN("ldap"), i, l->where,
+			       "it needs the built-in server: set 'issuer'");
+		for (size_t j = 0; j < i; j++)
+			if (span_eq(l->name, identity->ldap.at[j].name))
+				report(reader, CONFIG_ERROR, "identity", SPAN("ldap"), i,
+				       l->where, "'%.*s' is there twice (line %u)",
+				       SPAN_ARG(l->name), identity->ldap.at[j].where.line);
+	}
+}
+
 static void check_identity(struct reader *reader, const struct config *cfg)
 {
 	const struct config_identity *identity = &cfg->identity;
@@ -227,6 +246,7 @@ static void check_identity(struct reader *reader, const struct config *cfg)
 
 	check_providers(reader, identity);
 	check_federation(reader, identity);
+	check_ldap(reader, identity);
 	if (!cfg->mail && (identity->codes.email || identity->accounts.registration))
 		report(reader, CONFIG_ERROR, "identity",
 		       identity->codes.email ? SPAN("codes") : SPAN("accounts"), 0,

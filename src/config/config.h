@@ -243,6 +243,7 @@ struct config_lockout {
 	uint32_t failures;
 	uint64_t wait_ms;
 	uint64_t max_wait_ms;
+	uint64_t answer_ms; /* failed logins are answered after this, or twice, four times this */
 };
 
 /* argon2id (RFC 9106), and what a new password must be like. */
@@ -284,6 +285,7 @@ struct config_identity {
 	struct config_sms *sms; /* NULL: none */
 	struct config_accounts accounts;
 	CONFIG_LIST(struct config_federation) federation;
+	CONFIG_LIST(struct config_ldap) ldap;
 	CONFIG_LIST(struct config_provider) providers;
 	struct config_api_keys *api_keys;
 	CONFIG_LIST(struct config_client_identity) client_certificates;

@@ -78,4 +78,40 @@ struct config_federation {
 	uint64_t timeout_ms; /* of all calls of one step together */
 };
 
+/* Attributes of an entry in a directory; an empty one is not read. */
+struct config_ldap_attributes {
+	struct span id; /* never again another's */
+	struct span username;
+	struct span name; /* for people */
+	struct span email;
+	struct span groups;
+};
+
+#define CONFIG_LDAP_MAX 16
+
+/* A directory whose users log in here with their passwords there. */
+struct config_ldap {
+	struct config_where where;
+	struct span name;
+	struct span url; /* ldap://, ldaps:// or ldapi:// */
+	bool start_tls; /* of ldap:// */
+	bool verify; /* the server's certificate and name */
+	struct span ca; /* empty: the system's */
+	struct span bind_dn; /* who searches; empty: nobody in particular */
+	struct secret bind_password;
+	struct span user_dn; /* "{name}" in it: bound to at once, without a search; may be empty */
+	struct span base;
+	struct span filter; /* "{name}" in it */
+	struct config_ldap_attributes attributes;
+	struct span group_base; /* empty: groups are those of the attribute */
+	struct span group_filter; /* "{dn}" and "{name}" in it */
+	struct span group_attribute;
+	bool keep_groups; /* the user's groups here are those there */
+	bool create; /* users who are new here */
+	bool trust_email; /* addresses count as verified */
+	struct config_strings roles; /* of users that are made */
+	CONFIG_LIST(struct config_role_map) role_map;
+	uint64_t timeout_ms; /* of a login */
+};
+
 #endif

@@ -338,6 +338,9 @@ static const struct schema_key lockout_keys[] = {
 	 .text = "The first wait; each further one is twice as long."},
 	{KEY("max_wait", DURATION, config_lockout, max_wait_ms), .initial = "15m",
 	 .text = "The longest wait."},
+	{KEY("answer", DURATION, config_lockout, answer_ms), .initial = "250ms", .max = 5000,
+	 .text = "A failed login is answered this long after it came (or twice, four times as "
+		 "long), so that the time tells nothing; 0: as soon as it is known."},
 	{.name = NULL},
 };
 
@@ -455,6 +458,8 @@ static const struct schema_key identity_keys[] = {
 	 .text = "Accounts that people make, and reset."},
 	{KEY("federation", LIST, config_identity, federation), .object = &schema_federation,
 	 .text = "OpenID Connect providers whose users may log in here."},
+	{KEY("ldap", LIST, config_identity, ldap), .object = &schema_ldap,
+	 .text = "Directories whose users log in here with their passwords there."},
 	{KEY("providers", LIST, config_identity, providers), .object = &schema_provider,
 	 .text = "Who issues bearer tokens."},
 	{KEY("api_keys", OPTIONAL, config_identity, api_keys), .object = &api_keys,

@@ -38,6 +38,8 @@ extern const struct schema_object schema_codes;
 extern const struct schema_object schema_sms;
 extern const struct schema_object schema_accounts;
 extern const struct schema_object schema_federation;
+extern const struct schema_object schema_ldap;
+extern const struct schema_object schema_role_map;
 extern const struct schema_object schema_patch;
 extern const struct schema_object schema_route;
 extern const struct schema_object schema_waf;

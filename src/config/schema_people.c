@@ -135,7 +135,7 @@ static const struct schema_key role_map_keys[] = {
 	{.name = NULL},
 };
 
-static const struct schema_object role_map = {
+const struct schema_object schema_role_map = {
 	.name = "role_map",
 	.size = sizeof(struct config_role_map),
 	.keys = role_map_keys,
@@ -166,7 +166,7 @@ static const struct schema_key federation_keys[] = {
 	 .text = "Roles of users that are made."},
 	{KEY("roles_claim", CLAIM, config_federation, roles_claim),
 	 .text = "Where in the ID token the values of 'role_map' are."},
-	{KEY("role_map", LIST, config_federation, role_map), .object = &role_map,
+	{KEY("role_map", LIST, config_federation, role_map), .object = &schema_role_map,
 	 .text = "Which value gives which roles."},
 	{KEY("ca", FILE, config_federation, ca),
 	 .text = "Certificates that may sign its server's; without, the system's."},

@@ -159,6 +159,8 @@ static void collect(struct folders *folders, const char *config_path, const stru
 	add_file(folders, cfg->identity.theme.logo);
 	for (size_t i = 0; i < cfg->identity.federation.count; i++)
 		add_file(folders, cfg->identity.federation.at[i].ca);
+	for (size_t i = 0; i < cfg->identity.ldap.count; i++)
+		add_file(folders, cfg->identity.ldap.at[i].ca);
 	if (cfg->identity.sms)
 		add_file(folders, cfg->identity.sms->ca);
 	if (cfg->mail)

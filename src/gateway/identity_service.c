@@ -1,5 +1,6 @@
 #include "gateway/identity_service.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/audit.h"
@@ -13,9 +14,11 @@
 
 #define THREADS 4
 #define QUEUE 256
-/* Of logins at other providers, which may be slow: they hold up nobody else. */
+/* Of logins at other providers and directories, which may be slow: they hold up nobody else. */
 #define FEDERATION_THREADS 4
 #define FEDERATION_QUEUE 64
+#define UPKEEP_THREADS 2 /* one for each fiber */
+#define UPKEEP_QUEUE 4
 #define JOB_BYTES ((size_t)16 * 1024 * 1024)
 #define JOB_TIMEOUT_MS 30000
 #define BODY_BYTES_MAX ((size_t)64 * 1024)
@@ -29,6 +32,7 @@ struct identity_service {
 	struct idp *idp;
 	struct offload *pool;
 	struct offload *federation; /* for what waits for other servers */
+	struct offload *upkeep; /* revocations of others are known however many log in */
 	struct audit_log *audit_log;
 	struct fiber *fiber; /* of maintenance */
 	struct fiber *teller; /* tells clients of logouts, for which it waits longer */
@@ -86,7 +90,10 @@ static void run_serve(struct offload_job *job)
 	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
 
 	audited = false;
-	idp_serve(&j->x);
+	if (j->x.rest)
+		idp_serve_rest(&j->x);
+	else
+		idp_serve(&j->x);
 	/* Nobody is told that something was done before its record is on the disk. */
 	if (audited && !audit_wait(j->audit_log, AUDIT_TIMEOUT_MS))
 		log_message(LOG_ERROR, "identity.audit", "the audit log is not being written");
@@ -253,6 +260,7 @@ static int fill(struct identity_job *j, struct exchange *e, struct span body)
 		.dpop = copy_field(e, SPAN("dpop"), arena, &failed),
 		.dpop_repeated = is_repeated(e, SPAN("dpop")),
 		.certificate = copy_certificate(e, arena, &failed),
+		.begun_ms = clock_ms(),
 	};
 	return failed || !j->x.cookie.ptr ? -1 : 0;
 }
@@ -317,10 +325,25 @@ static bool serve_now(struct exchange *e, const struct identity_service *service
 	return true;
 }
 
-static struct offload *pool_of(const struct identity_service *service, struct span path)
+/* Runs it, and what is left of it, each where it may wait for what it waits for. */
+static int run_job(const struct identity_service *service, struct identity_job *j,
+		   struct err *err)
 {
-	return span_starts_with(path, SPAN(IDP_FEDERATION_PATH)) ? service->federation
-								 : service->pool;
+	bool waits = idp_waits_for_others(j->config, j->x.path, j->x.body);
+	int64_t deadline = loop_deadline_ms(JOB_TIMEOUT_MS);
+
+	if (offload_call(waits ? service->federation : service->pool, &j->job, deadline, err) <
+	    0)
+		return -1;
+	return j->x.rest ? offload_call(service->federation, &j->job, deadline, err) : 0;
+}
+
+/* -1: the client has gone, or we are ending. */
+static int wait_until(int64_t not_before_ms)
+{
+	int64_t left_ms = not_before_ms ? not_before_ms - clock_ms() : 0;
+
+	return left_ms > 0 && fiber_sleep_ms(left_ms) == FIBER_CANCELLED ? -1 : 0;
 }
 
 static enum phase_result serve(struct exchange *e, void *context)
@@ -342,14 +365,13 @@ static enum phase_result serve(struct exchange *e, void *context)
 			job_free(&j->job);
 		return answer_problem(e, 503, "out-of-memory", NULL);
 	}
-	if (offload_call(pool_of(service, j->x.path), &j->job, loop_deadline_ms(JOB_TIMEOUT_MS),
-			 &err) < 0) {
+	if (run_job(service, j, &err) < 0) {
 		if (e->x->client_gone || err.code == ERR_CANCELLED)
 			return PHASE_GONE;
 		exchange_add_field(e, SPAN("retry-after"), SPAN("1"));
 		return answer_problem(e, 503, "unavailable", NULL);
 	}
-	result = send_job(e, j);
+	result = wait_until(j->x.not_before_ms) < 0 ? PHASE_GONE : send_job(e, j);
 	job_free(&j->job);
 	return result;
 }
@@ -513,7 +535,9 @@ struct identity_service *identity_service_new(struct config *cfg, struct audit_l
 	if (service->pool)
 		service->federation =
 			offload_new("federation", FEDERATION_THREADS, FEDERATION_QUEUE, err);
-	if (service->federation) {
+	if (service->federation)
+		service->upkeep = offload_new("upkeep", UPKEEP_THREADS, UPKEEP_QUEUE, err);
+	if (service->upkeep) {
 		const struct idp_options options = {
 			.config = cfg, .audit = on_audit, .audit_context = service};
 
@@ -541,6 +565,8 @@ void identity_service_free(struct identity_service *service)
 		offload_free(service->pool);
 	if (service->federation)
 		offload_free(service->federation);
+	if (service->upkeep)
+		offload_free(service->upkeep);
 	snapshot_unref(service->snapshot);
 	idp_close(service->idp);
 	mem_free(service);
@@ -593,7 +619,8 @@ static void maintain_once(struct identity_service *service)
 
 	if (!j)
 		return;
-	if (offload_call(service->pool, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) < 0) {
+	if (offload_call(service->upkeep, &j->job, loop_deadline_ms(JOB_TIMEOUT_MS), &err) <
+	    0) {
 		log_away(service, &err);
 		return;
 	}
@@ -622,8 +649,8 @@ static void tell_main(void *arg)
 		struct identity_job *j = job_new(service, service->snapshot->config, run_tell);
 
 		/* However long clients take, another round begins after this one. */
-		if (j && offload_call(service->pool, &j->job, loop_deadline_ms(TELL_TIMEOUT_MS),
-				      &err) == 0)
+		if (j && offload_call(service->upkeep, &j->job,
+				      loop_deadline_ms(TELL_TIMEOUT_MS), &err) == 0)
 			job_free(&j->job);
 	}
 	service->teller = NULL;

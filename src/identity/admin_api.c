@@ -272,13 +272,6 @@ static enum store_result clear_factors(struct call *c, struct idp_user *user)
 	return user_put(c->x->idp, user, c->x->arena, &c->err);
 }
 
-static enum store_result unlock(struct call *c, const struct idp_user *user)
-{
-	if (throttle_clear(c->x->idp, THROTTLE_ACCOUNT, user->name, &c->err) != STORE_OK)
-		return STORE_FAILED;
-	return throttle_clear(c->x->idp, THROTTLE_FACTOR, user->id, &c->err);
-}
-
 static void act_on_user(struct call *c)
 {
 	struct span once = SPAN_NONE;
@@ -296,7 +289,7 @@ static void act_on_user(struct call *c)
 					     &c->err);
 	} else if (span_eq(c->action, SPAN("unlock"))) {
 		event = "user.unlocked";
-		result = unlock(c, &user);
+		result = user_unlock(c->x->idp, &user, c->x->arena, &c->err);
 	} else if (span_eq(c->action, SPAN("remove-factors"))) {
 		event = "user.factors_removed";
 		result = clear_factors(c, &user);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "identity/claims.h"
 #include "identity/keys.h"
+#include "identity/role_map.h"
 #include "io/http_call.h"
 #include "parse/base64.h"
 #include "parse/jws.h"
@@ -557,35 +558,16 @@ int federation_end(struct idp_exchange *x, const struct config_federation *provi
 
 /* ---- roles ---- */
 
+static bool claim_says(const void *context, struct span value)
+{
+	return says(context, value);
+}
+
 int federation_map_roles(const struct config_federation *provider,
 			 const struct federation_user *from, struct config_strings *roles,
 			 bool *changed, struct arena *arena)
 {
-	const struct json *claim = claim_at(from->claims, &provider->roles_claim);
-	struct config_strings given = {NULL, 0}, mapped = {NULL, 0}, next = {NULL, 0};
-
-	for (size_t i = 0; i < provider->role_map.count; i++) {
-		const struct config_role_map *map = &provider->role_map.at[i];
-
-		for (size_t j = 0; j < map->roles.count; j++)
-			if (texts_add(&mapped, map->roles.at[j], arena) < 0 ||
-			    (says(claim, map->value) &&
-			     texts_add(&given, map->roles.at[j], arena) < 0))
-				return -1;
-	}
-	for (size_t i = 0; i < roles->count; i++) {
-		bool stays =
-			!texts_have(&mapped, roles->at[i]) || texts_have(&given, roles->at[i]);
-
-		*changed = *changed || !stays;
-		if (stays && texts_add(&next, roles->at[i], arena) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < given.count; i++) {
-		*changed = *changed || !texts_have(&next, given.at[i]);
-		if (texts_add(&next, given.at[i], arena) < 0)
-			return -1;
-	}
-	*roles = next;
-	return 0;
+	return role_map_apply(provider->role_map.at, provider->role_map.count, claim_says,
+			      claim_at(from->claims, &provider->roles_claim), roles, changed,
+			      arena);
 }

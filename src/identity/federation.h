@@ -21,6 +21,9 @@ struct federation_state {
 	struct span nonce;
 	struct span verifier;
 	struct span back;
+	/* The login is to be joined to this user, in this session; empty: it is to log in. */
+	struct span user;
+	struct span session;
 	bool again; /* the user shows anew who it is */
 	int64_t begun_unix_s;
 };
@@ -49,6 +52,22 @@ int federation_end(struct idp_exchange *x, const struct config_federation *provi
 int federation_map_roles(const struct config_federation *provider,
 			 const struct federation_user *from, struct config_strings *roles,
 			 bool *changed, struct arena *arena) MUST_CHECK;
+
+/*
+ * Remembers the login in the browser, and says where it is to go; true. False: the request was
+ * answered (web_federation.c).
+ */
+bool federation_start(struct idp_exchange *x, const struct config_federation *provider,
+		      struct federation_state *state, struct span *url) MUST_CHECK;
+
+/* ---- users join logins to their accounts (web_links.c) ---- */
+
+void federation_put_links(struct page *page, const struct idp_user *user);
+void federation_link(struct idp_exchange *x, const struct config_federation *provider);
+void federation_unlink(struct idp_exchange *x, const struct config_federation *provider);
+/* Who has come back for that. */
+void federation_join(struct idp_exchange *x, const struct config_federation *provider,
+		     const struct federation_user *from, const struct federation_state *state);
 
 /* A link for each provider, on the login page. */
 void federation_put_buttons(struct page *page, struct span back);

@@ -270,11 +270,12 @@ void idp_metrics(struct idp *idp, struct buf *out)
 		   "sallyport_logins_total{result=\"succeeded\"} %llu\n"
 		   "sallyport_logins_total{result=\"failed\"} %llu\n"
 		   "sallyport_logins_total{result=\"locked\"} %llu\n"
+		   "sallyport_logins_total{result=\"unavailable\"} %llu\n"
 		   "sallyport_logins_total{result=\"factor_failed\"} %llu\n"
 		   "sallyport_logins_total{result=\"federation_failed\"} %llu\n",
 		   counted(idp, IDP_LOGINS_SUCCEEDED), counted(idp, IDP_LOGINS_FAILED),
-		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_FACTORS_FAILED),
-		   counted(idp, IDP_FEDERATIONS_FAILED));
+		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_LOGINS_UNAVAILABLE),
+		   counted(idp, IDP_FACTORS_FAILED), counted(idp, IDP_FEDERATIONS_FAILED));
 	buf_printf(out,
 		   "# HELP sallyport_messages_total Mails and SMS of the identity server.\n"
 		   "# TYPE sallyport_messages_total counter\n"

@@ -97,6 +97,7 @@ enum idp_counter {
 	IDP_LOGINS_SUCCEEDED,
 	IDP_LOGINS_FAILED,
 	IDP_LOGINS_LOCKED, /* refused because of earlier failures */
+	IDP_LOGINS_UNAVAILABLE, /* refused because a directory could not be asked */
 	IDP_FACTORS_FAILED,
 	IDP_FEDERATIONS_FAILED, /* back from another provider, and not let in */
 	IDP_COUNTERS,
@@ -152,6 +153,15 @@ struct idp_exchange {
 	size_t field_count;
 	struct span content;
 	const char *reason; /* why it was refused, a stable word; NULL: it was not */
+	/*
+	 * When the answer is to be sent, of clock_ms, so that its time tells nothing; 0: now. Takes
+	 * `begun_ms`, when the request came.
+	 */
+	int64_t begun_ms;
+	int64_t not_before_ms;
+	/* What waits for other servers is left to idp_serve_rest; NULL: nothing is. */
+	void (*rest)(struct idp_exchange *x);
+	void *rest_of;
 };
 
 /*
@@ -160,7 +170,7 @@ struct idp_exchange {
  * exchange, not into what the server keeps.
  */
 bool idp_serve_now(struct idp_exchange *x) MUST_CHECK;
-/* What is below this path waits for other servers: it needs threads of its own. */
+/* Logins at other providers are below this path. */
 #define IDP_FEDERATION_PATH "/identity/federation/"
 /* Below this path is the admin API (admin_api.c). */
 #define IDP_ADMIN_PATH "/identity/admin/"
@@ -177,7 +187,14 @@ enum idp_admin_area {
 /* "users", ... */
 const char *idp_admin_area_name(enum idp_admin_area area);
 
-/* Always gives an answer. Blocks. */
+/* Gives an answer, or sets x->rest. Blocks. */
 void idp_serve(struct idp_exchange *x);
+/*
+ * After idp_serve has set x->rest, in a thread that may wait for other servers. Always gives an
+ * answer.
+ */
+void idp_serve_rest(struct idp_exchange *x);
+/* Does the answer depend on other servers, so that idp_serve itself waits for them? */
+bool idp_waits_for_others(const struct config *cfg, struct span path, struct span body);
 
 #endif

@@ -138,6 +138,10 @@ enum throttle_kind { THROTTLE_ACCOUNT, THROTTLE_ADDRESS, THROTTLE_FACTOR, THROTT
 enum store_result throttle_clear(struct idp *idp, enum throttle_kind kind, struct span who,
 				 struct err *err);
 
+/* All of that for a user: by name, by entry of a directory, on known devices, and for codes. */
+enum store_result user_unlock(struct idp *idp, const struct idp_user *user, struct arena *arena,
+			      struct err *err);
+
 /* ---- sessions (session.c) ---- */
 
 struct idp_session {
@@ -227,6 +231,9 @@ enum store_result signing_list(struct idp *idp, struct buf *to, struct err *err)
 /* The words of a separated list, each once; they point into the text. */
 int texts_split(struct span text, char separator, struct arena *arena,
 		struct config_strings *to) MUST_CHECK;
+/* The name by which failures are counted for a known device of the user (flow_device_key). */
+struct span throttle_device_name(struct span name, struct span device,
+				 struct arena *arena) MUST_CHECK;
 /* See idp_options.audit; `name` and `second` may be NULL. */
 void idp_audit(struct idp *idp, const char *event, const char *name, struct span value,
 	       const char *second, struct span second_value);

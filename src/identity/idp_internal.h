@@ -32,6 +32,8 @@ struct idp {
 	struct federation_cache *federation; /* what is known of other providers */
 	struct tls_context *client_tls; /* for calls of ours; made when it is first needed */
 	struct outbox *outbox; /* NULL: a command line */
+	/* Of clock_ms; a directory that has failed is not asked again until then. By its place. */
+	atomic_int_least64_t ldap_rests_until_ms[CONFIG_LDAP_MAX];
 	atomic_uint_least64_t counters[IDP_COUNTERS];
 	int64_t swept_unix_s; /* idp_maintain only, as the next */
 	int64_t keys_loaded_unix_s;
@@ -61,10 +63,15 @@ int json_texts(const struct json *object, const char *name, struct arena *arena,
 	       struct config_strings *to) MUST_CHECK;
 void json_put_texts(struct json_writer *w, const char *name, const struct config_strings *list);
 bool permissions_valid(const struct config_strings *list, struct arena *arena);
+/* A name for people, as others say it: short, and without control characters. */
+#define DISPLAY_BYTES_MAX 200
+bool text_displayable(struct span text);
 /* A copy with ASCII letters in lower case; ptr NULL without memory. */
 struct span text_lower(struct span text, struct arena *arena) MUST_CHECK;
 /* Adds it unless it is there, in a copy of the list. */
 int texts_add(struct config_strings *list, struct span text, struct arena *arena) MUST_CHECK;
+/* Takes it out of a copy of the list. */
+int texts_remove(struct config_strings *list, struct span text, struct arena *arena) MUST_CHECK;
 bool texts_have(const struct config_strings *list, struct span text);
 struct span texts_join(const struct config_strings *list, char separator, struct arena *arena);
 

@@ -102,6 +102,14 @@ bool texts_have(const struct config_strings *list, struct span text)
 	return false;
 }
 
+bool text_displayable(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+			return false;
+	return text.len <= DISPLAY_BYTES_MAX;
+}
+
 struct span text_lower(struct span text, struct arena *arena)
 {
 	char *copy = arena_alloc(arena, text.len + 1);
@@ -112,6 +120,20 @@ struct span text_lower(struct span text, struct arena *arena)
 		copy[i] = ascii_lower(text.ptr[i]);
 	copy[text.len] = '\0';
 	return span_of(copy, text.len);
+}
+
+int texts_remove(struct config_strings *list, struct span text, struct arena *arena)
+{
+	struct span *left = arena_array(arena, struct span, list->count + 1);
+	size_t count = 0;
+
+	if (!left)
+		return -1;
+	for (size_t i = 0; i < list->count; i++)
+		if (!span_eq(list->at[i], text))
+			left[count++] = list->at[i];
+	*list = (struct config_strings){left, count};
+	return 0;
 }
 
 int texts_add(struct config_strings *list, struct span text, struct arena *arena)

@@ -91,3 +91,47 @@ enum store_result throttle_clear(struct idp *idp, enum throttle_kind kind, struc
 		return STORE_FAILED;
 	return store_count_clear(idp->shared, key_of(&key, "wait", kind, who), err);
 }
+
+struct span throttle_device_name(struct span name, struct span device, struct arena *arena)
+{
+	return arena_printf(arena, "%.*s %.*s", SPAN_ARG(name), SPAN_ARG(device));
+}
+
+static enum store_result clear_devices(struct idp *idp, const struct idp_user *user,
+				       struct arena *arena, struct err *err)
+{
+	struct span prefix = arena_printf(arena, "%.*s/", SPAN_ARG(user->id));
+	struct store_page page = {.more = true};
+	struct span after = SPAN_NONE;
+
+	if (!prefix.ptr)
+		return idp_no_memory(err);
+	while (page.more) {
+		if (store_list(idp->shared, SPAN("device-known"), prefix, after, STORE_PAGE_MAX,
+			       arena, &page, err) != STORE_OK)
+			return STORE_FAILED;
+		for (size_t i = 0; i < page.count; i++) {
+			struct span who =
+				throttle_device_name(user->name, page.records[i].key, arena);
+
+			if (!who.ptr)
+				return idp_no_memory(err);
+			if (throttle_clear(idp, THROTTLE_ACCOUNT, who, err) != STORE_OK)
+				return STORE_FAILED;
+			after = page.records[i].key;
+		}
+	}
+	return STORE_OK;
+}
+
+enum store_result user_unlock(struct idp *idp, const struct idp_user *user, struct arena *arena,
+			      struct err *err)
+{
+	if (throttle_clear(idp, THROTTLE_ACCOUNT, user->name, err) != STORE_OK ||
+	    throttle_clear(idp, THROTTLE_FACTOR, user->id, err) != STORE_OK)
+		return STORE_FAILED;
+	for (size_t i = 0; i < user->links.count; i++)
+		if (throttle_clear(idp, THROTTLE_ACCOUNT, user->links.at[i], err) != STORE_OK)
+			return STORE_FAILED;
+	return clear_devices(idp, user, arena, err);
+}

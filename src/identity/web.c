@@ -336,6 +336,18 @@ void page_message(struct idp_exchange *x, unsigned status, const char *title, co
 	page_end(&page, status);
 }
 
+void web_answer_later(struct idp_exchange *x)
+{
+	int64_t step_ms = (int64_t)x->config->identity.lockout.answer_ms;
+	int64_t spent_ms = clock_ms() - x->begun_ms;
+
+	if (!step_ms || !x->begun_ms)
+		return;
+	while (step_ms < spent_ms)
+		step_ms *= 2;
+	x->not_before_ms = x->begun_ms + step_ms;
+}
+
 /* ---- the server ---- */
 
 enum store_result web_session(struct idp_exchange *x, struct idp_session *session,
@@ -447,6 +459,24 @@ static const struct {
 	{SPAN_INIT("/identity/logo"), GET_ONLY, page_logo},
 };
 
+bool idp_waits_for_others(const struct config *cfg, struct span path, struct span body)
+{
+	if (span_starts_with(path, SPAN(IDP_FEDERATION_PATH)))
+		return true;
+	/* Only the choice of a thread: who writes it another way waits in another one. */
+	return cfg->identity.ldap.count > 0 && cfg->identity.oauth.password_grant &&
+	       span_eq(path, SPAN("/identity/token")) &&
+	       span_find(body, SPAN("grant_type=password")) < body.len;
+}
+
+void idp_serve_rest(struct idp_exchange *x)
+{
+	void (*rest)(struct idp_exchange * of) = x->rest;
+
+	x->rest = NULL;
+	rest(x);
+}
+
 void idp_serve(struct idp_exchange *x)
 {
 	int method = x->method == HTTP_METHOD_POST ? POST_ONLY : GET_ONLY;
@@ -455,7 +485,7 @@ void idp_serve(struct idp_exchange *x)
 		admin_api(x);
 		return;
 	}
-	if (span_starts_with(x->path, SPAN(IDP_FEDERATION_PATH)) && method == GET_ONLY) {
+	if (span_starts_with(x->path, SPAN(IDP_FEDERATION_PATH))) {
 		federation_page(x);
 		return;
 	}

@@ -44,6 +44,11 @@ void web_json(struct idp_exchange *x, unsigned status, struct buf *body); /* rel
 /* RFC 6749 section 5.2. `description` may be NULL. */
 void web_error(struct idp_exchange *x, unsigned status, const char *error,
 	       const char *description);
+/*
+ * The answer is sent at a set time after the request came (lockout.answer, or twice, four times
+ * ... that), so that its time does not tell how much was to be done.
+ */
+void web_answer_later(struct idp_exchange *x);
 /* The store is away, or there is no memory: 503. */
 void web_unavailable(struct idp_exchange *x, const struct err *err);
 
@@ -110,7 +115,7 @@ enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session
 			     struct err *err);
 
 void admin_api(struct idp_exchange *x);
-/* IDP_FEDERATION_PATH NAME "/start", "/callback" (web_federation.c) */
+/* IDP_FEDERATION_PATH NAME "/start", "/callback", "/link", "/unlink" (web_federation.c) */
 void federation_page(struct idp_exchange *x);
 void login_page(struct idp_exchange *x);
 void login_send_page(struct idp_exchange *x);

@@ -9,7 +9,6 @@
 #include "parse/mail_address.h"
 
 #define LOGIN_S ((int64_t)600)
-#define DISPLAY_MAX 200
 #define TRIES 4
 
 /* ---- pages ---- */
@@ -92,6 +91,8 @@ static enum store_result put_state(struct idp_exchange *x, const struct federati
 	json_member_string(&w, SPAN("nonce"), state->nonce);
 	json_member_string(&w, SPAN("verifier"), state->verifier);
 	json_member_string(&w, SPAN("return"), state->back);
+	json_member_string(&w, SPAN("user"), state->user);
+	json_member_string(&w, SPAN("session"), state->session);
 	json_member_bool(&w, SPAN("again"), state->again);
 	json_member_int(&w, SPAN("begun"), state->begun_unix_s);
 	json_end_object(&w);
@@ -139,6 +140,8 @@ static enum store_result take_state(struct idp_exchange *x, struct federation_st
 					   .nonce = json_text(object, "nonce"),
 					   .verifier = json_text(object, "verifier"),
 					   .back = json_text(object, "return"),
+					   .user = json_text(object, "user"),
+					   .session = json_text(object, "session"),
 					   .again = json_flag(object, "again"),
 					   .begun_unix_s = json_number(object, "begun")};
 	return STORE_OK;
@@ -146,11 +149,28 @@ static enum store_result take_state(struct idp_exchange *x, struct federation_st
 
 /* ---- off ---- */
 
+bool federation_start(struct idp_exchange *x, const struct config_federation *provider,
+		      struct federation_state *state, struct span *url)
+{
+	struct err err;
+
+	state->provider = provider->name;
+	state->issuer = provider->issuer;
+	state->begun_unix_s = clock_unix_s();
+	if (federation_begin(x, provider, state, url, &err) < 0) {
+		refuse_answer(x, provider, &err);
+		return false;
+	}
+	if (put_state(x, state, &err) != STORE_OK) {
+		web_unavailable(x, &err);
+		return false;
+	}
+	return true;
+}
+
 static void start(struct idp_exchange *x, const struct config_federation *provider)
 {
-	struct federation_state state = {.provider = provider->name,
-					 .issuer = provider->issuer,
-					 .begun_unix_s = clock_unix_s()};
+	struct federation_state state = {.user = SPAN(""), .session = SPAN("")};
 	struct span cookie = web_cookie(x, IDP_SESSION_COOKIE), url;
 	struct idp_session session;
 	enum store_result found;
@@ -167,11 +187,7 @@ static void start(struct idp_exchange *x, const struct config_federation *provid
 	state.again = found == STORE_OK;
 	if (found == STORE_FAILED)
 		web_unavailable(x, &err);
-	else if (federation_begin(x, provider, &state, &url, &err) < 0)
-		refuse_answer(x, provider, &err);
-	else if (put_state(x, &state, &err) != STORE_OK)
-		web_unavailable(x, &err);
-	else
+	else if (federation_start(x, provider, &state, &url))
 		web_redirect(x, url);
 }
 
@@ -225,14 +241,6 @@ static enum store_result link_by_email(struct idp_exchange *x, struct arrival *a
 	return STORE_OK;
 }
 
-static bool is_display(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
-			return false;
-	return text.len <= DISPLAY_MAX;
-}
-
 /* The id is the link's: of two who arrive at once, one is made. */
 static enum store_result make_user(struct idp_exchange *x, struct arrival *a, struct span email,
 				   unsigned try_, struct err *err)
@@ -243,7 +251,7 @@ static enum store_result make_user(struct idp_exchange *x, struct arrival *a, st
 	digest_hex(digest, a->link);
 	a->user = (struct idp_user){
 		.id = arena_printf(x->arena, "u%.32s", digest),
-		.display = is_display(a->from.name) ? a->from.name : SPAN(""),
+		.display = text_displayable(a->from.name) ? a->from.name : SPAN(""),
 		.email = email,
 		.email_verified = email.len > 0,
 		.roles = a->provider->roles,
@@ -394,9 +402,22 @@ static void callback(struct idp_exchange *x, const struct config_federation *pro
 		       "used. Begin anew.");
 	else if (federation_end(x, provider, &state, &query, &a.from, &err) < 0)
 		refuse_answer(x, provider, &err);
+	else if (state.user.len)
+		federation_join(x, provider, &a.from, &state);
 	else
 		enter(x, &a, &state);
 }
+
+static const struct {
+	enum http_method method;
+	struct span path;
+	void (*serve)(struct idp_exchange *x, const struct config_federation *provider);
+} pages[] = {
+	{HTTP_METHOD_GET, SPAN_INIT("start"), start},
+	{HTTP_METHOD_GET, SPAN_INIT("callback"), callback},
+	{HTTP_METHOD_POST, SPAN_INIT("link"), federation_link},
+	{HTTP_METHOD_POST, SPAN_INIT("unlink"), federation_unlink},
+};
 
 void federation_page(struct idp_exchange *x)
 {
@@ -407,14 +428,10 @@ void federation_page(struct idp_exchange *x)
 	for (size_t i = 0; i < identity->federation.count; i++) {
 		const struct config_federation *provider = &identity->federation.at[i];
 
-		if (!span_eq(provider->name, name))
-			continue;
-		if (x->method == HTTP_METHOD_GET && span_eq(what, SPAN("start"))) {
-			start(x, provider);
-			return;
-		}
-		if (x->method == HTTP_METHOD_GET && span_eq(what, SPAN("callback"))) {
-			callback(x, provider);
+		for (size_t j = 0; span_eq(provider->name, name) && j < COUNT_OF(pages); j++) {
+			if (x->method != pages[j].method || !span_eq(what, pages[j].path))
+				continue;
+			pages[j].serve(x, provider);
 			return;
 		}
 	}

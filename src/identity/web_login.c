@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "identity/federation.h"
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 #include "identity/passkey.h"
 #include "identity/password.h"
 #include "parse/uri.h"
@@ -14,6 +15,11 @@
 	"Name or password is wrong, or there have been too many attempts. Wait a little "      \
 	"before "                                                                              \
 	"you try again."
+/* Who may be right, and cannot be told from who is not. */
+#define AWAY                                                                                   \
+	"The directory that knows passwords cannot be asked now. Try again in a little "       \
+	"while; "                                                                              \
+	"nobody whose password it keeps can log in before."
 
 /* ---- pages ---- */
 
@@ -87,6 +93,9 @@ struct attempt {
 	bool known;
 	bool blocked;
 	bool right;
+	bool locked; /* blocked, by name or by an entry in a directory */
+	bool away; /* not right, and a directory has not said that it is wrong */
+	struct config_strings counts; /* besides, of entries in directories */
 };
 
 static enum store_result is_blocked(struct idp_exchange *x, struct attempt *a, struct err *err)
@@ -96,7 +105,7 @@ static enum store_result is_blocked(struct idp_exchange *x, struct attempt *a, s
 	if (throttle_check(x->idp, THROTTLE_ACCOUNT, a->who, &account_ms, err) != STORE_OK ||
 	    throttle_check(x->idp, THROTTLE_ADDRESS, x->address, &address_ms, err) != STORE_OK)
 		return STORE_FAILED;
-	a->blocked = account_ms > 0 || address_ms > 0;
+	a->blocked = a->locked = account_ms > 0 || address_ms > 0;
 	return STORE_OK;
 }
 
@@ -115,7 +124,7 @@ static enum store_result choose_count(struct idp_exchange *x, struct attempt *a,
 		result = store_get(x->idp->shared, SPAN("device-known"), key, x->arena, &record,
 				   err);
 	if (result == STORE_OK && a->known)
-		a->who = arena_printf(x->arena, "%.*s %.*s", SPAN_ARG(a->name), SPAN_ARG(key));
+		a->who = throttle_device_name(a->name, key, x->arena);
 	if (!a->who.ptr)
 		return idp_no_memory(err);
 	return result == STORE_FAILED ? result : STORE_OK;
@@ -161,25 +170,78 @@ static enum store_result try_password(struct idp_exchange *x, struct attempt *a,
 	return STORE_OK;
 }
 
+/* Passwords that directories know; the same steps again in all cases. */
+static enum store_result try_directories(struct idp_exchange *x, struct attempt *a,
+					 struct span password, struct err *err)
+{
+	struct ldap_attempt l = {.name = a->name,
+				 .password = password,
+				 .known = a->known ? &a->user : NULL,
+				 .blocked = a->blocked};
+
+	if (ldap_login(x, &l, err) != STORE_OK)
+		return STORE_FAILED;
+	a->counts = l.counts;
+	a->right = l.right;
+	a->away = l.away;
+	a->locked = a->locked || l.locked;
+	if (l.right)
+		a->user = l.user;
+	return STORE_OK;
+}
+
+/* Is a wrong password known to be wrong, without the directory that is away? */
+static bool is_local(const struct attempt *a)
+{
+	return a->known && a->user.password.len && !ldap_has_user(&a->user);
+}
+
+/*
+ * Who is locked does not wait longer for trying, and who would be told by a directory that is away
+ * has not failed; but it takes as long.
+ */
+static struct span counted_as(struct idp_exchange *x, const struct attempt *a, struct span who)
+{
+	if (a->blocked)
+		return arena_printf(x->arena, "%.*s (locked)", SPAN_ARG(who));
+	if (a->away && !is_local(a))
+		return arena_printf(x->arena, "%.*s (away)", SPAN_ARG(who));
+	return who;
+}
+
 static enum store_result note_failure(struct idp_exchange *x, struct attempt *a,
 				      struct err *err)
 {
 	const struct config_lockout *lockout = &x->config->identity.lockout;
-	/* Who is locked does not wait longer for trying, but it takes as long to be told. */
-	struct span who =
-		a->blocked ? arena_printf(x->arena, "%.*s (locked)", SPAN_ARG(a->who)) : a->who;
+	struct span who = counted_as(x, a, a->who), address = x->address;
 	int64_t wait_ms;
 
-	if (!who.ptr)
+	if (a->away && !a->blocked)
+		address = counted_as(x, a, address);
+	if (!who.ptr || !address.ptr)
 		return idp_no_memory(err);
 	if (throttle_fail(x->idp, lockout, THROTTLE_ACCOUNT, who, &wait_ms, err) != STORE_OK ||
-	    throttle_fail(x->idp, lockout, THROTTLE_ADDRESS, x->address, &wait_ms, err) !=
+	    throttle_fail(x->idp, lockout, THROTTLE_ADDRESS, address, &wait_ms, err) !=
 		    STORE_OK)
 		return STORE_FAILED;
-	idp_audit(x->idp, a->blocked ? "login.locked" : "login.failed", "address", x->address,
-		  a->known ? "user" : NULL, a->user.id);
-	idp_count(x->idp, a->blocked ? IDP_LOGINS_LOCKED : IDP_LOGINS_FAILED);
-	x->reason = "login_failed";
+	for (size_t i = 0; i < a->counts.count; i++) {
+		who = counted_as(x, a, a->counts.at[i]);
+		if (!who.ptr)
+			return idp_no_memory(err);
+		if (throttle_fail(x->idp, lockout, THROTTLE_ACCOUNT, who, &wait_ms, err) !=
+		    STORE_OK)
+			return STORE_FAILED;
+	}
+	idp_audit(x->idp,
+		  a->locked ? "login.locked"
+		  : a->away ? "login.directory_away"
+			    : "login.failed",
+		  "address", x->address, a->known ? "user" : NULL, a->user.id);
+	idp_count(x->idp, a->locked ? IDP_LOGINS_LOCKED
+			  : a->away ? IDP_LOGINS_UNAVAILABLE
+				    : IDP_LOGINS_FAILED);
+	x->reason = a->away ? "directory_away" : "login_failed";
+	web_answer_later(x);
 	return STORE_OK;
 }
 
@@ -187,16 +249,31 @@ static void count_failure(struct idp_exchange *x, struct attempt *a, struct span
 {
 	struct err err;
 
-	if (note_failure(x, a, &err) == STORE_OK)
-		login_show(x, back, WRONG, 403);
-	else
+	if (note_failure(x, a, &err) != STORE_OK)
 		web_unavailable(x, &err);
+	else if (a->away)
+		login_show(x, back, AWAY, 503);
+	else
+		login_show(x, back, WRONG, 403);
+}
+
+static enum store_result clear_counts(struct idp_exchange *x, const struct attempt *a,
+				      struct err *err)
+{
+	if (throttle_clear(x->idp, THROTTLE_ACCOUNT, a->who, err) != STORE_OK)
+		return STORE_FAILED;
+	for (size_t i = 0; i < a->counts.count; i++)
+		if (throttle_clear(x->idp, THROTTLE_ACCOUNT, a->counts.at[i], err) != STORE_OK)
+			return STORE_FAILED;
+	return STORE_OK;
 }
 
 static enum store_result upgrade_hash(struct idp_exchange *x, struct idp_user *user,
 				      struct span password, struct err *err)
 {
-	if (!password_is_outdated(&x->config->identity.password, user->password))
+	/* Who has none here has shown one to a directory. */
+	if (!user->password.len ||
+	    !password_is_outdated(&x->config->identity.password, user->password))
 		return STORE_OK;
 	user->password = password_hash(&x->config->identity.password, password, x->arena, err);
 	if (!user->password.ptr || user_put(x->idp, user, x->arena, err) == STORE_FAILED)
@@ -205,41 +282,71 @@ static enum store_result upgrade_hash(struct idp_exchange *x, struct idp_user *u
 	return user_get(x->idp, user->id, x->arena, user, err);
 }
 
-static void submit_login(struct idp_exchange *x)
+/* A form that was sent, until it is known what comes of it. */
+struct submission {
+	struct attempt attempt;
+	struct span password;
+	struct span back;
+	bool remember;
+};
+
+static void end_submission(struct idp_exchange *x, struct submission *s)
 {
 	struct span methods[] = {SPAN("pwd")};
-	struct attempt a = {.known = false};
-	struct span password, back;
+	struct attempt *a = &s->attempt;
+	struct err err;
+
+	if (!a->right)
+		count_failure(x, a, s->back);
+	else if (clear_counts(x, a, &err) != STORE_OK ||
+		 upgrade_hash(x, &a->user, s->password, &err) != STORE_OK)
+		web_unavailable(x, &err);
+	else
+		flow_go_on(x, &(struct flow){.user = a->user,
+					     .methods = {methods, 1},
+					     .back = s->back,
+					     .remember = s->remember});
+}
+
+static void submit_rest(struct idp_exchange *x)
+{
+	struct submission *s = x->rest_of;
+	struct err err;
+
+	if (try_directories(x, &s->attempt, s->password, &err) != STORE_OK)
+		web_unavailable(x, &err);
+	else
+		end_submission(x, s);
+}
+
+static void submit_login(struct idp_exchange *x)
+{
+	struct submission *s = arena_new(x->arena, struct submission);
 	struct form form;
 	struct err err;
 
+	if (!s) {
+		web_unavailable(x, NULL);
+		return;
+	}
 	if (!web_form(x, &form) || !web_own_form(x, &form))
 		return;
-	back = web_return(form_get(&form, SPAN("return")));
-	password = form_get(&form, SPAN("password"));
-	a.name = user_name_normal(form_get(&form, SPAN("name")), x->arena);
-	if (!a.name.ptr)
-		a.name = SPAN("(no name)");
-	if (!password.ptr)
-		password = SPAN("");
-	if (try_password(x, &a, password, &err) != STORE_OK) {
+	s->back = web_return(form_get(&form, SPAN("return")));
+	s->remember = span_eq(form_get(&form, SPAN("remember")), SPAN("1"));
+	s->password = form_get(&form, SPAN("password"));
+	s->attempt.name = user_name_normal(form_get(&form, SPAN("name")), x->arena);
+	if (!s->attempt.name.ptr)
+		s->attempt.name = SPAN("(no name)");
+	if (!s->password.ptr)
+		s->password = SPAN("");
+	if (try_password(x, &s->attempt, s->password, &err) != STORE_OK) {
 		web_unavailable(x, &err);
-		return;
+	} else if (!s->attempt.right && x->config->identity.ldap.count) {
+		x->rest = submit_rest;
+		x->rest_of = s;
+	} else {
+		end_submission(x, s);
 	}
-	if (!a.right) {
-		count_failure(x, &a, back);
-		return;
-	}
-	if (throttle_clear(x->idp, THROTTLE_ACCOUNT, a.who, &err) != STORE_OK ||
-	    upgrade_hash(x, &a.user, password, &err) != STORE_OK) {
-		web_unavailable(x, &err);
-		return;
-	}
-	flow_go_on(x, &(struct flow){.user = a.user,
-				     .methods = {methods, 1},
-				     .back = back,
-				     .remember = span_eq(form_get(&form, SPAN("remember")),
-							 SPAN("1"))});
 }
 
 /*
@@ -369,11 +476,20 @@ enum store_result login_direct(struct idp_exchange *x, struct span name, struct 
 	*second = false;
 	if (!a.name.ptr)
 		a.name = SPAN("(no name)");
-	if (try_password(x, &a, password.ptr ? password : SPAN(""), err) != STORE_OK)
+	if (!password.ptr)
+		password = SPAN("");
+	if (try_password(x, &a, password, err) != STORE_OK ||
+	    (!a.right && try_directories(x, &a, password, err) != STORE_OK))
 		return STORE_FAILED;
+	if (!a.right && note_failure(x, &a, err) != STORE_OK)
+		return STORE_FAILED;
+	if (a.away) {
+		(void)err_set(err, ERR_UNAVAILABLE, "identity: a directory cannot be asked");
+		return STORE_FAILED;
+	}
 	if (!a.right)
-		return note_failure(x, &a, err) == STORE_OK ? STORE_ABSENT : STORE_FAILED;
-	if (throttle_clear(x->idp, THROTTLE_ACCOUNT, a.who, err) != STORE_OK ||
+		return STORE_ABSENT;
+	if (clear_counts(x, &a, err) != STORE_OK ||
 	    upgrade_hash(x, &a.user, password, err) != STORE_OK)
 		return STORE_FAILED;
 	*user = a.user;

@@ -190,6 +190,9 @@ static enum store_result find_user(struct idp_exchange *x, struct span name,
 		*user = other;
 	if (by_name != STORE_OK && by_email != STORE_OK)
 		return STORE_ABSENT;
+	/* Whose password is kept elsewhere gets none here, past those who may switch it off there. */
+	if (!user->password.len && user->links.count)
+		return STORE_ABSENT;
 	return user->disabled || !user->email_verified || !user->email.len ? STORE_ABSENT
 									   : STORE_OK;
 }
@@ -247,10 +250,12 @@ void reset_page(struct idp_exchange *x)
 		show_reset(x, "Enter a name or an e-mail address.", 422);
 	else if (send_reset(x, name, &err) != STORE_OK)
 		web_unavailable(x, &err);
-	else
+	else {
 		page_message(x, 200, "Look into your mail",
 			     "If there is such an account with a verified e-mail address, a "
 			     "mail with a link is on its way.");
+		web_answer_later(x);
+	}
 }
 
 static void show_choose(struct idp_exchange *x, const char *title, const char *action,

@@ -1,6 +1,8 @@
 /* What users change of how they log in: password, address, codes by mail and SMS. */
 #include "base/clock.h"
+#include "identity/federation.h"
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 #include "identity/password.h"
 #include "identity/sent_code.h"
 #include "parse/mail_address.h"
@@ -65,6 +67,26 @@ static void put_phone(struct page *page, const struct idp_user *user)
 	page_form_end(page);
 }
 
+static void put_password(struct page *page, const struct idp_user *user)
+{
+	page_raw(page, "<section><h2>Password</h2>\n");
+	if (user->password.len) {
+		page_form(page, "/identity/security/password", SPAN(""));
+		page_input(page, "Current password", "current",
+			   "type=\"password\" required autocomplete=\"current-password\"");
+		page_input(page, "New password", "password",
+			   "type=\"password\" required autocomplete=\"new-password\"");
+		page_second(page, "Change the password");
+		page_form_end(page);
+	} else {
+		page_raw(page, ldap_has_user(user)
+				       ? "<p>It is that of the directory, and is changed "
+					 "there.</p>\n"
+				       : "<p>You have none here.</p>\n");
+	}
+	page_raw(page, "</section>\n");
+}
+
 static void show_security(struct idp_exchange *x, const struct idp_user *user,
 			  const char *alert, const char *note, unsigned status)
 {
@@ -87,15 +109,9 @@ static void show_security(struct idp_exchange *x, const struct idp_user *user,
 	put_channel(&page, user, "sms", "SMS");
 	page_raw(&page, "</section>\n");
 	put_mail(&page, user);
-	page_raw(&page, "<section><h2>Password</h2>\n");
-	page_form(&page, "/identity/security/password", SPAN(""));
-	page_input(&page, "Current password", "current",
-		   "type=\"password\" required autocomplete=\"current-password\"");
-	page_input(&page, "New password", "password",
-		   "type=\"password\" required autocomplete=\"new-password\"");
-	page_second(&page, "Change the password");
-	page_form_end(&page);
-	page_raw(&page, "</section>\n<p><a href=\"/identity\">Your account</a></p>\n");
+	put_password(&page, user);
+	federation_put_links(&page, user);
+	page_raw(&page, "<p><a href=\"/identity\">Your account</a></p>\n");
 	page_end(&page, status);
 }
 
@@ -213,20 +229,12 @@ void security_email(struct idp_exchange *x)
 
 /* ---- codes ---- */
 
-static void set_channel(struct idp_exchange *x, struct idp_user *user, struct span channel,
-			bool on)
+static int set_channel(struct idp_exchange *x, struct idp_user *user, struct span channel,
+		       bool on)
 {
-	struct span *all = arena_array(x->arena, struct span, user->channels.count + 1);
-	size_t count = 0;
-
-	if (!all)
-		return;
-	for (size_t i = 0; i < user->channels.count; i++)
-		if (!span_eq(user->channels.at[i], channel))
-			all[count++] = user->channels.at[i];
-	if (on)
-		all[count++] = channel;
-	user->channels = (struct config_strings){all, count};
+	if (texts_remove(&user->channels, channel, x->arena) < 0)
+		return -1;
+	return on ? texts_add(&user->channels, channel, x->arena) : 0;
 }
 
 /* Stores the user with its new factors; the session gets a new id. */
@@ -262,7 +270,10 @@ void security_channel(struct idp_exchange *x)
 		show_security(x, &user, "No code can be sent there.", NULL, 422);
 		return;
 	}
-	set_channel(x, &user, channel, on);
+	if (set_channel(x, &user, channel, on) < 0) {
+		web_unavailable(x, NULL);
+		return;
+	}
 	keep(x, &user, &session, on ? "user.second_factor_on" : "user.second_factor_off",
 	     on ? "Codes are on." : "Codes are off.");
 }
@@ -331,7 +342,10 @@ void security_phone(struct idp_exchange *x)
 		show_phone_code(x, "The code is wrong, or was tried too often.", 403);
 	} else {
 		user.phone = phone;
-		set_channel(x, &user, SPAN("sms"), true);
+		if (set_channel(x, &user, SPAN("sms"), true) < 0) {
+			web_unavailable(x, NULL);
+			return;
+		}
 		keep(x, &user, &session, "user.phone_changed", "Codes by SMS are on.");
 	}
 }

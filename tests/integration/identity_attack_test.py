@@ -11,9 +11,11 @@ import json
 import os
 import re
 import secrets
+import statistics
 import struct
 import subprocess
 import threading
+import time
 import urllib.parse
 
 from harness import DEADLINE_S, run
@@ -82,7 +84,7 @@ class Guesser(threading.Thread):
         return answer.status, answer.read().decode(), answer.getheader("set-cookie") or ""
 
 
-@with_server(more=f"lockout: {{failures: {FAILURES}, wait: 1h, max_wait: 1h}}",
+@with_server(more=f"lockout: {{failures: {FAILURES}, wait: 1h, max_wait: 1h, answer: 0}}",
              top="trusted_proxies: [127.0.0.1]\nforwarded: {client_headers: trusted}")
 def guesses_from_many_addresses_are_few_that_count(gateway):
     _, owner = make_user(gateway, "alice")
@@ -110,6 +112,44 @@ def guesses_from_many_addresses_are_few_that_count(gateway):
     assert "Your account" in page.text, (page.status, page.text, gateway.log_text()[-1500:])
 
 
+def refusal_s(browser, name, password="a wrong password"):
+    """How long a login takes to be refused; the page was fetched before."""
+    browser.cookies = {k: v for k, v in browser.cookies.items() if k == "__Host-sallyport-form"}
+    browser.get("/identity/login")
+    before = time.perf_counter()
+    page = browser.submit(name=name, password=password)
+    taken = time.perf_counter() - before
+    assert page.status == 403 and "Name or password is wrong" in page.text, (name, page.text)
+    return taken
+
+
+@with_server(more="lockout: {failures: 8, wait: 1h, max_wait: 1h}\n  password: {memory: 19M}",
+             top="trusted_proxies: [127.0.0.1]")
+def the_time_of_a_refusal_does_not_tell_who_is_known(gateway):
+    make_user(gateway, "alice")
+    make_user(gateway, "disabled")
+    make_user(gateway, "locked")
+    cli(gateway, "user", "set", "disabled", "--disable")
+    browser = Browser(gateway)
+    for _ in range(8):
+        refusal_s(browser, "locked")
+    names = {"wrong": lambda i: "alice", "unknown": lambda i: f"nobody-{i}", "locked": lambda i: "locked",
+             "disabled": lambda i: "disabled"}
+    taken = {kind: [] for kind in names}
+    for i in range(14):
+        if i % 7 == 0:  # alice and the disabled are not to be locked
+            cli(gateway, "user", "unlock", "alice")
+            cli(gateway, "user", "unlock", "disabled")
+        for kind in sorted(names, key=lambda kind: hash((kind, i))):
+            taken[kind].append(refusal_s(browser, names[kind](i)))
+    medians = {kind: statistics.median(all_of) for kind, all_of in taken.items()}
+    # What halves of the same kind differ by is noise.
+    noise = max(abs(statistics.median(t[::2]) - statistics.median(t[1::2])) for t in taken.values())
+    apart = max(medians.values()) - min(medians.values())
+    print(f"medians {medians}, {apart * 1000:.2f} ms apart, noise {noise * 1000:.2f} ms", flush=True)
+    assert apart <= max(3 * noise, 0.005), (medians, noise)
+
+
 def together(work, count=8):
     """What `work(i)` gives in so many threads at once."""
     results, start = [None] * count, threading.Barrier(count)
@@ -126,7 +166,7 @@ def together(work, count=8):
     return results
 
 
-@with_server(more="lockout: {failures: 100}")
+@with_server(more="lockout: {failures: 100, answer: 0}")
 def a_code_that_comes_many_times_at_once_opens_once(gateway):
     _, browser = make_user(gateway, "alice")
     secret, recovery = turn_totp_on(browser)
@@ -284,6 +324,7 @@ def guesses_with_forged_passkeys_are_limited(gateway):
 if __name__ == "__main__":
     run([
         guesses_from_many_addresses_are_few_that_count,
+        the_time_of_a_refusal_does_not_tell_who_is_known,
         a_code_that_comes_many_times_at_once_opens_once,
         no_form_is_taken_from_another_site,
         a_forged_passkey_opens_nothing,

@@ -25,7 +25,7 @@ identity:
   issuer: "http://localhost:{{port}}"
   key_file: id.key
   password: {{memory: 64k, passes: 1}}
-  lockout: {{failures: 3, wait: 1h, max_wait: 1h}}
+  lockout: {{failures: 3, wait: 1h, max_wait: 1h, answer: 0}}
   roles: {{clerk: {{permissions: ["orders:*"]}}}}
   {more}
 services:
@@ -42,7 +42,9 @@ def server(upstream=9, store="sqlite:id.db", more="", top="", wait=True):
     """`more` goes into `identity`, in the place of what is there already; `top` beside it."""
     text = CONFIG.format(upstream=upstream, store=store, more=more).replace("\nlog:", f"\n{top}\nlog:", 1)
     if "lockout:" in more:
-        text = text.replace("  lockout: {failures: 3, wait: 1h, max_wait: 1h}\n", "", 1)
+        text = text.replace("  lockout: {failures: 3, wait: 1h, max_wait: 1h, answer: 0}\n", "", 1)
+    if "\n  password: {" in more:
+        text = text.replace("  password: {memory: 64k, passes: 1}\n", "", 1)
     return Gateway(text, wait=wait)
 
 
