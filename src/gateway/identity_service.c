@@ -315,8 +315,7 @@ static bool serve_now(struct exchange *e, const struct identity_service *service
 				 .dpop_repeated = has_field(e, SPAN("dpop"))};
 	struct http_response response;
 
-	if (x.method != HTTP_METHOD_POST || is_repeated(e, SPAN("authorization")) ||
-	    !idp_serve_now(&x))
+	if (is_repeated(e, SPAN("authorization")) || !idp_serve_now(&x))
 		return false;
 	response = (struct http_response){
 		.status = x.status, .fields = x.fields, .field_count = x.field_count};

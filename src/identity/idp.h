@@ -165,8 +165,8 @@ struct idp_exchange {
 };
 
 /*
- * Answers a token request by client credentials, or an introspection, when all that it takes is in
- * memory: true. Otherwise false, and idp_serve has to. Does not block; fields may point into the
+ * Answers a token request by client credentials, an introspection, or what asks for a public
+ * document (metadata, keys), when all that it takes is in memory: true. Otherwise false, and idp_serve has to. Does not block; fields may point into the
  * exchange, not into what the server keeps.
  */
 bool idp_serve_now(struct idp_exchange *x) MUST_CHECK;

@@ -253,6 +253,28 @@ static bool has_empty(const struct form *form)
 	return false;
 }
 
+/* What is public and the same for all. */
+static bool document_now(struct idp_exchange *x)
+{
+	static const struct {
+		struct span path;
+		void (*serve)(struct idp_exchange *x);
+	} documents[] = {
+		{SPAN_INIT("/identity/keys"), oauth_keys},
+		{SPAN_INIT("/.well-known/openid-configuration"), oauth_metadata},
+		{SPAN_INIT("/.well-known/oauth-authorization-server"), oauth_metadata},
+		{SPAN_INIT("/.well-known/oauth-protected-resource"), oauth_resource_metadata},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(documents); i++) {
+		if (span_eq(documents[i].path, x->path)) {
+			documents[i].serve(x);
+			return true;
+		}
+	}
+	return false;
+}
+
 bool idp_serve_now(struct idp_exchange *x)
 {
 	bool issue = span_eq(x->path, SPAN("/identity/token")), done = false;
@@ -260,6 +282,8 @@ bool idp_serve_now(struct idp_exchange *x)
 	struct span id, secret;
 	struct form form;
 
+	if (x->method == HTTP_METHOD_GET)
+		return document_now(x);
 	if (x->method != HTTP_METHOD_POST || x->dpop.len || x->dpop_repeated ||
 	    !(issue || span_eq(x->path, SPAN("/identity/introspect"))) ||
 	    !span_eq_nocase(x->content_type, SPAN("application/x-www-form-urlencoded")) ||
