@@ -19,17 +19,22 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "gateway/procedure_service.h"
+#include "gateway/procedure_steps.h"
 #include "gateway/worker.h"
 #include "http/block.h"
 #include "io/net_address.h"
+#include "io/offload.h"
 
 #define BODY_BYTES 30000
 #define DEADLINE_MS 10000
 #define SERVICE_THREADS 4
+/* How long the slow one takes: longer than the wait for the hedge. */
+#define SLOW_US 40000
 
 /* --- the service: a thread that answers, and remembers what it took for complete --- */
 
-static int service_fd = -1;
+static int service_fd = -1, slow_fd = -1;
 static _Atomic unsigned long complete_posts, wrong_posts;
 
 static bool contains(const char *text, size_t len, const char *what)
@@ -101,6 +106,18 @@ static void *service_main(void *unused)
 	return NULL;
 }
 
+static void *slow_main(void *unused)
+{
+	int fd;
+
+	(void)unused;
+	while ((fd = accept(slow_fd, NULL, NULL)) >= 0) {
+		usleep(SLOW_US);
+		serve(fd);
+	}
+	return NULL;
+}
+
 static int listen_locally(uint16_t *port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -124,25 +141,42 @@ static struct {
 	struct gateway_shared *shared;
 	struct snapshot *snapshot;
 	struct worker *worker;
-	uint16_t port, service_port;
-	pthread_t service[SERVICE_THREADS];
+	uint16_t port, service_port, slow_port;
+	pthread_t service[SERVICE_THREADS], slow[SERVICE_THREADS];
 } world;
 
 static struct config *load(void)
 {
 	static struct config_problems problems;
 	struct config *config = NULL;
-	char text[1024];
+	char text[4096];
 	int len = snprintf(text, sizeof(text),
 			   "listen: [{address: \"127.0.0.1:1\"}]\n"
 			   "log: {access: off}\n"
-			   "services: {up: {endpoints: [\"http://127.0.0.1:%u\"]}}\n"
+			   "services:\n"
+			   "  up: {endpoints: [\"http://127.0.0.1:%u\"], bulkhead: 100}\n"
+			   "  hedged:\n"
+			   "    endpoints: [{url: \"http://127.0.0.1:%u\", weight: 1000},"
+			   " \"http://127.0.0.1:%u\"]\n"
+			   "    retry: {hedge: 10ms, budget_min: 1000}\n"
+			   "    breaker: {window: 1000}\n"
+			   "    outlier: {consecutive_5xx: 1000}\n"
+			   "  found: {discover: {srv: _http._tcp.found.test}, breaker: {},"
+			   " outlier: {}}\n"
+			   "mail: {url: \"smtp://127.0.0.1:1\", from: a@b.test}\n"
+			   "procedures:\n"
+			   "  sick:\n"
+			   "    service: up\n"
+			   "    when: [{error_rate: 50%%, for: 1s}]\n"
+			   "    steps: [{shed: low}, {mail: [c@d.test]}]\n"
 			   "routes:\n"
+			   "  - {path: \"/hedged/**\", service: hedged, auth: none}\n"
+			   "  - {path: \"/found\", service: found, auth: none}\n"
 			   "  - {path: \"/up/**\", service: up, auth: none}\n"
 			   "  - {path: \"/limited\", service: up, auth: none,"
 			   " limit: {per: address, rate: 1000000/s, burst: 1000000}}\n"
 			   "  - {path: \"/closed\", service: up}\n",
-			   world.service_port);
+			   world.service_port, world.slow_port, world.service_port);
 
 	assert_int_equal(config_load_text(span_of(text, (size_t)len), "fault.yaml",
 					  &config_source_system, &config, &problems),
@@ -157,15 +191,18 @@ static int setup(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	service_fd = listen_locally(&world.service_port);
+	slow_fd = listen_locally(&world.slow_port);
 	world.config = load();
 	world.tickets = tls_tickets_new(0, &err);
 	world.shared = mem_zalloc(1, sizeof(*world.shared));
 	assert_true(world.tickets && world.shared);
 	world.shared->limiter = limiter_new(1024, &err);
 	assert_non_null(world.shared->limiter);
-	for (int i = 0; i < SERVICE_THREADS; i++)
+	for (int i = 0; i < SERVICE_THREADS; i++) {
 		assert_int_equal(pthread_create(&world.service[i], NULL, service_main, NULL),
 				 0);
+		assert_int_equal(pthread_create(&world.slow[i], NULL, slow_main, NULL), 0);
+	}
 	return 0;
 }
 
@@ -173,9 +210,13 @@ static int teardown(void **state)
 {
 	(void)state;
 	shutdown(service_fd, SHUT_RDWR);
-	for (int i = 0; i < SERVICE_THREADS; i++)
+	shutdown(slow_fd, SHUT_RDWR);
+	for (int i = 0; i < SERVICE_THREADS; i++) {
 		pthread_join(world.service[i], NULL);
+		pthread_join(world.slow[i], NULL);
+	}
 	close(service_fd);
+	close(slow_fd);
 	limiter_free(world.shared->limiter);
 	mem_free(world.shared);
 	tls_tickets_unref(world.tickets);
@@ -390,6 +431,155 @@ static void a_request_that_is_refused(void **state)
 				404);
 }
 
+static void a_request_that_is_hedged(void **state)
+{
+	uint64_t lost, won;
+
+	(void)state;
+	fail_each_allocation_of(
+		"GET /hedged/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200);
+	open_gateway();
+	for (int i = 0; i < 5; i++) {
+		static struct reply reply;
+
+		assert_false(exchange(
+			"GET /hedged/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 0,
+			&reply));
+		assert_int_equal(judge(&reply), 200);
+	}
+	/* It was two attempts that were looked at. */
+	lost = world.worker->metrics->upstream_hedges[0];
+	won = world.worker->metrics->upstream_hedges[1];
+	assert_true(lost + won > 0);
+	close_gateway();
+}
+
+static void a_service_that_is_nowhere(void **state)
+{
+	(void)state;
+	fail_each_allocation_of("GET /found HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+				503);
+}
+
+static struct endpoint_list *list_of(uint16_t port)
+{
+	struct endpoint_list *list = endpoint_list_new(10, NULL);
+	struct endpoint_found found = {.host = SPAN("127.0.0.1"), .port = port};
+
+	assert_non_null(list);
+	assert_int_equal(endpoint_list_add(list, &found, NULL), 0);
+	endpoint_list_seal(list);
+	return list;
+}
+
+static void other_endpoints_of_a_service(void **state)
+{
+	struct endpoint_list *list = list_of(world.service_port);
+	struct endpoint_list *found[3] = {NULL, NULL, list};
+	static struct reply reply;
+	struct snapshot *next = NULL;
+	unsigned long n = 1;
+
+	(void)state;
+	skip_without_faults();
+	open_gateway();
+	for (bool failed = true; failed; n++) {
+		struct err err = {.code = ERR_NONE};
+
+		mem_fail_at(n);
+		next = snapshot_with_endpoints(world.snapshot, found, &err);
+		failed = mem_fail_happened();
+		mem_fail_at(0);
+		assert_int_equal(next == NULL, failed);
+		assert_int_equal(err.code, failed ? ERR_MEMORY : ERR_NONE);
+	}
+	assert_true(n > 5);
+	assert_int_equal(worker_post_snapshot(world.worker, next), 0);
+	/* What it differs in from is not needed any more. */
+	snapshot_unref(world.snapshot);
+	world.snapshot = next;
+	endpoint_list_unref(list);
+	loop_step(world.worker->loop, 1);
+	assert_false(exchange("GET /found HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 0,
+			      &reply));
+	assert_int_equal(judge(&reply), 200);
+	close_gateway();
+}
+
+static unsigned count_events(const struct timeline *timeline, const char *event)
+{
+	unsigned count = 0;
+
+	for (uint64_t i = 0; i < timeline->count; i++)
+		count += strcmp(timeline->at[i].event, event) == 0;
+	return count;
+}
+
+/* Each step is noted, and so is what comes of it. */
+static void steps_of_a_procedure(void **state)
+{
+	static struct timeline timeline;
+	struct procedure_context context = {.timeline = &timeline};
+	const struct config_procedure *config = &world.config->procedures.at[0];
+	unsigned long n = 1;
+
+	(void)state;
+	skip_without_faults();
+	open_gateway();
+	context.threads = offload_new("mail", 1, 4, NULL);
+	assert_non_null(context.threads);
+	for (bool failed = true; failed; n++) {
+		int64_t until_ms = clock_ms() + DEADLINE_MS;
+
+		timeline.count = 0;
+		mem_fail_at(n);
+		procedure_start_step(&context, world.snapshot, config, 0);
+		procedure_start_step(&context, world.snapshot, config, 1);
+		while (context.running && clock_ms() < until_ms)
+			loop_step(world.worker->loop, 1);
+		failed = mem_fail_happened();
+		mem_fail_at(0);
+		assert_null(context.running);
+		assert_int_equal(count_events(&timeline, "step"), 2);
+		assert_int_equal(count_events(&timeline, "step_failed") +
+					 count_events(&timeline, "step_ended"),
+				 1);
+	}
+	assert_true(n > 3);
+	offload_free(context.threads);
+	close_gateway();
+}
+
+static void taking_procedures_into_use(void **state)
+{
+	static struct timeline timeline;
+	struct procedure_options options = {.timeline = &timeline};
+	struct procedure_service *service;
+	unsigned long n = 1;
+
+	(void)state;
+	skip_without_faults();
+	open_gateway();
+	for (bool failed = true; failed; n++) {
+		struct err err = {.code = ERR_NONE};
+		int used = -1;
+
+		mem_fail_at(n);
+		service = procedure_service_new(&options, &err);
+		if (service)
+			used = procedure_service_use(service, world.snapshot, NULL, &err);
+		failed = mem_fail_happened();
+		mem_fail_at(0);
+		assert_int_equal(used < 0, failed);
+		if (used < 0)
+			assert_int_equal(err.code, ERR_MEMORY);
+		procedure_service_stop(service);
+		procedure_service_free(service);
+	}
+	assert_true(n > 3);
+	close_gateway();
+}
+
 static void starting_a_worker(void **state)
 {
 	unsigned long n = 1;
@@ -425,6 +615,11 @@ int main(void)
 		cmocka_unit_test(a_request_with_body_and_trailers),
 		cmocka_unit_test(a_request_that_is_counted),
 		cmocka_unit_test(a_request_that_is_refused),
+		cmocka_unit_test(a_request_that_is_hedged),
+		cmocka_unit_test(a_service_that_is_nowhere),
+		cmocka_unit_test(other_endpoints_of_a_service),
+		cmocka_unit_test(steps_of_a_procedure),
+		cmocka_unit_test(taking_procedures_into_use),
 	};
 
 	return cmocka_run_group_tests_name("integration/fault", tests, setup, teardown);
