@@ -452,6 +452,15 @@ struct config_outlier {
 	uint64_t ejection_ms;
 	uint64_t ejection_max_ms;
 	uint32_t max_percent;
+	/*
+	 * Once each interval, of endpoints with enough calls: so many percent of the standard deviation
+	 * below the mean share of good calls eject; 0: none do.
+	 */
+	uint32_t deviation_percent;
+	uint32_t deviation_endpoints; /* with enough calls, or nothing is said */
+	uint32_t deviation_calls;
+	uint32_t failure_percent; /* of an endpoint's calls, that eject it; 0: none do */
+	uint32_t failure_calls;
 };
 
 /* A fixed answer. */

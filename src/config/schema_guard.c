@@ -188,13 +188,27 @@ static const struct schema_key outlier_keys[] = {
 	{KEY("consecutive_gateway", COUNT, config_outlier, consecutive_gateway), .initial = "0",
 	 .text = "The same of 502, 503, 504 and no answer; 0: none do."},
 	{KEY("interval", DURATION, config_outlier, interval_ms), .initial = "10s", .min = 1,
-	 .text = "For each that it is in again, its next ejection is a step shorter."},
+	 .text = "For each that it is in again, its next ejection is a step shorter; and how "
+		 "often shares are compared."},
 	{KEY("ejection", DURATION, config_outlier, ejection_ms), .initial = "30s", .min = 1,
 	 .max = 86400000, .text = "The first ejection; the next are that much longer each."},
 	{KEY("ejection_max", DURATION, config_outlier, ejection_max_ms), .initial = "5m",
 	 .min = 1, .max = 86400000, .text = "At most."},
 	{KEY("max_ejected", PERCENT, config_outlier, max_percent), .initial = "10%",
 	 .text = "Endpoints that may be out at once; one of several always may."},
+	{KEY("deviation", COUNT, config_outlier, deviation_percent), .initial = "190",
+	 .max = 10000,
+	 .text = "Percent of the standard deviation that an endpoint's share of good calls may "
+		 "be below the mean; 0: any."},
+	{KEY("deviation_endpoints", COUNT, config_outlier, deviation_endpoints), .initial = "5",
+	 .min = 2, .max = 10000, .text = "Only where so many have enough calls."},
+	{KEY("deviation_calls", COUNT, config_outlier, deviation_calls), .initial = "100",
+	 .min = 1, .text = "Calls in an interval that are enough."},
+	{KEY("failure_rate", PERCENT, config_outlier, failure_percent), .initial = "0%",
+	 .text = "Failures among an endpoint's calls in an interval that eject it; 0%: none "
+		 "do."},
+	{KEY("failure_calls", COUNT, config_outlier, failure_calls), .initial = "50", .min = 1,
+	 .text = "Calls that are enough for that."},
 	{.name = NULL},
 };
 

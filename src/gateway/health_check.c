@@ -18,11 +18,20 @@ struct checker {
 	struct fiber *fiber; /* NULL: has ended */
 };
 
+/* Compares the endpoints of a service with each other. */
+struct sweeper {
+	struct health_checks *checks;
+	const struct snapshot_service *service;
+	struct fiber *fiber; /* NULL: has ended */
+};
+
 struct health_checks {
 	struct snapshot *snapshot;
 	struct dns *dns;
 	struct checker *checkers;
 	size_t count;
+	struct sweeper *sweepers;
+	size_t sweeper_count;
 	size_t running;
 	bool stopped;
 };
@@ -36,6 +45,7 @@ static void release(struct health_checks *checks)
 			http_pool_close(checks->checkers[i].pool);
 	snapshot_unref(checks->snapshot);
 	mem_free(checks->checkers);
+	mem_free(checks->sweepers);
 	mem_free(checks);
 }
 
@@ -274,6 +284,72 @@ static int start_checker(struct health_checks *checks, const struct snapshot_ser
 	return 0;
 }
 
+/* --- outliers --- */
+
+static void on_ejected(void *context, size_t index)
+{
+	const struct snapshot_service *service = context;
+
+	log_message(LOG_WARN, "endpoint.ejected", "service %.*s: %.*s fails more than others",
+		    SPAN_ARG(service->config->name),
+		    SPAN_ARG(service->guard->endpoints[index].url));
+}
+
+static void sweeper_main(void *arg)
+{
+	struct sweeper *sweeper = arg;
+	struct health_checks *checks = sweeper->checks;
+	const struct config_outlier *config = sweeper->service->config->outlier;
+	const struct guard_service *guard = sweeper->service->guard;
+	struct health_group group = {guard->members, guard->endpoint_count};
+	int64_t interval_ms = (int64_t)config->interval_ms;
+
+	/* By the clock: endpoints may change more often than this. */
+	while (fiber_sleep_ms(interval_ms - loop_now_ms() % interval_ms) != FIBER_CANCELLED)
+		health_sweep(&group, config, loop_now_ms(), on_ejected,
+			     (void *)(uintptr_t)sweeper->service);
+	sweeper->fiber = NULL;
+	checks->running--;
+	release(checks);
+}
+
+static bool is_swept(const struct snapshot_service *service)
+{
+	const struct config_outlier *outlier = service->config->outlier;
+
+	return outlier && service->endpoints.count > 1 &&
+	       (outlier->deviation_percent || outlier->failure_percent);
+}
+
+static size_t count_sweepers(const struct snapshot *snapshot)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->config->services.count; i++)
+		n += is_swept(&snapshot->services[i]);
+	return n;
+}
+
+static int start_sweepers(struct health_checks *checks, struct err *err)
+{
+	for (size_t i = 0; i < checks->snapshot->config->services.count; i++) {
+		const struct snapshot_service *service = &checks->snapshot->services[i];
+		struct sweeper *sweeper = &checks->sweepers[checks->sweeper_count];
+
+		if (!is_swept(service))
+			continue;
+		*sweeper = (struct sweeper){.checks = checks, .service = service};
+		checks->sweeper_count++;
+		sweeper->fiber = fiber_start(sweeper_main, sweeper, err);
+		if (!sweeper->fiber)
+			return -1;
+		checks->running++;
+	}
+	return 0;
+}
+
+/* --- all of them --- */
+
 static size_t count_endpoints(const struct snapshot *snapshot)
 {
 	size_t n = 0;
@@ -301,11 +377,11 @@ static int start_all(struct health_checks *checks, struct err *err)
 int health_checks_start(struct health_checks **out, struct snapshot *snapshot, struct dns *dns,
 			struct err *err)
 {
-	size_t count = count_endpoints(snapshot);
+	size_t count = count_endpoints(snapshot), sweepers = count_sweepers(snapshot);
 	struct health_checks *checks;
 
 	*out = NULL;
-	if (!count)
+	if (!count && !sweepers)
 		return 0;
 	checks = mem_zalloc(1, sizeof(*checks));
 	if (!checks)
@@ -313,12 +389,13 @@ int health_checks_start(struct health_checks **out, struct snapshot *snapshot, s
 	checks->snapshot = snapshot_ref(snapshot);
 	checks->dns = dns;
 	checks->checkers = mem_zalloc(count, sizeof(*checks->checkers));
-	if (!checks->checkers) {
+	checks->sweepers = mem_zalloc(sweepers, sizeof(*checks->sweepers));
+	if (!checks->checkers || !checks->sweepers) {
 		err_set(err, ERR_MEMORY, "no memory for health checks");
 		health_checks_stop(checks);
 		return -1;
 	}
-	if (start_all(checks, err) < 0) {
+	if (start_all(checks, err) < 0 || start_sweepers(checks, err) < 0) {
 		health_checks_stop(checks);
 		return -1;
 	}
@@ -334,5 +411,8 @@ void health_checks_stop(struct health_checks *checks)
 	for (size_t i = 0; checks->checkers && i < checks->count; i++)
 		if (checks->checkers[i].fiber)
 			fiber_cancel(checks->checkers[i].fiber);
+	for (size_t i = 0; i < checks->sweeper_count; i++)
+		if (checks->sweepers[i].fiber)
+			fiber_cancel(checks->sweepers[i].fiber);
 	release(checks);
 }

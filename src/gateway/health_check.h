@@ -11,8 +11,8 @@
 struct health_checks;
 
 /*
- * Starts checking every endpoint of services with `health`, in the calling thread's loop; *out is
- * NULL when there are none. The resolver is borrowed. -1 with ERR_MEMORY.
+ * Starts checking every endpoint of services with `health`, and comparing those of services with
+ * `outlier`, in the calling thread's loop; *out is NULL when there are none. The resolver is borrowed. -1 with ERR_MEMORY.
  */
 int health_checks_start(struct health_checks **out, struct snapshot *snapshot, struct dns *dns,
 			struct err *err) MUST_CHECK;

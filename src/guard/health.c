@@ -1,9 +1,12 @@
 #include "guard/health.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
 
+#define ROUNDING 1e-6
+#define ONE_CALL ((uint64_t)1 << 32)
 /* The least share of an endpoint that has just come back, in percent. */
 #define SHARE_MIN 10
 
@@ -19,6 +22,8 @@ struct health {
 	_Atomic uint32_t in_row; /* ejections */
 	_Atomic uint64_t checks, failed_checks, ejections;
 	_Atomic int64_t checked_ms;
+	_Atomic uint64_t calls; /* since the last sweep: all << 32 | failed */
+	uint32_t swept_calls, swept_failed; /* the sweep's */
 	uint32_t good, bad; /* in a row; the checks' */
 };
 
@@ -188,10 +193,84 @@ bool health_note_call(struct health *health, const struct config_outlier *config
 				 CONFIG_RETRY_ON_TIMEOUT | CONFIG_RETRY_ON_502 |
 				 CONFIG_RETRY_ON_503 | CONFIG_RETRY_ON_504;
 	bool errors = run_of(&health->errors, fault, config->consecutive_5xx);
+
+	atomic_fetch_add_explicit(&health->calls, ONE_CALL + (fault != 0),
+				  memory_order_relaxed);
 	bool gateway_errors =
 		run_of(&health->gateway_errors, fault & gateway, config->consecutive_gateway);
 
 	return (errors || gateway_errors) && eject(health, config, group, now_ms);
+}
+
+/* --- comparing endpoints --- */
+
+static double share_of(const struct health *health)
+{
+	return (double)(health->swept_calls - health->swept_failed) * 100.0 /
+	       (double)health->swept_calls;
+}
+
+static void take_calls(const struct health_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		struct health *health = group->members[i];
+		uint64_t calls =
+			atomic_exchange_explicit(&health->calls, 0, memory_order_relaxed);
+
+		health->swept_calls = (uint32_t)(calls >> 32);
+		health->swept_failed = (uint32_t)calls;
+	}
+}
+
+/* The share below which an endpoint is far from the others; below 0: nothing is said. */
+static double least_share(const struct health_group *group, const struct config_outlier *config)
+{
+	double sum = 0, squares = 0, mean;
+	size_t n = 0;
+
+	if (config->deviation_percent == 0)
+		return -1;
+	for (size_t i = 0; i < group->count; i++)
+		if (group->members[i]->swept_calls >= config->deviation_calls) {
+			sum += share_of(group->members[i]);
+			n++;
+		}
+	if (n == 0 || n < config->deviation_endpoints)
+		return -1;
+	mean = sum / (double)n;
+	for (size_t i = 0; i < group->count; i++)
+		if (group->members[i]->swept_calls >= config->deviation_calls) {
+			double off = share_of(group->members[i]) - mean;
+
+			squares += off * off;
+		}
+	return mean - sqrt(squares / (double)n) * config->deviation_percent / 100.0;
+}
+
+static bool is_outlier(const struct health *health, const struct config_outlier *config,
+		       double least)
+{
+	/* Equal shares differ in their last bits. */
+	if (health->swept_calls >= config->deviation_calls &&
+	    share_of(health) + ROUNDING < least)
+		return true;
+	return config->failure_percent && health->swept_calls >= config->failure_calls &&
+	       (uint64_t)health->swept_failed * 100 >=
+		       (uint64_t)config->failure_percent * health->swept_calls;
+}
+
+void health_sweep(const struct health_group *group, const struct config_outlier *config,
+		  int64_t now_ms, void (*ejected)(void *context, size_t index), void *context)
+{
+	double least;
+
+	take_calls(group);
+	least = least_share(group, config);
+	for (size_t i = 0; i < group->count; i++)
+		if (group->members[i]->swept_calls &&
+		    is_outlier(group->members[i], config, least) &&
+		    eject(group->members[i], config, group, now_ms))
+			ejected(context, i);
 }
 
 void health_read(const struct health *health, int64_t now_ms, struct health_figures *figures)

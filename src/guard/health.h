@@ -3,7 +3,7 @@
  * calls say (passive outlier ejection as Envoy does it). Shared by all threads; every member of the
  * state is an atomic of its own.
  *
- * An endpoint that fails `consecutive_5xx` calls in a row is ejected: it gets no calls for
+ * An endpoint that fails `consecutive_5xx` calls in a row, or more calls than the others do, is ejected: it gets no calls for
  * `ejection` times the number of ejections in a row, up to a maximum. Each `interval` that it then
  * stays in takes one off that number. Only a share of a service's endpoints is ejected at a time.
  */
@@ -52,6 +52,13 @@ struct health_group {
 /* How a call went: fault as in guard/service.h. True when the endpoint has been ejected for it. */
 bool health_note_call(struct health *health, const struct config_outlier *config,
 		      const struct health_group *group, unsigned fault, int64_t now_ms);
+
+/*
+ * Once each interval, from one thread: ejects endpoints with a share of good calls since the last time
+ * that is far below the others', or too small. `ejected` is told of each, by its place.
+ */
+void health_sweep(const struct health_group *group, const struct config_outlier *config,
+		  int64_t now_ms, void (*ejected)(void *context, size_t index), void *context);
 
 struct health_figures {
 	bool up; /* by active checks */

@@ -610,6 +610,30 @@ def an_endpoint_that_fails_real_requests_is_ejected():
         good.close()
 
 
+def an_endpoint_that_fails_more_than_the_others_is_ejected():
+    services = [Switch(name) for name in (b"bad", b"one", b"two")]
+    config = """
+outlier: {consecutive_5xx: 0, interval: 300ms, deviation: 100, deviation_endpoints: 3,
+  deviation_calls: 5, ejection: 30s, max_ejected: 40%}
+retry: {attempts: 0}"""
+    gate = gateway(service_config(services, config), ROUTE)
+    try:
+        services[0].status = "500 Internal Server Error"
+
+        def ejected():
+            for _ in range(30):
+                gate.request("GET", "/")
+            return service_state(gate)["endpoints"][0]["health"]["ejections"] == 1
+
+        wait_until(ejected, "it is ejected")
+        assert {gate.request("GET", "/")[0] for _ in range(20)} == {200}
+        assert "fails more than others" in gate.log_text(), gate.log_text()
+    finally:
+        gate.stop()
+        for service in services:
+            service.close()
+
+
 def an_endpoint_that_comes_back_gets_its_share_by_degrees():
     late, steady = Switch(b"late"), Switch(b"steady")
     config = (
@@ -1173,6 +1197,7 @@ if __name__ == "__main__":
             grpc_servers_say_whether_they_serve,
             without_panic_sick_endpoints_are_not_used,
             an_endpoint_that_fails_real_requests_is_ejected,
+            an_endpoint_that_fails_more_than_the_others_is_ejected,
             an_endpoint_that_comes_back_gets_its_share_by_degrees,
             a_fixed_answer_or_a_file_stands_in,
             a_routes_fixed_answer_may_be_a_file,

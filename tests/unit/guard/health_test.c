@@ -16,7 +16,11 @@ static const struct config_outlier envoy = {.consecutive_5xx = 5,
 					    .interval_ms = 10000,
 					    .ejection_ms = 30000,
 					    .ejection_max_ms = 300000,
-					    .max_percent = 10};
+					    .max_percent = 10,
+					    .deviation_percent = 190,
+					    .deviation_endpoints = 5,
+					    .deviation_calls = 100,
+					    .failure_calls = 50};
 
 struct service {
 	struct health *members[COUNT];
@@ -167,6 +171,87 @@ static void one_of_two_may_go_and_one_alone_stays(void **state)
 	service_release(&one);
 }
 
+/* Where bad ones in a row do not count. */
+static void mix_calls(struct service *service, size_t i, unsigned good, unsigned bad)
+{
+	static const struct config_outlier patient = {.interval_ms = 10000};
+
+	assert_false(fail_calls(service, i, &patient, CONFIG_RETRY_ON_5XX, bad, NOW_MS));
+	assert_false(fail_calls(service, i, &patient, 0, good, NOW_MS));
+}
+
+static void note_ejected(void *context, size_t index)
+{
+	*(uint32_t *)context |= 1u << index;
+}
+
+static uint32_t sweep(struct service *service, const struct config_outlier *config)
+{
+	uint32_t ejected = 0;
+
+	health_sweep(&service->group, config, NOW_MS, note_ejected, &ejected);
+	return ejected;
+}
+
+static void who_fails_far_more_than_the_others_is_ejected(void **state)
+{
+	struct service service;
+
+	(void)state;
+	service_init(&service, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		mix_calls(&service, i, i == 3 ? 60 : 97, i == 3 ? 40 : 3);
+	assert_int_equal(sweep(&service, &envoy), 1u << 3);
+	assert_false(health_is_well(service.members[3], NOW_MS));
+	/* Counting begins anew. */
+	assert_int_equal(sweep(&service, &envoy), 0);
+	service_release(&service);
+}
+
+static void too_few_calls_or_endpoints_say_nothing(void **state)
+{
+	struct config_outlier off = envoy;
+	struct service service;
+
+	(void)state;
+	service_init(&service, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		mix_calls(&service, i, i == 3 ? 59 : 99, i == 3 ? 40 : 0);
+	assert_int_equal(sweep(&service, &envoy), 0);
+	for (size_t i = 0; i < 4; i++)
+		mix_calls(&service, i, i == 3 ? 60 : 100, i == 3 ? 40 : 0);
+	assert_int_equal(sweep(&service, &envoy), 0);
+	/* All the same: nobody is far from the others, however bad that is. */
+	for (size_t i = 0; i < COUNT; i++)
+		mix_calls(&service, i, 33, 67);
+	assert_int_equal(sweep(&service, &envoy), 0);
+	off.deviation_percent = 0;
+	for (size_t i = 0; i < COUNT; i++)
+		mix_calls(&service, i, i == 3 ? 60 : 100, i == 3 ? 40 : 0);
+	assert_int_equal(sweep(&service, &off), 0);
+	service_release(&service);
+}
+
+static void a_share_of_failures_ejects_if_it_is_asked_for(void **state)
+{
+	struct config_outlier config = envoy;
+	struct service service;
+
+	(void)state;
+	config.deviation_percent = 0;
+	config.failure_percent = 85;
+	service_init(&service, 2);
+	mix_calls(&service, 0, 8, 41);
+	mix_calls(&service, 1, 50, 50);
+	assert_int_equal(sweep(&service, &config), 0);
+	mix_calls(&service, 1, 15, 85);
+	assert_int_equal(sweep(&service, &config), 1u << 1);
+	/* Not both of them. */
+	mix_calls(&service, 0, 10, 90);
+	assert_int_equal(sweep(&service, &config), 0);
+	service_release(&service);
+}
+
 static void who_comes_back_gets_its_share_by_degrees(void **state)
 {
 	struct service service;
@@ -226,6 +311,9 @@ int main(void)
 		cmocka_unit_test(ejections_grow_and_shrink_with_calm),
 		cmocka_unit_test(ejections_are_bounded_in_time_and_number),
 		cmocka_unit_test(one_of_two_may_go_and_one_alone_stays),
+		cmocka_unit_test(who_fails_far_more_than_the_others_is_ejected),
+		cmocka_unit_test(too_few_calls_or_endpoints_say_nothing),
+		cmocka_unit_test(a_share_of_failures_ejects_if_it_is_asked_for),
 		cmocka_unit_test(who_comes_back_gets_its_share_by_degrees),
 		cmocka_unit_test(only_serving_is_serving),
 	};
