@@ -313,11 +313,11 @@ static void put_overload(struct screen *s, const struct json *guard)
 	}
 	put_line(s, words[0] ? TONE_BAD : TONE_PLAIN,
 		 "pressure: memory %lld%%, descriptors %lld%%, lag %lld%%, connections "
-		 "%lld%%%s%s",
+		 "%lld%%, queues %lld%%%s%s",
 		 (long long)number(overload, "memory"),
 		 (long long)number(overload, "descriptors"), (long long)number(overload, "lag"),
-		 (long long)number(overload, "connections"), words[0] ? "; actions:" : "",
-		 words);
+		 (long long)number(overload, "connections"),
+		 (long long)number(overload, "queues"), words[0] ? "; actions:" : "", words);
 }
 
 static void put_head(struct screen *s, const struct json *now, const struct json *before,

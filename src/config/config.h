@@ -674,6 +674,7 @@ struct config_overload {
 	uint64_t
 		memory_bytes; /* resident, that are 100 %; 0: the cgroup's limit, if it has one */
 	uint64_t lag_ms; /* of an event loop, that is 100 % */
+	uint32_t queued; /* requests and jobs that wait, that are 100 % */
 	uint32_t hysteresis_percent; /* actions end this much below where they begin */
 	uint32_t fair_share_percent;
 	uint32_t no_keep_alive_percent;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/offload.h"
 
 #define PERIOD_MS FAIR_SHARE_STEP_MS
 #define FILE_MAX_BYTES 8192
@@ -175,6 +176,14 @@ static uint32_t lag_pressure(const struct overload_watch *watch,
 	return overload_percent((uint64_t)most_us, config->lag_ms * 1000);
 }
 
+static uint32_t queue_pressure(const struct gateway_shared *shared,
+			       const struct config_overload *config)
+{
+	return overload_percent(atomic_load_explicit(&shared->waiting, memory_order_relaxed) +
+					offload_waiting(),
+				config->queued);
+}
+
 static void log_changes(uint32_t before, uint32_t now, const uint32_t *pressure)
 {
 	for (unsigned i = 0; i < OVERLOAD_ACTIONS; i++) {
@@ -184,10 +193,12 @@ static void log_changes(uint32_t before, uint32_t now, const uint32_t *pressure)
 			continue;
 		log_message(begins ? LOG_WARN : LOG_INFO,
 			    begins ? "overload.begins" : "overload.ends",
-			    "%s: memory %u%%, descriptors %u%%, lag %u%%, connections %u%%",
+			    "%s: memory %u%%, descriptors %u%%, lag %u%%, connections %u%%, "
+			    "queues %u%%",
 			    overload_action_name((enum overload_action)i),
 			    pressure[OVERLOAD_MEMORY], pressure[OVERLOAD_DESCRIPTORS],
-			    pressure[OVERLOAD_LAG], pressure[OVERLOAD_CONNECTIONS]);
+			    pressure[OVERLOAD_LAG], pressure[OVERLOAD_CONNECTIONS],
+			    pressure[OVERLOAD_QUEUES]);
 	}
 }
 
@@ -206,6 +217,7 @@ static void measure(struct overload_watch *watch)
 		pressure[OVERLOAD_CONNECTIONS] = overload_percent(
 			atomic_load_explicit(&shared->connections, memory_order_relaxed),
 			watch->cfg->limits.connections);
+		pressure[OVERLOAD_QUEUES] = queue_pressure(shared, config);
 		now = overload_step(config, before, pressure);
 	}
 	for (unsigned i = 0; i < OVERLOAD_RESOURCES; i++)

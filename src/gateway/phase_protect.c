@@ -50,9 +50,15 @@ static enum guard_class class_of(const struct exchange *e)
 
 static enum bulkhead_result enter(struct exchange *e, struct bulkhead *bulkhead)
 {
+	_Atomic uint64_t *waiting = &e->worker->shared->waiting;
+	enum bulkhead_result result;
+
 	if (bulkhead_try(bulkhead))
 		return BULKHEAD_ENTERED;
-	return bulkhead_enter(bulkhead, class_of(e), user_of(e), e->deadline_ms);
+	atomic_fetch_add_explicit(waiting, 1, memory_order_relaxed);
+	result = bulkhead_enter(bulkhead, class_of(e), user_of(e), e->deadline_ms);
+	atomic_fetch_sub_explicit(waiting, 1, memory_order_relaxed);
+	return result;
 }
 
 /* PHASE_NEXT with a place in each, or the answer. */

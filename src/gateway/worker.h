@@ -110,6 +110,7 @@ struct gateway_shared {
 	struct ban_service *bans;
 	_Atomic uint64_t connections;
 	struct fair_share fair_share;
+	_Atomic uint64_t waiting; /* requests in the queues of bulkheads */
 	_Atomic uint32_t overload; /* OVERLOAD_BITs of the actions in force */
 	_Atomic uint32_t pressure[OVERLOAD_RESOURCES]; /* percent, when it was last measured */
 	_Atomic uint64_t spooled_bytes; /* bodies that are held back */

@@ -7,6 +7,7 @@ static const char *const resource_names[] = {
 	[OVERLOAD_DESCRIPTORS] = "descriptors",
 	[OVERLOAD_LAG] = "lag",
 	[OVERLOAD_CONNECTIONS] = "connections",
+	[OVERLOAD_QUEUES] = "queues",
 };
 
 static const char *const action_names[] = {

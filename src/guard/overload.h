@@ -16,6 +16,7 @@ enum overload_resource {
 	OVERLOAD_DESCRIPTORS,
 	OVERLOAD_LAG, /* of the workers' event loops */
 	OVERLOAD_CONNECTIONS,
+	OVERLOAD_QUEUES, /* requests that wait for a place at a service, and jobs for a thread */
 	OVERLOAD_RESOURCES
 };
 

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 
@@ -27,6 +28,30 @@ struct offload {
 	pthread_t threads[];
 };
 
+/* Jobs in the queues of all pools. */
+static _Atomic size_t all_waiting;
+
+/* Under the lock. */
+static void put_in_queue(struct offload *pool, struct offload_job *job)
+{
+	list_push_back(&pool->queue, &job->node);
+	pool->waiting++;
+	atomic_fetch_add_explicit(&all_waiting, 1, memory_order_relaxed);
+}
+
+/* Under the lock. */
+static void take_out_of_queue(struct offload *pool, struct offload_job *job)
+{
+	list_remove(&job->node);
+	pool->waiting--;
+	atomic_fetch_sub_explicit(&all_waiting, 1, memory_order_relaxed);
+}
+
+size_t offload_waiting(void)
+{
+	return atomic_load_explicit(&all_waiting, memory_order_relaxed);
+}
+
 static void on_finished(struct loop_message *message)
 {
 	struct offload_job *job = CONTAINER_OF(message, struct offload_job, message);
@@ -40,8 +65,7 @@ static void run_job(struct offload *pool, struct offload_job *job)
 {
 	bool abandoned;
 
-	list_remove(&job->node);
-	pool->waiting--;
+	take_out_of_queue(pool, job);
 	pool->running++;
 	job->state = JOB_RUNNING;
 	pthread_mutex_unlock(&pool->lock);
@@ -123,8 +147,6 @@ struct offload *offload_new(const char *name, unsigned threads, unsigned queue_m
 
 void offload_free(struct offload *pool)
 {
-	struct list *node;
-
 	if (!pool)
 		return;
 	pthread_mutex_lock(&pool->lock);
@@ -133,9 +155,11 @@ void offload_free(struct offload *pool)
 	pthread_mutex_unlock(&pool->lock);
 	for (unsigned i = 0; i < pool->thread_count; i++)
 		pthread_join(pool->threads[i], NULL);
-	while ((node = list_pop_front(&pool->queue))) {
-		struct offload_job *job = list_entry(node, struct offload_job, node);
+	while (!list_empty(&pool->queue)) {
+		struct offload_job *job =
+			list_entry(pool->queue.next, struct offload_job, node);
 
+		take_out_of_queue(pool, job);
 		job->free(job);
 	}
 	pthread_cond_destroy(&pool->work);
@@ -152,8 +176,7 @@ static bool enqueue(struct offload *pool, struct offload_job *job)
 	accepted = pool->waiting < pool->waiting_max + (pool->thread_count - pool->running);
 	if (accepted) {
 		job->state = JOB_QUEUED;
-		list_push_back(&pool->queue, &job->node);
-		pool->waiting++;
+		put_in_queue(pool, job);
 		pthread_cond_signal(&pool->work);
 	} else {
 		pool->refused++;
@@ -170,8 +193,7 @@ static bool abandon(struct offload *pool, struct offload_job *job)
 	pthread_mutex_lock(&pool->lock);
 	state = (enum job_state)job->state;
 	if (state == JOB_QUEUED) {
-		list_remove(&job->node);
-		pool->waiting--;
+		take_out_of_queue(pool, job);
 	} else if (state == JOB_RUNNING) {
 		job->state = JOB_ABANDONED;
 	}

@@ -67,5 +67,7 @@ struct offload_stats {
 };
 /* Any thread. */
 void offload_read_stats(struct offload *pool, struct offload_stats *stats);
+/* Jobs that wait for a thread, in all pools of the process. Any thread. */
+size_t offload_waiting(void);
 
 #endif

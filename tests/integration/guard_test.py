@@ -959,6 +959,26 @@ def under_pressure_work_is_shed_by_priority():
         shop.close()
 
 
+def long_queues_are_pressure_too():
+    shop = Switch()
+    head = HEAD + "overload: {queued: 4, refuse: 0%, shed_normal: 0%, fair_share: 0%}\n"
+    config = "bulkhead: {concurrent: 1, queue: 20, wait: 20s}"
+    gate = gateway(service_config([shop], config), SHED_ROUTES, head)
+    try:
+        shop.wait.clear()
+        results, wait = parallel(gate, 5, "/core")
+        wait_until(lambda: "shed_low" in overload_actions(gate), "it is noticed")
+        assert gate.request("GET", "/low")[0] == 503
+        shop.wait.set()
+        wait()
+        assert [answered[0] for answered in results] == [200] * 5
+        wait_until(lambda: not overload_actions(gate), "it ends")
+        assert gate.request("GET", "/low")[0] == 200
+    finally:
+        gate.stop()
+        shop.close()
+
+
 def under_the_highest_pressure_no_connection_is_accepted():
     shop = Switch()
     gate = gateway(
@@ -1208,6 +1228,7 @@ if __name__ == "__main__":
             a_client_that_does_not_read_gives_the_services_connection_back,
             a_client_that_reads_slowly_but_steadily_gets_all,
             under_pressure_work_is_shed_by_priority,
+            long_queues_are_pressure_too,
             under_the_highest_pressure_no_connection_is_accepted,
             a_black_hole_does_not_pull_the_others_down,
             garbage_half_closes_and_flapping_are_failures_like_others,
