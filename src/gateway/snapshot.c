@@ -502,7 +502,7 @@ static int copy_routes(struct snapshot *s, const struct snapshot *from, struct e
 {
 	size_t count = from->config->routes.count;
 
-	s->routes = mem_zalloc(count, sizeof(*s->routes));
+	s->routes = mem_zalloc_lines(count, sizeof(*s->routes));
 	if (!s->routes)
 		return out_of_memory(err);
 	for (size_t i = 0; i < count; i++) {
