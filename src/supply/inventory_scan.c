@@ -319,5 +319,6 @@ void scan_finish(struct scan *s)
 	collect_owned(s);
 	parse_later(s, DETECT_PACKAGES);
 	parse_later(s, DETECT_OWNERS);
+	os_dpkg_share_licences(&(struct lock_input){.inv = s->inv});
 	scan_link(s);
 }

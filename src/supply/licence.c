@@ -137,7 +137,8 @@ static const struct span exceptions[] = {
 	SPAN_INIT("Classpath-exception-2.0"), SPAN_INIT("GCC-exception-3.1"),
 	SPAN_INIT("LLVM-exception"),	      SPAN_INIT("OpenSSL-exception"),
 	SPAN_INIT("Linux-syscall-note"),      SPAN_INIT("Autoconf-exception-3.0"),
-	SPAN_INIT("Bison-exception-2.2"),     SPAN_INIT("Font-exception-2.0")};
+	SPAN_INIT("Bison-exception-2.2"),     SPAN_INIT("Font-exception-2.0"),
+	SPAN_INIT("Libtool-exception"),	      SPAN_INIT("Autoconf-exception-2.0")};
 
 struct span licence_id(struct span text)
 {

@@ -91,6 +91,11 @@ int os_dpkg(const struct lock_input *in, struct err *err); /* status, status.d/N
 int os_dpkg_list(const struct lock_input *in, struct err *err);
 /* usr/share/doc/NAME/copyright: the licence of a package, which is there already. */
 int os_dpkg_copyright(const struct lock_input *in, struct err *err);
+/*
+ * Packages of one source have one copyright file, and folders of documentation are often links:
+ * what has no licence then takes that of another package of its source.
+ */
+void os_dpkg_share_licences(const struct lock_input *in);
 int os_apk(const struct lock_input *in, struct err *err); /* installed */
 int os_rpm_sqlite(const struct lock_input *in, struct err *err); /* rpmdb.sqlite */
 int os_rpm_ndb(const struct lock_input *in, struct err *err); /* Packages.db */

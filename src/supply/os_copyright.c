@@ -4,6 +4,7 @@
  * only the texts that they point to are known.
  */
 #include "base/buf.h"
+#include "base/map.h"
 #include "supply/licence.h"
 #include "supply/lock_parse.h"
 
@@ -15,6 +16,7 @@ struct licences {
 	const struct lock_input *in;
 	struct span declared[LICENCES_MAX]; /* each once */
 	size_t count;
+	bool public_domain; /* some of it is */
 };
 
 /* Where Debian's short names are not those of SPDX in another case. */
@@ -27,7 +29,12 @@ static const struct {
 	{SPAN_INIT("Artistic"), SPAN_INIT("Artistic-1.0-Perl")},
 	{SPAN_INIT("Artistic-2"), SPAN_INIT("Artistic-2.0")},
 	{SPAN_INIT("Boost-1.0"), SPAN_INIT("BSL-1.0")},
+	{SPAN_INIT("BSD-2"), SPAN_INIT("BSD-2-Clause")},
+	{SPAN_INIT("BSD-3"), SPAN_INIT("BSD-3-Clause")},
+	{SPAN_INIT("BSD-4"), SPAN_INIT("BSD-4-Clause")},
+	{SPAN_INIT("CDDL-1"), SPAN_INIT("CDDL-1.0")},
 	{SPAN_INIT("CC0"), SPAN_INIT("CC0-1.0")},
+	{SPAN_INIT("MIT/X11"), SPAN_INIT("MIT")},
 	{SPAN_INIT("MPL-2"), SPAN_INIT("MPL-2.0")},
 	{SPAN_INIT("PSF-2"), SPAN_INIT("PSF-2.0")},
 	{SPAN_INIT("SIL-1.1"), SPAN_INIT("OFL-1.1")},
@@ -35,9 +42,30 @@ static const struct {
 	{SPAN_INIT("Zope-2.1"), SPAN_INIT("ZPL-2.1")},
 };
 
+/* "GPL-3+ with Bison exception" and the like. */
+static const struct {
+	struct span debian;
+	struct span spdx;
+} exceptions[] = {
+	{SPAN_INIT("Autoconf"), SPAN_INIT("Autoconf-exception-3.0")},
+	{SPAN_INIT("Bison"), SPAN_INIT("Bison-exception-2.2")},
+	{SPAN_INIT("Classpath"), SPAN_INIT("Classpath-exception-2.0")},
+	{SPAN_INIT("Font"), SPAN_INIT("Font-exception-2.0")},
+	{SPAN_INIT("GCC"), SPAN_INIT("GCC-exception-3.1")},
+	{SPAN_INIT("GCC-Runtime-Library"), SPAN_INIT("GCC-exception-3.1")},
+	{SPAN_INIT("Libtool"), SPAN_INIT("Libtool-exception")},
+	{SPAN_INIT("Linux-syscall-note"), SPAN_INIT("Linux-syscall-note")},
+	{SPAN_INIT("LLVM"), SPAN_INIT("LLVM-exception")},
+};
+
 static void add(struct licences *l, struct span licence)
 {
 	licence = span_trim(licence);
+	/* What has no conditions changes nothing for the rest. */
+	if (span_eq_nocase(licence, SPAN("public-domain"))) {
+		l->public_domain = true;
+		return;
+	}
 	for (size_t i = 0; i < l->count; i++) {
 		if (span_eq(l->declared[i], licence))
 			return;
@@ -80,50 +108,91 @@ static struct span spdx_id(struct span name)
 	return licence_id(name);
 }
 
-/*
- * "GPL-2+ or Expat, and ISC": a comma before the operator binds less, so all before it is one
- * operand. Empty when a name is not known, or it is no expression.
- */
+/* Words of "GPL-2+ or Expat, and ISC", as an expression is made of them. */
+struct words {
+	const struct lock_input *in;
+	struct span rest;
+	struct span made;
+	struct span last; /* operator */
+	bool comma; /* behind the last word */
+};
+
+static struct span next_word(struct words *w)
+{
+	struct span word = span_slice(w->rest, 0, span_find_byte(w->rest, ' '));
+
+	w->rest = span_trim(span_slice(w->rest, word.len, w->rest.len));
+	w->comma = span_ends_with(word, SPAN(","));
+	word.len -= w->comma;
+	return word;
+}
+
+static bool append(struct words *w, struct span more)
+{
+	struct span made =
+		arena_printf(w->in->scratch, "%.*s%.*s", SPAN_ARG(w->made), SPAN_ARG(more));
+
+	if (made.ptr)
+		w->made = made;
+	else
+		w->in->inv->failed = true;
+	return made.ptr != NULL;
+}
+
+/* A name, and perhaps "with Bison exception". */
+static bool take_name(struct words *w)
+{
+	struct span id = spdx_id(next_word(w)), name;
+
+	if (!id.len || !append(w, id))
+		return false;
+	if (!span_starts_with(w->rest, SPAN("with ")))
+		return true;
+	(void)next_word(w);
+	name = next_word(w);
+	if (!span_eq_nocase(next_word(w), SPAN("exception")))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(exceptions); i++) {
+		if (span_eq_nocase(name, exceptions[i].debian))
+			return append(w, SPAN(" WITH ")) && append(w, exceptions[i].spdx);
+	}
+	return false;
+}
+
+/* A comma before the operator binds less: all before it is one operand. */
+static bool take_operator(struct words *w)
+{
+	bool comma = w->comma;
+	struct span word = next_word(w), next;
+
+	if (!span_eq_nocase(word, SPAN("and")) && !span_eq_nocase(word, SPAN("or")))
+		return false;
+	next = span_eq_nocase(word, SPAN("and")) ? SPAN(" AND ") : SPAN(" OR ");
+	/* Without a comma AND binds more, as it does in SPDX. */
+	if (comma && w->last.len && !span_eq(w->last, next)) {
+		struct span inner = w->made;
+
+		w->made = SPAN("(");
+		if (!append(w, inner) || !append(w, SPAN(")")))
+			return false;
+	}
+	w->last = next;
+	return append(w, next);
+}
+
+/* Empty when a name is not known, or it is no expression. */
 static struct span to_expression(const struct lock_input *in, struct span text)
 {
-	struct arena *a = in->scratch;
-	struct span made = SPAN(""), rest = text, last = SPAN("");
-	bool wants_name = true, comma = false;
+	struct words w = {.in = in, .rest = text, .made = SPAN_INIT(""), .last = SPAN_INIT("")};
 
-	while (rest.len) {
-		struct span word = span_slice(rest, 0, span_find_byte(rest, ' '));
-
-		rest = span_trim(span_slice(rest, word.len, rest.len));
-		if (!wants_name) {
-			bool both = span_eq_nocase(word, SPAN("and"));
-			struct span next = both ? SPAN("AND") : SPAN("OR");
-
-			if (!both && !span_eq_nocase(word, SPAN("or")))
-				return SPAN("");
-			if (last.len && !span_eq(last, next)) {
-				/* Without a comma, AND binds more, as it does in SPDX. */
-				if (comma)
-					made = arena_printf(a, "(%.*s)", SPAN_ARG(made));
-			}
-			last = next;
-			made = arena_printf(a, "%.*s %.*s ", SPAN_ARG(made), SPAN_ARG(next));
-		} else {
-			struct span id;
-
-			comma = span_ends_with(word, SPAN(","));
-			word.len -= comma;
-			id = spdx_id(word);
-			if (!id.len)
-				return SPAN("");
-			made = arena_printf(a, "%.*s%.*s", SPAN_ARG(made), SPAN_ARG(id));
-		}
-		if (!made.ptr) {
-			in->inv->failed = true;
+	for (;;) {
+		if (!take_name(&w))
 			return SPAN("");
-		}
-		wants_name = !wants_name;
+		if (!w.rest.len)
+			return w.made;
+		if (!take_operator(&w) || !w.rest.len)
+			return SPAN("");
 	}
-	return wants_name ? SPAN("") : made;
 }
 
 /* All of them hold, each for a part of the package. */
@@ -245,10 +314,34 @@ int os_dpkg_copyright(const struct lock_input *in, struct err *err)
 				read_format(&l);
 			else
 				read_prose(&l);
-			licence = lock_text(in, join(&l));
+			licence = lock_text(in, l.count || !l.public_domain
+							? join(&l)
+							: SPAN("public-domain"));
 			made = true;
 		}
 		c->licence = licence;
 	}
 	return 0;
+}
+
+void os_dpkg_share_licences(const struct lock_input *in)
+{
+	struct map sources = MAP_INIT;
+
+	for (uint32_t i = 0; i < in->inv->count; i++) {
+		const struct component *c = &in->inv->at[i];
+
+		if (c->ecosystem == ECOSYSTEM_DPKG && c->licence.len)
+			lock_index_put(in, &sources, c->source_name, i);
+	}
+	for (uint32_t i = 0; i < in->inv->count; i++) {
+		struct component *c = &in->inv->at[i];
+		uint32_t from = c->ecosystem == ECOSYSTEM_DPKG && !c->licence.len
+					? lock_index_get(&sources, c->source_name)
+					: COMPONENT_NONE;
+
+		if (from != COMPONENT_NONE)
+			c->licence = in->inv->at[from].licence;
+	}
+	map_release(&sources);
 }

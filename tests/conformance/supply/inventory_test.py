@@ -292,11 +292,14 @@ class Inventory(unittest.TestCase):
 
     def test_licences_of_debian_packages_are_in_their_copyright_files(self):
         self.write("etc/os-release", OS_RELEASE)
-        self.write("var/lib/dpkg/status", dpkg(("bash", "5.2"), ("silent", "1")))
+        self.write("var/lib/dpkg/status", dpkg(("bash", "5.2"), ("silent", "1")) +
+                   "Package: bash-doc\nStatus: install ok installed\nSource: bash\n"
+                   "Version: 5.2\n")
         self.write("usr/share/doc/bash/copyright",
                    "Format: 1.0\n\nFiles: *\nLicense: GPL-3+ or Expat\n")
         found = {k[1]: c["licence"] for k, c in self.scan().items()}
-        self.assertEqual(found, {"bash": "GPL-3.0-or-later OR MIT", "silent": ""})
+        self.assertEqual(found, {"bash": "GPL-3.0-or-later OR MIT", "silent": "",
+                                 "bash-doc": "GPL-3.0-or-later OR MIT"})
 
     def test_installed_packages_are_linked_to_those_that_require_them(self):
         site, gems = "usr/lib/python3/dist-packages/", "var/lib/gems/3.1.0/specifications/"

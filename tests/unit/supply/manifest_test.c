@@ -205,6 +205,10 @@ static void short_names_of_debian_become_expressions(void **state)
 	expect_licence(FORMAT "Files: *\nLicense: GPL-2+ or Artistic, and bsd-3-clause\n",
 		       "(GPL-2.0-or-later OR Artistic-1.0-Perl) AND BSD-3-Clause");
 	expect_licence(FORMAT "License: ISC\n\nFiles: *\nLicense: ISC\n", "ISC");
+	expect_licence(FORMAT "Files: *\nLicense: GPL-3+ with Bison exception, and MIT\n\n"
+			      "Files: b\nLicense: public-domain\n",
+		       "GPL-3.0-or-later WITH Bison-exception-2.2 AND MIT");
+	expect_licence(FORMAT "Files: *\nLicense: public-domain\n", "public-domain");
 }
 
 static void what_is_not_known_stays_as_declared(void **state)
