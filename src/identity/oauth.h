@@ -166,4 +166,9 @@ void oauth_refresh(struct idp_exchange *x, const struct form *form,
 void oauth_device_token(struct idp_exchange *x, const struct form *form,
 			const struct idp_client *client);
 
+/* What the client wants, in words for its user; and the buttons of the form that follows. */
+void oauth_put_wish(struct page *page, const struct idp_client *client, struct span scope,
+		    const struct idp_user *user);
+void oauth_put_decision(struct page *page);
+
 #endif

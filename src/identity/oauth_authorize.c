@@ -371,22 +371,36 @@ static void put_scope(struct page *page, struct span scope)
 	page_raw(page, "</li>\n");
 }
 
+void oauth_put_wish(struct page *page, const struct idp_client *client, struct span scope,
+		    const struct idp_user *user)
+{
+	struct span rest = scope;
+
+	page_raw(page, "<p><strong>");
+	page_text(page, client->name.len ? client->name : client->id);
+	page_raw(page, "</strong> asks for access to your account as ");
+	page_text(page, user->name);
+	page_raw(page, ":</p><ul>\n");
+	while (rest.ptr)
+		put_scope(page, span_cut(&rest, ' '));
+	page_raw(page, "</ul>\n");
+}
+
+void oauth_put_decision(struct page *page)
+{
+	page_raw(page,
+		 "<p class=\"pair\"><button type=\"submit\" name=\"decision\" "
+		 "value=\"allow\">Allow</button> <button class=\"second\" type=\"submit\" "
+		 "name=\"decision\" value=\"deny\">Deny</button></p>\n");
+}
+
 static void ask_consent(struct authorize *a)
 {
-	struct span rest = a->scope;
 	struct page page;
 
 	page_begin(&page, a->x, "Allow access?");
 	page.form_target = redirect_origin(a->redirect);
-	page_raw(&page, "<p><strong>");
-	page_text(&page, a->client.name.len ? a->client.name : a->client.id);
-	page_raw(&page, "</strong> asks for access to your account as ");
-	page_text(&page, a->user.name);
-	page_raw(&page, ":</p><ul>\n");
-	while (rest.ptr) {
-		put_scope(&page, span_cut(&rest, ' '));
-	}
-	page_raw(&page, "</ul>\n");
+	oauth_put_wish(&page, &a->client, a->scope, &a->user);
 	page_form(&page, "/identity/authorize", SPAN(""));
 	for (size_t i = 0; i < a->sent.count; i++) {
 		struct span name = a->sent.pairs[i].name;
@@ -400,10 +414,7 @@ static void ask_consent(struct authorize *a)
 		page_text(&page, a->sent.pairs[i].value);
 		page_raw(&page, "\">");
 	}
-	page_raw(&page, "<p class=\"pair\"><button type=\"submit\" name=\"decision\" "
-			"value=\"allow\">Allow"
-			"</button> <button class=\"second\" type=\"submit\" name=\"decision\" "
-			"value=\"deny\">Deny</button></p>\n");
+	oauth_put_decision(&page);
 	page_form_end(&page);
 	page_end(&page, 200);
 }

@@ -199,18 +199,46 @@ static void show_device(struct idp_exchange *x, struct span code, const char *al
 			"name=\"user_code\" required autocapitalize=\"characters\" "
 			"autocomplete=\"off\" value=\"");
 	page_text(&page, code);
-	page_raw(&page,
-		 "\"></p><p><button type=\"submit\" name=\"decision\" "
-		 "value=\"allow\">Allow</button> <button class=\"second\" type=\"submit\" "
-		 "name=\"decision\" value=\"deny\">Deny</button></p>\n");
+	page_raw(&page, "\"></p>\n");
+	page_submit(&page, "Continue");
 	page_form_end(&page);
 	page_end(&page, status);
 }
 
-static enum store_result find_by_user_code(struct idp_exchange *x, const struct form *form,
+/* Section 3.3: who has been sent here by somebody else learns what it is about. */
+static void show_wish(struct idp_exchange *x, const struct device *d, struct span code,
+		      const struct idp_user *user)
+{
+	struct idp_client client;
+	enum store_result result;
+	struct page page;
+	struct err err;
+
+	result = client_get(x->idp, d->grant.client, x->arena, &client, &err);
+	if (result == STORE_FAILED) {
+		web_unavailable(x, &err);
+		return;
+	}
+	if (result != STORE_OK) {
+		show_device(x, SPAN(""), "The device is not known any more.", 422);
+		return;
+	}
+	page_begin(&page, x, "Connect this device?");
+	oauth_put_wish(&page, &client, d->grant.scope, user);
+	page_raw(&page, "<p>Allow it only when the device is before you and shows <strong>");
+	page_text(&page, code);
+	page_raw(&page, "</strong>. Nobody else may ask you to.</p>\n");
+	page_form(&page, "/identity/device", SPAN(""));
+	page_hidden(&page, "user_code", code);
+	oauth_put_decision(&page);
+	page_form_end(&page);
+	page_end(&page, 200);
+}
+
+/* `use`: once. */
+static enum store_result find_by_user_code(struct idp_exchange *x, struct span code, bool use,
 					   struct device *d, struct err *err)
 {
-	struct span code = read_user_code(form_get(form, SPAN("user_code")), x->arena);
 	const struct store_change spent = {
 		.kind = SPAN("device-user"), .key = code, .remove = true};
 	struct store_record record;
@@ -219,19 +247,21 @@ static enum store_result find_by_user_code(struct idp_exchange *x, const struct 
 
 	if (result == STORE_OK)
 		result = find_device(x, record.value, d, err);
-	if (result == STORE_OK)
+	if (result == STORE_OK && use)
 		result = store_commit(x->idp->shared, &spent, 1, err);
 	return result;
 }
 
 /* Codes are short: guesses are counted as those of one-time codes. */
-static void submit_device(struct idp_exchange *x, const struct idp_session *session)
+static void submit_device(struct idp_exchange *x, const struct idp_session *session,
+			  const struct idp_user *user)
 {
 	const struct config_lockout *lockout = &x->config->identity.lockout;
 	enum store_result result = STORE_ABSENT;
 	int64_t wait_ms;
 	struct device d;
 	struct form form;
+	struct span decision, code;
 	struct err err;
 	bool allow;
 
@@ -242,9 +272,15 @@ static void submit_device(struct idp_exchange *x, const struct idp_session *sess
 		web_unavailable(x, &err);
 		return;
 	}
+	code = read_user_code(form_get(&form, SPAN("user_code")), x->arena);
+	decision = form_get(&form, SPAN("decision"));
+	allow = span_eq(decision, SPAN("allow"));
 	if (!wait_ms)
-		result = find_by_user_code(x, &form, &d, &err);
-	allow = span_eq(form_get(&form, SPAN("decision")), SPAN("allow"));
+		result = find_by_user_code(x, code, decision.len > 0, &d, &err);
+	if (result == STORE_OK && !decision.len) {
+		show_wish(x, &d, code, user);
+		return;
+	}
 	if (result == STORE_OK)
 		result = decide(x, &d, session, allow, &err);
 	if (result == STORE_ABSENT && !wait_ms &&
@@ -293,7 +329,7 @@ void oauth_device_page(struct idp_exchange *x)
 	case STORE_FAILED: web_unavailable(x, &err); return;
 	}
 	if (x->method == HTTP_METHOD_POST)
-		submit_device(x, &session);
+		submit_device(x, &session, &user);
 	else
 		show_device(x, code, NULL, 200);
 }

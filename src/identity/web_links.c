@@ -42,7 +42,7 @@ void federation_put_links(struct page *page, const struct idp_user *user)
 				     SPAN_ARG(provider->name), joined ? "unlink" : "link");
 
 		page_form(page, action.ptr ? action.ptr : "/identity", SPAN(""));
-		page_raw(page, "<p>");
+		page_raw(page, "<p class=\"said\">");
 		put_title(page, provider);
 		page_raw(page, joined ? ": joined. " : ": not joined. ");
 		page_raw(page, "<button class=\"second\" type=\"submit\">");

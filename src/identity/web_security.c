@@ -42,11 +42,11 @@ static void put_channel(struct page *page, const struct idp_user *user, const ch
 	page_form(page, "/identity/security/channel", SPAN(""));
 	page_hidden(page, "channel", span_cstr(channel));
 	page_hidden(page, "on", on ? SPAN("0") : SPAN("1"));
-	page_printf(
-		page,
-		"<p>Codes by %s: %s. <button class=\"second\" type=\"submit\">Turn %s codes by "
-		"%s</button></p>\n",
-		name, on ? "on" : "off", on ? "off" : "on", name);
+	page_printf(page,
+		    "<p class=\"said\">Codes by %s: %s. <button class=\"second\" "
+		    "type=\"submit\">Turn %s codes by "
+		    "%s</button></p>\n",
+		    name, on ? "on" : "off", on ? "off" : "on", name);
 	page_form_end(page);
 }
 

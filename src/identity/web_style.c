@@ -46,6 +46,7 @@ static const char rules[] =
 	"button.second{color:var(--ink);background:#fff;border-color:#6b7280}\n"
 	"button.second:hover{background:#f3f5f8;filter:none}\n"
 	"li button{width:auto;min-height:2.25rem;padding:.25rem .9rem;font-size:.9rem}\n"
+	"li button,.said button{margin-top:.5rem}\n"
 	".pair{display:flex;gap:.75rem}\n"
 	":focus-visible{outline:3px solid #f59e0b;outline-offset:2px}\n"
 	".alert,.note{padding:.7rem .9rem;border-radius:.4rem;border-left:4px solid #b91c1c;"

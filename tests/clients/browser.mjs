@@ -178,9 +178,46 @@ async function otherPagesArePleasant(page) {
   }
 }
 
+async function aLoginElsewhereIsJoined(page) {
+  await page.goto(given.issuer + '/identity/security')
+  await look(page, 'security-links')
+  await page.getByRole('button', { name: 'Join Example Corp' }).click()
+  await page.getByRole('link', { name: 'Go on to Example Corp' }).waitFor()
+  await look(page, 'join')
+  const to = await page.getByRole('link', { name: 'Go on to Example Corp' }).getAttribute('href')
+  must(to.includes('code_challenge=') && to.includes('prompt=login'), 'the way there: ' + to)
+}
+
+async function pagesOfMailsAndDevicesArePleasant(page) {
+  await logIn(page, 'carol', given.once)
+  await page.getByRole('heading', { name: 'Choose a new password' }).waitFor()
+  await look(page, 'new-password')
+  await page.getByLabel('New password').fill('short')
+  await page.getByRole('button', { name: 'Set the password' }).click()
+  await page.getByRole('alert').waitFor()
+  await look(page, 'new-password-refused')
+  await logIn(page, 'bob', 'a long password')
+  await page.getByRole('heading', { name: 'Your account' }).waitFor()
+  await page.goto(given.issuer + '/identity/device')
+  await page.locator('input[name=user_code]').fill(given.code)
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByText('The television').waitFor()
+  await look(page, 'device-allow')
+  await logOut(page)
+  for (const name of ['reset', 'register']) {
+    await page.goto(given[name])
+    await look(page, name + '-link')
+  }
+  await page.goto(given.issuer + '/identity/reset')
+  await page.locator('input[name=name]').fill('nobody')
+  await page.getByRole('button').first().click()
+  await page.getByRole('heading', { name: 'Look into your mail' }).waitFor()
+  await look(page, 'reset-sent')
+}
+
 const page = await open()
 const steps = [pagesWorkWithoutScripts, aPasswordAndAnAppLogIn, aPasskeyIsMadeAndLogsIn, aClientAsksForConsent,
-  otherPagesArePleasant]
+  aLoginElsewhereIsJoined, otherPagesArePleasant, pagesOfMailsAndDevicesArePleasant]
 for (const step of steps) {
   try {
     await step(page)

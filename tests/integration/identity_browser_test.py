@@ -3,16 +3,26 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
 from harness import Service, Skip, answer, run
-from idp import Flow, cli, make_user, server
+from idp import Browser, Flow, cli, make_user, server
+from identity_federation_test import Provider
 from smtp import MailServer
 
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients")
 STEPS = ["pagesWorkWithoutScripts", "aPasswordAndAnAppLogIn", "aPasskeyIsMadeAndLogsIn",
-         "aClientAsksForConsent", "otherPagesArePleasant"]
+         "aClientAsksForConsent", "aLoginElsewhereIsJoined",
+         "otherPagesArePleasant", "pagesOfMailsAndDevicesArePleasant"]
+
+
+def mailed(mail, browser, path, address, **fields):
+    """The link in the mail that the form at `path` sends."""
+    browser.get("/identity/" + path)
+    browser.submit(**fields)
+    return re.search(r"https?://\S+", mail.wait(to=address).get_content())[0]
 
 
 def a_browser_goes_through_every_page():
@@ -23,14 +33,20 @@ def a_browser_goes_through_every_page():
         raise Skip("chromium is needed")
     upstream = Service(lambda connection, head, number, rest: answer(connection) or rest)
     mail = MailServer()
+    provider = Provider()
     gateway = server(
-        more="accounts: {registration: true}\n  session: {remember: 30d}\n  lockout: {failures: 20}",
+        more="accounts: {registration: true}\n  session: {remember: 30d}\n  lockout: {failures: 20}\n"
+        f'  federation: [{{name: corp, title: "Example Corp", issuer: "{provider.issuer}", client_id: gate}}]',
         top=f'mail: {{url: "{mail.url}", from: "gate@shop.test", tls: "off"}}',
     )
     callback = f"http://127.0.0.1:{upstream.port}/callback"
     try:
         _, browser = make_user(gateway, "alice")
-        make_user(gateway, "bob")
+        make_user(gateway, "bob", "a long password", "--email", "bob@shop.test", "--email-verified")
+        once = cli(gateway, "user", "create", "carol")[0]["one_time_password"]
+        tv = cli(gateway, "client", "create", "tv", "--public", "--grants", "device", "--scopes", "openid",
+                 "--name", "The television")[0]["client_id"]
+        device = browser.post("/identity/device-authorization", {"client_id": tv, "scope": "openid"}).json
         cli(gateway, "client", "create", "shop", "--grants", "code", "--scopes", "openid,profile",
             "--redirects", callback, "--consent", "--name", "The Shop")
         flow = Flow(browser, "shop", callback, scope="openid profile")
@@ -38,6 +54,10 @@ def a_browser_goes_through_every_page():
             "issuer": browser.issuer,
             "authorize": browser.issuer + flow.url(),
             "callback": callback,
+            "once": once,
+            "code": device["user_code"],
+            "reset": mailed(mail, Browser(gateway), "reset", "bob@shop.test", name="bob"),
+            "register": mailed(mail, Browser(gateway), "register-account", "new@shop.test", email="new@shop.test"),
             "chromium": chromium,
             "shots": os.environ.get("SCREENSHOTS", ""),
         }
@@ -55,6 +75,7 @@ def a_browser_goes_through_every_page():
         gateway.stop()
         upstream.close()
         mail.close()
+        provider.close()
 
 
 if __name__ == "__main__":

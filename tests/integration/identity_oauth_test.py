@@ -435,7 +435,12 @@ def a_device_gets_tokens_when_its_code_was_allowed(world):
     refused(ask("x"), 400, "expired_token")
     world.browser.get("/identity/device")
     typed = codes["user_code"][:4].lower() + "-" + codes["user_code"][4:]
-    page = world.browser.submit(user_code=typed, decision="allow")
+    page = world.browser.submit(user_code=typed)
+    # RFC 8628 section 3.3: the user is told whom that would let in.
+    assert "<strong>shop</strong> asks for access to your account as alice" in page.text, page.text
+    assert codes["user_code"] in page.text and "to know that it is you" in page.text
+    refused(ask(codes["device_code"]), 400, "slow_down")
+    page = world.browser.submit(decision="allow")
     assert page.status == 200 and "connected" in page.text
     done = ask(codes["device_code"])
     assert done.status == 200 and claims(done.json["access_token"])["sub"] == world.user
@@ -443,7 +448,8 @@ def a_device_gets_tokens_when_its_code_was_allowed(world):
     codes = start()
     page = world.browser.get("/identity/device?user_code=" + codes["user_code"])
     assert codes["user_code"] in page.text
-    world.browser.submit(user_code=codes["user_code"], decision="deny")
+    world.browser.submit()
+    world.browser.submit(decision="deny")
     refused(ask(codes["device_code"]), 400, "access_denied")
     # Guesses are counted.
     for _ in range(4):
