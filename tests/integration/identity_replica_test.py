@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
@@ -88,6 +89,42 @@ def two(store):
     return first, second, upstream
 
 
+def revocations_reach(browser, other, fields):
+    """At once here, and within a second there, as the median of some: seconds."""
+    taken = []
+    for _ in range(5):
+        token = browser.post("/identity/token", {"grant_type": "client_credentials", **fields}).json["access_token"]
+        for client in (browser, other):
+            assert client.get_with(token, "/api/x").status == 200
+        assert browser.post("/identity/revoke", {"token": token, **fields}).status == 200
+        begun = time.monotonic()
+        assert browser.get_with(token, "/api/x").status == 401
+        while other.get_with(token, "/api/x").status != 401:
+            assert time.monotonic() < begun + 20
+            time.sleep(0.02)
+        taken.append(time.monotonic() - begun)
+    return statistics.median(taken)
+
+
+def sessions_end_everywhere(first, browser, other):
+    """Of one who logs out, and of one who is thrown out: at once on both, for pages and for routes."""
+    for end in ("log out", "end"):
+        browser.cookies.clear()
+        assert "Your account" in browser.log_in("bob", "a long password").text
+        other.cookies = dict(browser.cookies)
+        for client in (browser, other):
+            assert client.exchange("GET", "/app/x").status == 200
+        if end == "end":
+            for session in cli(first, "session", "list", "--user", "bob"):
+                cli(first, "session", "end", session["id"])
+        else:
+            browser.get("/identity/logout")
+            browser.submit()
+        for client in (browser, other):
+            assert client.exchange("GET", "/app/x").status == 303, end
+            assert "Log in" in client.get("/identity").text
+
+
 def check(store):
     first, second, upstream = two(store)
     try:
@@ -114,12 +151,9 @@ def check(store):
         opaque = opaque.json["access_token"]
         for client in (browser, other):
             assert client.get_with(opaque, "/api/x").status == 200
-        browser.post("/identity/revoke", {"token": opaque, **fields})
-        assert browser.get_with(opaque, "/api/x").status == 401
-        until = time.monotonic() + 20
-        while other.get_with(opaque, "/api/x").status != 401:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        taken = revocations_reach(browser, other, fields)
+        print(f"a revocation is known elsewhere after {taken:.2f} s (median)", flush=True)
+        assert taken <= 1, taken
         # An assertion, and a proof, are used once wherever they go.
         key = Key()
         path = first.folder + "/jwks.json"
@@ -146,6 +180,8 @@ def check(store):
         while other.get_with(tokens["access_token"], "/api/x").status != 401:
             assert time.monotonic() < until
             time.sleep(0.05)
+        make_user(first, "bob")
+        sessions_end_everywhere(first, browser, other)
         # Guesses count together.
         for _ in range(3):
             browser.cookies.clear()
