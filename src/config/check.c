@@ -348,6 +348,8 @@ static void resolve_route(struct reader *reader, const struct config *cfg,
 		       near.ptr ? "'?)" : "");
 	}
 	route->timeout.connect_ms = inherited(route->timeout.connect_ms, timeout->connect_ms);
+	route->timeout.dns_ms = inherited(route->timeout.dns_ms, timeout->dns_ms);
+	route->timeout.tls_ms = inherited(route->timeout.tls_ms, timeout->tls_ms);
 	route->timeout.request_ms = inherited(route->timeout.request_ms, timeout->request_ms);
 	route->timeout.idle_ms = inherited(route->timeout.idle_ms, timeout->idle_ms);
 	route->timeout.total_ms = inherited(route->timeout.total_ms, timeout->total_ms);

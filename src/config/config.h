@@ -318,7 +318,9 @@ enum config_hash_by {
 };
 
 struct config_timeout {
-	uint64_t connect_ms; /* TCP and TLS */
+	uint64_t connect_ms; /* name, TCP and TLS together */
+	uint64_t dns_ms; /* of that, for the name; 0: no limit of its own */
+	uint64_t tls_ms; /* of that, for the TLS handshake; 0: no limit of its own */
 	uint64_t request_ms; /* from the end of the request to the first byte of the response */
 	uint64_t idle_ms; /* between bytes, either way; 0: no limit */
 	uint64_t total_ms; /* the whole exchange; 0: no limit */
@@ -633,6 +635,7 @@ struct config_route {
 	uint64_t body_bytes; /* the route's or limits.body_bytes; 0: no limit */
 	enum config_priority priority;
 	struct config_bulkhead *bulkhead; /* of the operation, within the service's */
+	struct config_pool *pool; /* of the operation; NULL: the service's */
 	bool websocket;
 	struct config_cors *cors;
 	enum config_challenge_when challenge;

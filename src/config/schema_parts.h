@@ -25,6 +25,7 @@ extern const struct schema_object schema_answer;
 extern const struct schema_object schema_bulkhead;
 extern const struct schema_object schema_breaker;
 extern const struct schema_object schema_discover;
+extern const struct schema_object schema_pool;
 extern const struct schema_object schema_health;
 extern const struct schema_object schema_outlier;
 extern const struct schema_object schema_fallback;

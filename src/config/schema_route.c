@@ -165,7 +165,11 @@ static const struct schema_object cors = {
 /* As a service's timeouts, but what is absent is inherited. */
 static const struct schema_key timeout_keys[] = {
 	{KEY("connect", DURATION, config_timeout, connect_ms), .flags = SCHEMA_INHERIT,
-	 .min = 1, .text = "For a connection, with TLS."},
+	 .min = 1, .text = "For a connection: name, TCP and TLS."},
+	{KEY("dns", DURATION, config_timeout, dns_ms), .flags = SCHEMA_INHERIT,
+	 .text = "Of that, for the name; 0 sets no limit of its own."},
+	{KEY("tls", DURATION, config_timeout, tls_ms), .flags = SCHEMA_INHERIT,
+	 .text = "Of that, for the TLS handshake; 0 sets no limit of its own."},
 	{KEY("request", DURATION, config_timeout, request_ms), .flags = SCHEMA_INHERIT,
 	 .min = 1, .text = "From the end of the request to the first byte of the response."},
 	{KEY("idle", DURATION, config_timeout, idle_ms), .flags = SCHEMA_INHERIT,
@@ -230,6 +234,9 @@ static const struct schema_key route_keys[] = {
 	 .names = priority_names, .text = "Under load, core is served first and shed last."},
 	{KEY("bulkhead", OPTIONAL, config_route, bulkhead), .object = &schema_bulkhead,
 	 .text = "How much of this operation at once, within the service's bulkhead."},
+	{KEY("pool", OPTIONAL, config_route, pool), .object = &schema_pool,
+	 .text = "Connections to the service for this operation alone; without, the "
+		 "service's."},
 	{KEY("challenge", ENUM, config_route, challenge), .initial = "off",
 	 .names = schema_challenge_when_names,
 	 .text = "Whether browsers are checked first: always, or in overload."},

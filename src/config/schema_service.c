@@ -124,7 +124,11 @@ static const struct schema_object balance = {
 
 static const struct schema_key timeout_keys[] = {
 	{KEY("connect", DURATION, config_timeout, connect_ms), .initial = "1s", .min = 1,
-	 .text = "For a connection, with TLS."},
+	 .text = "For a connection: name, TCP and TLS."},
+	{KEY("dns", DURATION, config_timeout, dns_ms), .initial = "0",
+	 .text = "Of that, for the name; 0 sets no limit of its own."},
+	{KEY("tls", DURATION, config_timeout, tls_ms), .initial = "0",
+	 .text = "Of that, for the TLS handshake; 0 sets no limit of its own."},
 	{KEY("request", DURATION, config_timeout, request_ms), .initial = "30s", .min = 1,
 	 .text = "From the end of the request to the first byte of the response."},
 	{KEY("idle", DURATION, config_timeout, idle_ms), .initial = "60s",
@@ -207,7 +211,7 @@ static const struct schema_key pool_keys[] = {
 	{.name = NULL},
 };
 
-static const struct schema_object pool = {
+const struct schema_object schema_pool = {
 	.name = "pool",
 	.size = sizeof(struct config_pool),
 	.keys = pool_keys,
@@ -483,7 +487,7 @@ static const struct schema_key service_keys[] = {
 	 .text = "How long is waited."},
 	{KEY("retry", OBJECT, config_service, retry), .object = &retry,
 	 .text = "What is tried again."},
-	{KEY("pool", OBJECT, config_service, pool), .object = &pool,
+	{KEY("pool", OBJECT, config_service, pool), .object = &schema_pool,
 	 .text = "Connections that are kept."},
 	{KEY("tls", OBJECT, config_service, tls), .object = &upstream_tls,
 	 .text = "For https endpoints."},

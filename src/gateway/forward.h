@@ -25,16 +25,17 @@ struct view_endpoint *balance_pick(struct exchange *e, struct view_service *serv
  * `server_name` (that its certificate must have) and the service must outlive the pool.
  */
 struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
+				    const struct config_pool *pool,
 				    const struct config_endpoint *config,
 				    const char *server_name, bool *is_name,
 				    struct err *err) MUST_CHECK;
 /*
  * A call to the endpoint: resolves its name if need be, and reuses or opens a connection. `fresh`
- * asks for a new one.
+ * asks for a new one. `timeout` bounds its steps, the deadline all of it. The error must be given.
  */
 struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint, bool fresh,
-				int64_t deadline_ms, enum io_result *result,
-				struct err *err) MUST_CHECK;
+				const struct config_timeout *timeout, int64_t deadline_ms,
+				enum io_result *result, struct err *err) MUST_CHECK;
 
 /*
  * Passes the client's body on to the service in a fiber of its own, so that a response (or the

@@ -268,7 +268,7 @@ static int start_checker(struct health_checks *checks, const struct snapshot_ser
 				    .service = service,
 				    .config = &service->endpoints.at[i],
 				    .health = service->guard->endpoints[i].health};
-	checker->pool = endpoint_pool_new(service, checker->config,
+	checker->pool = endpoint_pool_new(service, &service->config->pool, checker->config,
 					  (checker->config->server_name.len
 						   ? checker->config->server_name
 						   : checker->config->address.host)

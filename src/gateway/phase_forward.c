@@ -277,7 +277,7 @@ static enum io_result call(struct forward *f, bool fresh)
 	f->fault = 0;
 	f->err->code = ERR_NONE;
 	f->call =
-		endpoint_open(f->e->worker, f->endpoint, fresh,
+		endpoint_open(f->e->worker, f->endpoint, fresh, f->timeout,
 			      forward_step_deadline_ms(f, hasty_ms(f, f->timeout->connect_ms)),
 			      &result, f->err);
 	if (!f->call) {
@@ -488,6 +488,8 @@ enum phase_result phase_forward(struct exchange *e)
 	if (UNLIKELY(!route->service))
 		return answer_here(e, &f);
 	use_service(&f, e->alternate ? e->alternate : route->service);
+	if (UNLIKELY(route->flags & SNAPSHOT_ROUTE_OWN_POOL) && !e->alternate)
+		f.service = e->view->route_services[route->config->index];
 	f.hurried = deadline_read(e, f.config);
 	return forward(&f);
 }

@@ -119,6 +119,8 @@ static uint16_t route_flags(const struct config_route *config)
 		flags |= SNAPSHOT_ROUTE_EDITS_RESPONSE;
 	if (config->strip_prefix.len || config->add_prefix.len)
 		flags |= SNAPSHOT_ROUTE_EDITS_PATH;
+	if (config->pool && config->service)
+		flags |= SNAPSHOT_ROUTE_OWN_POOL;
 	return (uint16_t)flags;
 }
 

@@ -37,6 +37,7 @@ enum snapshot_route_flags {
 	SNAPSHOT_ROUTE_EDITS_REQUEST = 1 << 2,
 	SNAPSHOT_ROUTE_EDITS_RESPONSE = 1 << 3,
 	SNAPSHOT_ROUTE_EDITS_PATH = 1 << 4, /* strip_prefix, add_prefix */
+	SNAPSHOT_ROUTE_OWN_POOL = 1 << 5, /* connections of its own */
 };
 
 /*

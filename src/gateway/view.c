@@ -34,22 +34,31 @@ static enum http_protocol protocol_of(const struct config_service *service,
 	return HTTP_PROTOCOL_H1;
 }
 
-static uint64_t endpoint_key(const struct snapshot_service *service,
-			     const struct config_endpoint *endpoint)
+/* Whose connections they are: the service's, or those of one of its operations. */
+struct owner {
+	const struct snapshot_service *service;
+	const struct config_pool *pool;
+	struct span operation; /* empty: the service's */
+};
+
+static uint64_t endpoint_key(const struct owner *owner, const struct config_endpoint *endpoint)
 {
+	const struct snapshot_service *service = owner->service;
 	uint64_t key = hash_mix(hash_span(service->config->name), hash_span(endpoint->url));
 
 	key = hash_mix(key, hash_span(endpoint->server_name));
 	key = hash_mix(key, service->tls_key);
-	key = hash_mix(key, service->config->pool.size);
-	key = hash_mix(key, service->config->pool.requests_per_connection);
+	key = hash_mix(key, hash_span(owner->operation));
+	key = hash_mix(key, owner->pool->size);
+	key = hash_mix(key, owner->pool->requests_per_connection);
 	key = hash_mix(key, (uint64_t)protocol_of(service->config, endpoint));
 	key = hash_mix(key, service->config->pool.ping_interval_ms);
 	key = hash_mix(key, service->config->pool.ping_timeout_ms);
-	return hash_mix(key, service->config->pool.idle_timeout_ms);
+	return hash_mix(key, owner->pool->idle_timeout_ms);
 }
 
 struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
+				    const struct config_pool *pool,
 				    const struct config_endpoint *config,
 				    const char *server_name, bool *is_name, struct err *err)
 {
@@ -60,10 +69,10 @@ struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
 		.protocol = protocol_of(sc, config),
 		.tls = https ? tls_context_ssl(service->tls) : NULL,
 		.server_name = sc->tls.server_name.len ? sc->tls.server_name.ptr : server_name,
-		.connections_max = sc->pool.size,
-		.idle_max = sc->pool.size ? sc->pool.size : 1024,
-		.idle_timeout_ms = (int64_t)sc->pool.idle_timeout_ms,
-		.calls_max = sc->pool.requests_per_connection,
+		.connections_max = pool->size,
+		.idle_max = pool->size ? pool->size : 1024,
+		.idle_timeout_ms = (int64_t)pool->idle_timeout_ms,
+		.calls_max = pool->requests_per_connection,
 		.head = {.line_bytes = 8192, .head_bytes = 65536, .field_count = 128},
 		.h2_streams = 100,
 		.ping_interval_ms = (int64_t)sc->pool.ping_interval_ms,
@@ -83,8 +92,7 @@ struct http_pool *endpoint_pool_new(const struct snapshot_service *service,
 	return http_pool_new(&options, err);
 }
 
-static struct endpoint *endpoint_new(struct worker *worker,
-				     const struct snapshot_service *service,
+static struct endpoint *endpoint_new(struct worker *worker, const struct owner *owner,
 				     const struct config_endpoint *config, uint64_t key,
 				     struct err *err)
 {
@@ -107,19 +115,18 @@ static struct endpoint *endpoint_new(struct worker *worker,
 		endpoint_unref(endpoint);
 		return NULL;
 	}
-	endpoint->pool = endpoint_pool_new(service, config, endpoint->server_name,
-					   &endpoint->is_name, err);
+	endpoint->pool = endpoint_pool_new(owner->service, owner->pool, config,
+					   endpoint->server_name, &endpoint->is_name, err);
 	if (endpoint->pool)
 		return endpoint;
 	endpoint_unref(endpoint);
 	return NULL;
 }
 
-static struct endpoint *endpoint_get(struct worker *worker,
-				     const struct snapshot_service *service,
+static struct endpoint *endpoint_get(struct worker *worker, const struct owner *owner,
 				     const struct config_endpoint *config, struct err *err)
 {
-	uint64_t key = endpoint_key(service, config);
+	uint64_t key = endpoint_key(owner, config);
 
 	list_for_each (node, &worker->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
@@ -129,12 +136,13 @@ static struct endpoint *endpoint_get(struct worker *worker,
 			return endpoint;
 		}
 	}
-	return endpoint_new(worker, service, config, key, err);
+	return endpoint_new(worker, owner, config, key, err);
 }
 
 static int build_service(struct view *view, struct view_service *service,
-			 const struct snapshot_service *snapshot, struct err *err)
+			 const struct owner *owner, struct err *err)
 {
+	const struct snapshot_service *snapshot = owner->service;
 	size_t count = snapshot->endpoints.count;
 
 	service->snapshot = snapshot;
@@ -148,7 +156,7 @@ static int build_service(struct view *view, struct view_service *service,
 		to->config = &snapshot->endpoints.at[i];
 		service->has_priorities |=
 			to->config->priority != snapshot->endpoints.at[0].priority;
-		to->endpoint = endpoint_get(view->worker, snapshot, to->config, err);
+		to->endpoint = endpoint_get(view->worker, owner, to->config, err);
 		if (!to->endpoint)
 			return -1;
 		service->count++;
@@ -156,17 +164,37 @@ static int build_service(struct view *view, struct view_service *service,
 	return 0;
 }
 
+/* Operations with connections of their own. */
+static int build_route(struct view *view, const struct config_route *route, struct err *err)
+{
+	const struct owner owner = {.service = &view->snapshot->services[route->service->index],
+				    .pool = route->pool,
+				    .operation = route->operation};
+	struct view_service *service = mem_zalloc(1, sizeof(*service));
+
+	if (!service)
+		return out_of_memory(err);
+	view->route_services[route->index] = service;
+	service->metrics = view->services[route->service->index].metrics;
+	return build_service(view, service, &owner, err);
+}
+
 static int build(struct view *view, struct err *err)
 {
 	const struct config *cfg = view->snapshot->config;
 
+	view->route_services = mem_zalloc(cfg->routes.count, sizeof(struct view_service *));
+	if (!view->route_services)
+		return out_of_memory(err);
 	view->services = mem_zalloc(cfg->services.count, sizeof(*view->services));
 	view->route_metrics = mem_zalloc(cfg->routes.count, sizeof(*view->route_metrics));
 	if (!view->services || !view->route_metrics)
 		return out_of_memory(err);
 	for (size_t i = 0; i < cfg->services.count; i++) {
-		if (build_service(view, &view->services[i], &view->snapshot->services[i], err) <
-		    0)
+		const struct owner owner = {.service = &view->snapshot->services[i],
+					    .pool = &cfg->services.at[i].pool};
+
+		if (build_service(view, &view->services[i], &owner, err) < 0)
 			return -1;
 		view->services[i].metrics = metrics_series_of(&view->worker->metrics->services,
 							      cfg->services.at[i].name);
@@ -178,6 +206,9 @@ static int build(struct view *view, struct err *err)
 							   cfg->routes.at[i].operation);
 		if (!view->route_metrics[i])
 			return out_of_memory(err);
+		if (cfg->routes.at[i].pool && cfg->routes.at[i].service &&
+		    build_route(view, &cfg->routes.at[i], err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -199,23 +230,34 @@ struct view *view_new(struct worker *worker, struct snapshot *snapshot, struct e
 	return NULL;
 }
 
+static void release_service(struct view_service *service)
+{
+	for (size_t i = 0; i < service->count; i++)
+		endpoint_unref(service->endpoints[i].endpoint);
+	mem_free(service->endpoints);
+}
+
 void view_unref(struct view *view)
 {
 	if (!view || --view->refs)
 		return;
-	for (size_t i = 0; view->services && i < view->snapshot->config->services.count; i++) {
-		for (size_t j = 0; j < view->services[i].count; j++)
-			endpoint_unref(view->services[i].endpoints[j].endpoint);
-		mem_free(view->services[i].endpoints);
+	for (size_t i = 0; view->services && i < view->snapshot->config->services.count; i++)
+		release_service(&view->services[i]);
+	for (size_t i = 0; view->route_services && i < view->snapshot->config->routes.count;
+	     i++) {
+		if (view->route_services[i])
+			release_service(view->route_services[i]);
+		mem_free(view->route_services[i]);
 	}
 	mem_free(view->services);
+	mem_free(view->route_services);
 	mem_free(view->route_metrics);
 	snapshot_unref(view->snapshot);
 	mem_free(view);
 }
 
 /* Names are asked for again when their answer's time is over; the resolver keeps a cache. */
-static enum io_result resolve(struct worker *worker, struct endpoint *endpoint,
+static enum io_result resolve(struct worker *worker, struct endpoint *endpoint, uint64_t dns_ms,
 			      int64_t deadline_ms, struct err *err)
 {
 	struct dns_result result;
@@ -223,9 +265,14 @@ static enum io_result resolve(struct worker *worker, struct endpoint *endpoint,
 
 	if (!endpoint->is_name || loop_now_ms() < endpoint->resolved_until_ms)
 		return IO_OK;
+	if (dns_ms && loop_deadline_ms((int64_t)dns_ms) < deadline_ms)
+		deadline_ms = loop_deadline_ms((int64_t)dns_ms);
 	if (dns_resolve(worker->dns, span_cstr(endpoint->host), endpoint->port, deadline_ms,
-			&result, err) < 0)
-		return fiber_is_cancelled() ? IO_CANCELLED : IO_FAILED;
+			&result, err) < 0) {
+		if (fiber_is_cancelled())
+			return IO_CANCELLED;
+		return err->code == ERR_TIMEOUT ? IO_TIMEOUT : IO_FAILED;
+	}
 	address = &result.addresses[worker_random(worker) % result.count];
 	http_pool_set_address(endpoint->pool, &address->storage, address->len);
 	endpoint->resolved_until_ms = result.expires_ms;
@@ -233,10 +280,12 @@ static enum io_result resolve(struct worker *worker, struct endpoint *endpoint,
 }
 
 struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint, bool fresh,
-				int64_t deadline_ms, enum io_result *result, struct err *err)
+				const struct config_timeout *timeout, int64_t deadline_ms,
+				enum io_result *result, struct err *err)
 {
-	*result = resolve(worker, endpoint, deadline_ms, err);
+	*result = resolve(worker, endpoint, timeout->dns_ms, deadline_ms, err);
 	if (*result != IO_OK)
 		return NULL;
+	http_pool_limit_handshake(endpoint->pool, (int64_t)timeout->tls_ms);
 	return http_call_open(endpoint->pool, fresh, deadline_ms, result, err);
 }

@@ -65,6 +65,7 @@ struct view {
 	unsigned refs;
 	struct view_service *services; /* by config_service.index */
 	struct metrics_series **route_metrics; /* by config_route.index */
+	struct view_service **route_services; /* the same; NULL: the service's connections */
 };
 
 struct view *view_new(struct worker *worker, struct snapshot *snapshot,

@@ -86,6 +86,8 @@ struct http_call {
 	const char *failure; /* why a call returned IO_FAILED: one line for the log, or NULL */
 };
 
+/* Handshakes of connections that the next http_call_open makes take at most so long; 0: no limit. */
+void http_pool_limit_handshake(struct http_pool *pool, int64_t handshake_ms);
 /*
  * Gets a connection, reused or new (connect and TLS handshake within the deadline), and a call on
  * it. `fresh` asks for a new connection. On failure NULL, *result says how, *err why: ERR_LIMIT when

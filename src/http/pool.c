@@ -86,6 +86,11 @@ void http_pool_call_done(struct http_pool *pool)
 	free_if_done(pool);
 }
 
+void http_pool_limit_handshake(struct http_pool *pool, int64_t handshake_ms)
+{
+	pool->handshake_ms = handshake_ms;
+}
+
 static enum io_result wait_for_connection(struct http_pool *pool, int64_t deadline_ms)
 {
 	struct waiter waiter = {.fiber = fiber_self()};
@@ -117,12 +122,16 @@ static enum io_result connect_stream(struct http_pool *pool, struct stream *stre
 				     int64_t deadline_ms, struct err *err)
 {
 	const struct http_pool_options *options = &pool->options;
+	/* Others may ask with another limit while this one connects. */
+	int64_t handshake_ms = pool->handshake_ms;
 	enum io_result result =
 		stream_connect(stream, (const struct sockaddr *)&options->address,
 			       options->address_len, NULL, deadline_ms, err);
 
 	if (result != IO_OK || !options->tls)
 		return result;
+	if (handshake_ms && loop_deadline_ms(handshake_ms) < deadline_ms)
+		deadline_ms = loop_deadline_ms(handshake_ms);
 	result = start_client_tls(pool, stream, deadline_ms, err);
 	if (result != IO_OK)
 		stream_close(stream);

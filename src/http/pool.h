@@ -18,6 +18,7 @@ struct http_pool {
 	struct list waiters; /* fibers that wait for a connection */
 	size_t connection_count; /* open or being opened */
 	size_t active_count; /* calls under way */
+	int64_t handshake_ms; /* for the next http_call_open; 0: no limit of its own */
 	bool connecting; /* an HTTP/2 connection is being opened */
 	bool closed;
 };

@@ -416,6 +416,51 @@ def an_exhausted_pool_is_told_apart_from_a_dead_service():
         shop.close()
 
 
+def an_operation_has_connections_of_its_own():
+    shop = Switch()
+    routes = ('  - {path: "/slow", service: shop, auth: none, pool: 1}\n'
+              '  - {path: "/**", service: shop, auth: none}\n')
+    config = "pool: 2\ntimeout: {connect: 200ms}\nretry: {attempts: 0}"
+    gate = gateway(service_config([shop], config), routes, HEAD.replace("workers: 2", "workers: 1"))
+    try:
+        shop.wait.clear()
+        _, wait = parallel(gate, 1, "/slow")
+        wait_until(lambda: shop.now == 1, "one is under way")
+        status, _, body = gate.request("GET", "/slow")
+        assert status == 503 and problem(body) == "pool-exhausted", (status, body)
+        # The others have theirs.
+        _, wait_others = parallel(gate, 2, "/fast")
+        wait_until(lambda: shop.now == 3, "they are asked")
+        status, _, body = gate.request("GET", "/fast")
+        assert status == 503 and problem(body) == "pool-exhausted", (status, body)
+        shop.wait.set()
+        wait()
+        wait_others()
+    finally:
+        gate.stop()
+        shop.close()
+
+
+def each_step_of_a_connection_has_its_time():
+    """A name that nobody knows in time, and a service that does not shake hands."""
+    silent = socket.create_server(("127.0.0.1", 0), backlog=8)
+    config = f"""  shop:
+    endpoints: ["https://127.0.0.1:{silent.getsockname()[1]}"]
+    timeout: {{connect: 15s, tls: 100ms}}
+    tls: {{verify: false}}
+    retry: {{attempts: 0}}
+"""
+    routes = '  - {path: "/patient", service: shop, auth: none, timeout: {tls: 400ms}}\n' + ROUTE
+    gate = gateway(config, routes)
+    try:
+        for path in ("/", "/patient"):
+            status, _, body = gate.request("GET", path)
+            assert status == 504 and problem(body) == "upstream-timeout", (status, body)
+    finally:
+        gate.stop()
+        silent.close()
+
+
 def an_adaptive_bulkhead_finds_its_limit():
     shop = Switch()
     gate = gateway(
@@ -1210,6 +1255,8 @@ if __name__ == "__main__":
             core_operations_are_shed_last,
             an_operation_has_a_bulkhead_of_its_own,
             an_exhausted_pool_is_told_apart_from_a_dead_service,
+            an_operation_has_connections_of_its_own,
+            each_step_of_a_connection_has_its_time,
             an_adaptive_bulkhead_finds_its_limit,
             a_dead_endpoint_is_taken_out_and_comes_back,
             a_good_answer_must_contain_what_is_asked_for,
