@@ -25,6 +25,8 @@ struct http_peer {
 		address; /* of the client, as PROXY protocol or the socket says */
 	struct sockaddr_storage local;
 	SSL *ssl; /* NULL: plain */
+	/* How its TLS starts (parse/client_hello.h); NULL: plain, or nobody looks. */
+	char *fingerprint;
 	void *data; /* the handler's, for the life of the connection; see http_server.on_close */
 	uint64_t id; /* of the connection, unique in the process */
 	uint64_t tag; /* what was given to http_server_accept */

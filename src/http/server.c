@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "http/block.h"
 #include "http/connection.h"
+#include "io/tls.h"
+#include "parse/client_hello.h"
 #include "parse/proxy_protocol.h"
 
 static _Atomic uint64_t next_connection_id = 1;
@@ -52,6 +55,7 @@ void http_connection_free(struct http_connection *c)
 	list_remove(&c->node);
 	c->server->connection_count--;
 	block_give(c->early);
+	mem_free(c->peer.fingerprint);
 	mem_free(c);
 }
 
@@ -203,6 +207,25 @@ static void destroy_opening(struct http_connection *c)
 	fiber_cancel(c->opener);
 }
 
+/* A hello that has none is left to OpenSSL, which tells the client what is wrong with it. */
+static bool accept_hello(void *arg, struct span hello)
+{
+	struct http_connection *c = arg;
+	char fingerprint[CLIENT_HELLO_FINGERPRINT_BYTES + 1];
+
+	if (!c->server->on_hello || !client_hello_fingerprint(hello, fingerprint))
+		return true;
+	c->peer.fingerprint = mem_strdup(span_cstr(fingerprint));
+	return c->peer.fingerprint && c->server->on_hello(c->server, &c->peer);
+}
+
+static int start_tls(struct http_connection *c, struct http_server *server, SSL_CTX *tls)
+{
+	if (stream_start_tls(&c->stream, tls, true, NULL) < 0)
+		return -1;
+	return server->on_hello ? tls_hello_watch(c->stream.ssl, accept_hello, c) : 0;
+}
+
 static struct http_connection *connection_new(struct http_server *server, int fd, SSL_CTX *tls)
 {
 	struct http_connection *c = mem_zalloc(1, sizeof(*c));
@@ -213,7 +236,8 @@ static struct http_connection *connection_new(struct http_server *server, int fd
 		mem_free(c);
 		return NULL;
 	}
-	if (tls && stream_start_tls(&c->stream, tls, true, NULL) < 0) {
+	if (tls && start_tls(c, server, tls) < 0) {
+		SSL_free(c->stream.ssl);
 		watch_remove(&c->stream.watch);
 		mem_free(c);
 		return NULL;

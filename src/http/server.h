@@ -48,6 +48,11 @@ struct http_server {
 	/* A handshake or PROXY header that failed; may be NULL. */
 	void (*on_refused)(struct http_server *server, const struct sockaddr_storage *address,
 			   const char *reason);
+	/*
+	 * Asked in the handshake of TLS, when peer->fingerprint is known: false refuses it. NULL:
+	 * nobody looks, and there are no fingerprints.
+	 */
+	bool (*on_hello)(struct http_server *server, const struct http_peer *peer);
 	struct http_limits limits; /* may be changed between exchanges */
 	void *data;
 	/* kept by the server */

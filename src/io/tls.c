@@ -391,6 +391,7 @@ static struct tls_slot *new_server_slot(struct tls_context *context,
 		SSL_CTX_free(ssl);
 		return NULL;
 	}
+	tls_hello_use(ssl);
 	SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ssl, context);
 	SSL_CTX_set_tlsext_status_cb(ssl, on_status);

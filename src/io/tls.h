@@ -116,6 +116,19 @@ void tls_session_slot_unref(struct tls_session_slot *slot);
  */
 int tls_client_resume(SSL *ssl, struct tls_session_slot *slot);
 
+/* --- what clients say first --- */
+
+/*
+ * `hello` is the client's first message, whole (RFC 8446 section 4). False refuses the handshake, and
+ * nothing has been computed for it yet.
+ */
+typedef bool tls_hello_fn(void *arg, struct span hello);
+/*
+ * To be called between stream_start_tls and stream_handshake, on a server's connection. `arg` must
+ * live until the handshake has ended. -1 when out of memory.
+ */
+int tls_hello_watch(SSL *ssl, tls_hello_fn *accept, void *arg) MUST_CHECK;
+
 /* Frees what only the handshake needed. stream_handshake calls it. */
 void tls_handshake_done(SSL *ssl);
 bool tls_resumed(const SSL *ssl);

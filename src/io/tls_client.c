@@ -169,8 +169,10 @@ int tls_client_resume(SSL *ssl, struct tls_session_slot *slot)
 void tls_handshake_done(SSL *ssl)
 {
 	/* The stapled response that was sent lives as long as the connection otherwise. */
-	if (SSL_is_server(ssl))
-		SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
+	if (!SSL_is_server(ssl))
+		return;
+	SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
+	tls_hello_done(ssl);
 }
 
 bool tls_resumed(const SSL *ssl)

@@ -64,6 +64,10 @@ char *tls_dns_names(const X509 *leaf, struct err *err);
 int64_t tls_time_s(const ASN1_TIME *time);
 
 int tls_tickets_use(SSL_CTX *ssl);
+/* Server contexts: those that tls_hello_watch refuses get no further. */
+void tls_hello_use(SSL_CTX *ssl);
+/* Forgets it, when the handshake is done. */
+void tls_hello_done(SSL *ssl);
 /* The context that an SSL_CTX was made for. */
 struct tls_context *tls_context_of(const SSL_CTX *ssl);
 /*

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "io/listener.h"
 #include "io/stream.h"
 #include "io/tls.h"
@@ -369,6 +370,68 @@ static void test_handshake_with_nonsense_fails(void **state)
 	close_pair(&pair);
 }
 
+struct judge {
+	bool accepts;
+	unsigned asked;
+};
+
+static bool judge_hello(void *arg, struct span hello)
+{
+	struct judge *judge = arg;
+
+	judge->asked++;
+	assert_true(hello.len > 40 && hello.ptr[0] == 1);
+	assert_int_equal(hello.len,
+			 4 + ((unsigned char)hello.ptr[2] << 8 | (unsigned char)hello.ptr[3]));
+	return judge->accepts;
+}
+
+static void test_a_hello_that_is_not_accepted_ends_the_handshake(void **state)
+{
+	for (int accepts = 0; accepts < 2; accepts++) {
+		struct judge judge = {.accepts = accepts};
+		struct pair pair;
+		struct attempt server = {.stream = &pair.server, .wait_ms = 10000};
+		struct attempt client = {.stream = &pair.client, .wait_ms = 10000};
+
+		(void)state;
+		open_pair(&pair, OVER_UNIX, false);
+		assert_int_equal(
+			stream_start_tls(&pair.server, tls_context_ssl(server_tls), true, NULL),
+			0);
+		assert_int_equal(stream_start_tls(&pair.client, tls_context_ssl(client_tls),
+						  false, NULL),
+				 0);
+		assert_int_equal(tls_hello_watch(pair.server.ssl, judge_hello, &judge), 0);
+		start_fiber(shake_alone, &server);
+		start_fiber(shake_alone, &client);
+		run_fibers();
+		assert_int_equal(judge.asked, 1);
+		assert_int_equal(server.result, accepts ? IO_OK : IO_FAILED);
+		assert_int_equal(client.result, accepts ? IO_OK : IO_FAILED);
+		if (!accepts)
+			assert_string_equal(pair.client.tls_error, "tlsv1 alert access denied");
+		close_pair(&pair);
+	}
+}
+
+static void test_watching_a_hello_survives_a_failed_allocation(void **state)
+{
+	struct judge judge = {.accepts = true};
+	struct pair pair;
+	int result;
+
+	(void)state;
+	open_pair(&pair, OVER_UNIX, false);
+	assert_int_equal(
+		stream_start_tls(&pair.server, tls_context_ssl(server_tls), true, NULL), 0);
+	mem_fail_at(1);
+	result = tls_hello_watch(pair.server.ssl, judge_hello, &judge);
+	assert_int_equal(result, mem_fail_happened() ? -1 : 0);
+	mem_fail_at(0);
+	close_pair(&pair);
+}
+
 /* --- the peer ends --- */
 
 static enum io_result read_after(struct pair *pair)
@@ -568,6 +631,8 @@ int main(void)
 		TEST(test_deadline_cancel_and_close_end_waits),
 		TEST(test_handshake_ends_by_deadline_and_by_close),
 		TEST(test_handshake_with_nonsense_fails),
+		TEST(test_a_hello_that_is_not_accepted_ends_the_handshake),
+		TEST(test_watching_a_hello_survives_a_failed_allocation),
 		TEST(test_orderly_and_torn_ends_differ),
 		TEST(test_reset_is_seen),
 		TEST(test_part_of_a_record_is_not_readable),
