@@ -86,7 +86,9 @@ static void list_patch(struct waf_work *w, struct json_writer *json,
 	put_words(json, SPAN("services"), services);
 	put_words(json, SPAN("operations"), operations);
 	json_member_string(json, SPAN("rules"),
-			   patch->rules.len ? patch->rules : patch->template);
+			   patch->rules.len  ? patch->rules
+			   : patch->text.len ? patch->text
+					     : patch->template);
 	if (patch->expires.len)
 		json_member_string(json, SPAN("expires"), patch->expires);
 	json_end_object(json);
@@ -276,8 +278,8 @@ static int generate_from(struct generation *g, struct span text, struct err *err
 		return err_set(err, ERR_SYNTAX,
 			       "this is no report of 'sallyport scan --format json'");
 	buf_append_cstr(&g->w->out,
-			"# Virtual patches from a scan. Read them, put the file beside the\n"
-			"# configuration, and name it there: include: [patches.yaml]\n"
+			"# Virtual patches from a scan. Read them, put the file into a folder\n"
+			"# beside the configuration, and name that there: include: patches/\n"
 			"patches:\n");
 	for (size_t i = 0; i < list->array.count; i++)
 		if (take(g, json_at(list, i), err) < 0)

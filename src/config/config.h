@@ -793,6 +793,11 @@ struct config_source {
 	/* The variable's value or NULL. */
 	const char *(*variable)(void *context, const char *name);
 	void *context;
+	/*
+	 * The names in a folder, each with a NUL behind it, appended to `out`. 1: there is something
+	 * else at `path`, or nothing; -1 with err. For included folders.
+	 */
+	int (*list_folder)(void *context, const char *path, struct buf *out, struct err *err);
 };
 
 /* Files and environment of this process. */

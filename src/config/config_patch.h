@@ -11,8 +11,9 @@ struct config_patch {
 	struct config_strings vulnerabilities; /* at least one */
 	struct config_strings services; /* none: all */
 	struct config_strings operations; /* none: all */
-	struct span template; /* empty where `rules` is given */
-	struct span rules; /* file; empty: the template */
+	struct span template; /* empty where `rules` or `text` is given */
+	struct span rules; /* file; empty: `text`, or the template */
+	struct span text; /* rules in SecLang; empty: none */
 	enum config_waf_mode mode; /* OBSERVE or BLOCK */
 	struct span expires; /* as written; empty: never */
 	int64_t expires_unix_ms; /* 0: never */

@@ -1,6 +1,12 @@
 #include "config/include.h"
 
+#include <fnmatch.h>
+#include <stdlib.h>
+
 #include "config/value.h"
+
+#define FOLDER_BYTES_MAX ((size_t)1 << 20)
+#define FOLDER_FILES_MAX 1024
 
 /* `extra` more elements behind the `count` that are there; NULL when out of memory. */
 static void *extend(struct reader *reader, const void *array, size_t count, size_t extra,
@@ -122,6 +128,151 @@ static void include_file(struct reader *reader, struct tree_node *root,
 		reader_error(reader, included->where, "expected a mapping");
 }
 
+/* ---- folders --------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What starts with a dot is hidden, as in a shell; and no pattern: what is YAML by its name. */
+static bool is_meant(const char *name, const char *pattern)
+{
+	if (pattern)
+		return fnmatch(pattern, name, FNM_PERIOD) == 0;
+	return fnmatch("*.yaml", name, FNM_PERIOD) == 0 ||
+	       fnmatch("*.yml", name, FNM_PERIOD) == 0;
+}
+
+/* The names in `listed` that are meant; how many, or -1 when there are too many. */
+static int choose(const struct buf *listed, const char *pattern,
+		  const char *names[FOLDER_FILES_MAX])
+{
+	struct span rest = buf_span(listed);
+	int count = 0;
+
+	while (rest.len > 0) {
+		struct span name = span_cut(&rest, '\0');
+
+		if (!is_meant(name.ptr, pattern))
+			continue;
+		if (count == FOLDER_FILES_MAX)
+			return -1;
+		names[count++] = name.ptr;
+	}
+	qsort(names, (size_t)count, sizeof(*names), by_name);
+	return count;
+}
+
+/* Those of a folder that is written as `folder`, which is empty or ends in '/'. */
+static void include_chosen(struct reader *reader, struct tree_node *root,
+			   const struct tree_node *node, struct span folder,
+			   const struct buf *listed, const char *pattern)
+{
+	const char *names[FOLDER_FILES_MAX];
+	int count = choose(listed, pattern, names);
+
+	if (count < 0)
+		reader_error(reader, node->where, "include: more than %d files",
+			     FOLDER_FILES_MAX);
+	for (int i = 0; i < count; i++) {
+		struct tree_node file = *node;
+
+		file.text = arena_printf(reader->trees, "%.*s%s", SPAN_ARG(folder), names[i]);
+		if (!file.text.ptr) {
+			reader->out_of_memory = true;
+			return;
+		}
+		include_file(reader, root, &file);
+	}
+}
+
+/* True when that was one, or a problem has been told. */
+static bool include_folder(struct reader *reader, struct tree_node *root,
+			   const struct tree_node *node, struct span folder,
+			   const char *pattern)
+{
+	struct span path = reader_resolve(reader, node, folder);
+	struct buf listed;
+	struct err err;
+	int result;
+
+	if (!path.ptr)
+		return true;
+	buf_init(&listed, FOLDER_BYTES_MAX);
+	result = reader->source->list_folder(reader->source->context, path.ptr, &listed, &err);
+	if (result < 0)
+		reader_error(reader, node->where, "%s", err.message);
+	else if (result == 0)
+		include_chosen(reader, root, node, folder, &listed, pattern);
+	buf_release(&listed);
+	return result <= 0;
+}
+
+static struct span terminated(struct reader *reader, struct span text)
+{
+	struct span copy = arena_printf(reader->trees, "%.*s", SPAN_ARG(text));
+
+	if (!copy.ptr)
+		reader->out_of_memory = true;
+	return copy;
+}
+
+/* "patches/" + "*.yaml": patterns are in the last part only. */
+static void include_pattern(struct reader *reader, struct tree_node *root,
+			    const struct tree_node *node, size_t slash)
+{
+	struct span folder = terminated(reader, span_slice(node->text, 0, slash));
+	struct span pattern = terminated(reader, span_slice(node->text, slash, node->text.len));
+
+	if (!folder.ptr || !pattern.ptr)
+		return;
+	if (!include_folder(reader, root, node, folder.len ? folder : SPAN("./"), pattern.ptr))
+		reader_error(reader, node->where, "include: there is no folder '%.*s'",
+			     SPAN_ARG(folder));
+}
+
+static size_t find_pattern(struct span text)
+{
+	size_t at = 0;
+
+	while (at < text.len && text.ptr[at] != '*' && text.ptr[at] != '?' &&
+	       text.ptr[at] != '[')
+		at++;
+	return at;
+}
+
+/* A file, a folder, or the files of a folder that a pattern fits. */
+static void include(struct reader *reader, struct tree_node *root, const struct tree_node *node)
+{
+	struct span folder;
+	size_t slash = 0, pattern;
+
+	if (node->broken || node->kind != TREE_SCALAR || !reader->source->list_folder ||
+	    !format_any.valid(node->text)) {
+		include_file(reader, root, node);
+		return;
+	}
+	for (size_t i = 0; i < node->text.len; i++)
+		if (node->text.ptr[i] == '/')
+			slash = i + 1;
+	pattern = find_pattern(node->text);
+	if (pattern < slash) {
+		reader_error(reader, node->where, "include: patterns are for names of files");
+		return;
+	}
+	if (pattern < node->text.len) {
+		include_pattern(reader, root, node, slash);
+		return;
+	}
+	folder = arena_printf(reader->trees, "%.*s%s", SPAN_ARG(node->text),
+			      slash == node->text.len ? "" : "/");
+	if (!folder.ptr)
+		reader->out_of_memory = true;
+	else if (!include_folder(reader, root, node, folder, NULL))
+		include_file(reader, root, node);
+}
+
 static void include_list(struct reader *reader, struct tree_node *service)
 {
 	const struct tree_node *name = tree_get(service, "endpoints_file");
@@ -155,13 +306,13 @@ void include_endpoints(struct reader *reader, const struct tree_node *root)
 
 void include_files(struct reader *reader, struct tree_node *root)
 {
-	const struct tree_node *include = tree_get(root, "include");
+	const struct tree_node *list = tree_get(root, "include");
 
-	if (!include)
+	if (!list)
 		return;
-	if (include->kind == TREE_LIST)
-		for (size_t i = 0; i < include->count; i++)
-			include_file(reader, root, include->items[i]);
+	if (list->kind == TREE_LIST)
+		for (size_t i = 0; i < list->count; i++)
+			include(reader, root, list->items[i]);
 	else
-		include_file(reader, root, include);
+		include(reader, root, list);
 }

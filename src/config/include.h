@@ -5,7 +5,9 @@
 #include "config/reader.h"
 
 /*
- * Reads the files that the key `include` of the mapping `root` names, and adds their keys to it:
+ * Reads the files that the key `include` of the mapping `root` names (a file, a folder, of which all
+ * *.yaml and *.yml are meant, or a pattern for the names of files in one folder; these in the order
+ * of their names), and adds their keys to it:
  * lists are put one after the other, and so are the services; any other key may be in one file
  * only. What is wrong goes to reader->problems.
  */

@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -83,6 +84,34 @@ static int system_read_file(void *context, const char *path, size_t max_bytes, s
 	return result;
 }
 
+static int append_names(DIR *folder, const char *path, struct buf *out, struct err *err)
+{
+	const struct dirent *entry;
+
+	errno = 0;
+	while ((entry = readdir(folder))) {
+		if (buf_append(out, span_of(entry->d_name, strlen(entry->d_name) + 1)) != 0)
+			return err_set(err, ERR_LIMIT, "too many files in '%s'", path);
+		errno = 0;
+	}
+	return errno ? err_set_errno(err, errno, "cannot read the folder '%s'", path) : 0;
+}
+
+static int system_list_folder(void *context, const char *path, struct buf *out, struct err *err)
+{
+	DIR *folder = opendir(path);
+	int result;
+
+	(void)context;
+	if (!folder && (errno == ENOTDIR || errno == ENOENT))
+		return 1;
+	if (!folder)
+		return err_set_errno(err, errno, "cannot read the folder '%s'", path);
+	result = append_names(folder, path, out, err);
+	closedir(folder);
+	return result;
+}
+
 static const char *system_variable(void *context, const char *name)
 {
 	(void)context;
@@ -93,11 +122,13 @@ const struct config_source config_source_system = {
 	.read_file = system_read_file,
 	.check_file = system_check_file,
 	.variable = system_variable,
+	.list_folder = system_list_folder,
 };
 
 const struct config_source config_source_unchecked = {
 	.read_file = system_read_file,
 	.variable = system_variable,
+	.list_folder = system_list_folder,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -418,7 +418,8 @@ static const struct schema_object sensitive = {
 
 static const struct schema_key config_keys[] = {
 	{KEY("include", TEXTS, config, include), .format = &format_any,
-	 .text = "Files with more of these keys; lists and services of all are put together."},
+	 .text = "Files with more of these keys, folders of such files, or patterns such as "
+		 "patches/*.yaml; lists and services of all are put together."},
 	{KEY("listen", LIST, config, listen), .flags = SCHEMA_REQUIRED | SCHEMA_ONE_OR_LIST,
 	 .object = &schema_listen, .text = "Where clients connect."},
 	{KEY("workers", COUNT, config, workers), .initial = "0", .max = 1024,

@@ -61,11 +61,12 @@ static void patch_finish(struct reader *reader, const struct tree_node *node, vo
 {
 	struct config_patch *patch = object;
 
-	if (patch->template.len && patch->rules.len)
-		reader_error(reader, node->where, "a patch has a 'template' or 'rules'");
+	if ((patch->template.len > 0) + (patch->rules.len > 0) + (patch->text.len > 0) > 1)
+		reader_error(reader, node->where,
+			     "a patch has one of 'template', 'rules' and 'text'");
 	if (patch->vulnerabilities.count == 0)
 		reader_error(reader, node->where, "name the 'vulnerability'");
-	else if (!patch->template.len && !patch->rules.len)
+	else if (!patch->template.len && !patch->rules.len && !patch->text.len)
 		patch->template = patch->vulnerabilities.at[0];
 	if (patch->expires.len)
 		patch->expires_unix_ms = end_of_day(patch->expires);
@@ -82,6 +83,8 @@ static const struct schema_key patch_keys[] = {
 	 .text = "What of the library it is: an id or name; without, the first vulnerability."},
 	{KEY("rules", FILE, config_patch, rules),
 	 .text = "A file in SecLang, in place of a template."},
+	{KEY("text", TEXT, config_patch, text), .format = &format_content,
+	 .text = "The same, written here: rules in SecLang."},
 	{KEY("mode", ENUM, config_patch, mode), .initial = "block", .names = mode_names,
 	 .text = "Observe reports and lets pass. The route's mode goes before."},
 	{KEY("expires", TEXT, config_patch, expires), .format = &date,

@@ -146,11 +146,30 @@ static void add_webhooks(struct folders *folders, const struct config *cfg)
 		add_file(folders, cfg->webhooks.at[i].ca);
 }
 
+/* A file, a folder, or "FOLDER/PATTERN"; written from where the configuration is. */
+static void add_include(struct folders *folders, const char *config_path, struct span name)
+{
+	struct span base = folder_of(span_cstr(config_path));
+	char path[PATH_MAX], target[PATH_MAX];
+	struct stat st;
+	int len = name.ptr[0] == '/' ? snprintf(path, sizeof(path), "%.*s", SPAN_ARG(name))
+				     : snprintf(path, sizeof(path), "%.*s/%.*s", SPAN_ARG(base),
+						SPAN_ARG(name));
+
+	if (len < 0 || (size_t)len >= sizeof(path)) {
+		folders->failed = true;
+		return;
+	}
+	add_file(folders, span_cstr(path));
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && realpath(path, target))
+		add_folder(folders, span_cstr(target));
+}
+
 static void collect(struct folders *folders, const char *config_path, const struct config *cfg)
 {
 	add_file(folders, span_cstr(config_path));
 	for (size_t i = 0; i < cfg->include.count; i++)
-		add_file(folders, cfg->include.at[i]);
+		add_include(folders, config_path, cfg->include.at[i]);
 	add_listen(folders, cfg);
 	add_services(folders, cfg);
 	add_providers(folders, cfg);

@@ -54,24 +54,31 @@ static void stats_unref(struct patch_stats *stats)
 		mem_free(stats);
 }
 
+/* What the rules are called that are not in a file of their own. */
+static int name_source(struct patch *patch, struct err *err)
+{
+	struct span given = patch->config->name;
+	char *name = mem_alloc(given.len + 7);
+
+	if (!name)
+		return no_memory(err);
+	memcpy(name, "patch:", 6);
+	memcpy(name + 6, given.ptr, given.len);
+	name[given.len + 6] = '\0';
+	patch->source = span_of(name, given.len + 6);
+	return 0;
+}
+
 static int write_template(struct patch *patch, size_t index, struct err *err)
 {
 	const struct waf_patch_template *template =
 		waf_patch_template_find(patch->config->template);
-	char *name;
 
 	if (!template)
 		return err_set(err, ERR_NOT_FOUND,
 			       "there is no template '%.*s' (sallyport patch list "
-			       "--templates); give 'rules'",
+			       "--templates); give 'rules' or 'text'",
 			       SPAN_ARG(patch->config->template));
-	name = mem_alloc(patch->config->name.len + 7);
-	if (!name)
-		return no_memory(err);
-	memcpy(name, "patch:", 6);
-	memcpy(name + 6, patch->config->name.ptr, patch->config->name.len);
-	name[patch->config->name.len + 6] = '\0';
-	patch->source = span_of(name, patch->config->name.len + 6);
 	(void)waf_patch_template_write(template, FIRST_ID + (uint32_t)index * IDS_EACH,
 				       &patch->text);
 	return buf_failed(&patch->text) ? no_memory(err) : 0;
@@ -81,11 +88,16 @@ static int load_patch(struct patch *patch, size_t index, struct err *err)
 {
 	const struct config_patch *config = patch->config;
 
-	if (!config->rules.len)
+	if (config->rules.len) {
+		patch->source = config->rules;
+		return config_source_system.read_file(NULL, config->rules.ptr, RULES_MAX,
+						      &patch->text, err);
+	}
+	if (name_source(patch, err) < 0)
+		return -1;
+	if (!config->text.len)
 		return write_template(patch, index, err);
-	patch->source = config->rules;
-	return config_source_system.read_file(NULL, config->rules.ptr, RULES_MAX, &patch->text,
-					      err);
+	return buf_append(&patch->text, config->text) == 0 ? 0 : no_memory(err);
 }
 
 static void tell(const struct patch *patch, int64_t now_unix_ms)

@@ -100,6 +100,7 @@ class Gateway:
         self.port, self.admin = free_port(), free_port()
         self.config = os.path.join(self.folder, "sallyport.yaml")
         for name, content in (files or {}).items():
+            os.makedirs(os.path.dirname(os.path.join(self.folder, name)), exist_ok=True)
             with open(os.path.join(self.folder, name), "wb") as file:
                 file.write(content)
         self.write(config)

@@ -155,6 +155,61 @@ def test_patches_that_cannot_be_read_are_named_with_their_line():
     refused(b"patches:\n  x: {template: log4shell}\n", "vulnerability")
 
 
+FOLDER = CONFIG.replace("include: [patches.yaml]", "include: [patches.d/]")
+
+
+def put(gateway, name, text):
+    with open(os.path.join(gateway.folder, "patches.d", name), "wb") as file:
+        file.write(text)
+
+
+def hand_written(word, expires):
+    return (f"patches:\n  no-{word}:\n    vulnerability: CVE-2099-0002\n    service: orders\n"
+            f"    expires: {expires}\n    text: |\n"
+            f"      SecRule ARGS \"@streq {word}\" \"id:{5000 + len(word)},phase:2,deny,"
+            "status:418\"\n").encode()
+
+
+def test_a_folder_of_patches_is_read_and_read_again():
+    service = Service(Setup.script)
+    gateway = Gateway(FOLDER % {"port": service.port}, {
+        "patches.d/a.yaml": hand_written("red", "2999-01-31"),
+        "patches.d/b.yaml": b"patches: {hand: {vulnerability: CVE-2099-1, rules: hand.conf}}\n",
+        "patches.d/hand.conf": HAND,
+        "patches.d/.off.yaml": b"this: is not read\n"})
+
+    def get(query):
+        return gateway.request("GET", f"/orders?{query}", None, {})[0]
+
+    def patches():
+        with urllib.request.urlopen(f"http://127.0.0.1:{gateway.admin}/patches") as page:
+            return {one["name"]: one for one in json.load(page)["patches"]}
+
+    def wait_for(status, query):
+        until = time.monotonic() + 10
+        while get(query) != status:
+            assert time.monotonic() < until, gateway.log_text()
+            time.sleep(0.05)
+
+    try:
+        assert (get("x=red"), get("coupon=-1"), get("x=green")) == (418, 422, 200)
+        put(gateway, "c.yaml", hand_written("green", "2999-01-31"))
+        put(gateway, "d.yaml", hand_written("yellow", "2020-01-31"))
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(418, "x=green")
+        assert (get("x=red"), get("x=yellow")) == (418, 200)
+        assert sorted(patches()) == ["hand", "no-green", "no-red", "no-yellow"]
+        assert patches()["no-red"]["blocked"] == 2, "it is counted over the reload"
+        assert patches()["no-yellow"]["expired"] is True
+        os.unlink(os.path.join(gateway.folder, "patches.d", "a.yaml"))
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(200, "x=red")
+        assert get("x=green") == 418
+    finally:
+        assert gateway.stop() == 0
+        service.close()
+
+
 def command(*words, text=""):
     done = subprocess.run([PROGRAM, "patch", *words], input=text, capture_output=True,
                           text=True, timeout=60, check=False)

@@ -281,6 +281,47 @@ static void included_files_are_put_together(void **state)
 	buf_release(&said);
 }
 
+#define PATCH(name)                                                                            \
+	"patches: {" name ": {vulnerability: CVE-2021-44228, service: a, expires: "            \
+	"2099-01-31}}\n"
+
+static void files_of_included_folders_are_put_together_by_name(void **state)
+{
+	static const struct fake_file list[] = {
+		{"conf/patches/z.yml", PATCH("second")},
+		{"conf/patches/m.yaml", PATCH("first")},
+		{"conf/patches/.hidden.yaml", "no: yes\n"},
+		{"conf/patches/m.conf", "SecAction \"id:1,pass\"\n"},
+		{"conf/patches/deep/er.yaml", "no: yes\n"},
+		{NULL, NULL}};
+	static const char *const whole[] = {"patches", "patches/", "[patches/]"};
+	struct fake_files files = {list};
+	struct config_source source = fake_source(&files);
+	struct config *cfg;
+	struct buf said;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(whole); i++) {
+		(void)snprintf(text, sizeof(text), "include: %s\nwaf: {rules: []}\n%s",
+			       whole[i], LISTEN SERVICE ROUTED);
+		cfg = load(text, &source, &said);
+		if (!cfg)
+			fail_msg("%s: %s", whole[i], buf_cstr(&said));
+		assert_int_equal(cfg->patches.count, 2);
+		assert_span(cfg->patches.at[0].name, "first");
+		assert_span(cfg->patches.at[1].name, "second");
+		config_unref(cfg);
+		buf_release(&said);
+	}
+	cfg = load("include: patches/*.yml\nwaf: {rules: []}\n" LISTEN SERVICE ROUTED, &source,
+		   &said);
+	assert_int_equal(cfg->patches.count, 1);
+	assert_span(cfg->patches.at[0].name, "second");
+	config_unref(cfg);
+	buf_release(&said);
+}
+
 static void endpoints_come_from_a_file(void **state)
 {
 	static const struct fake_file list[] = {
@@ -394,6 +435,7 @@ int main(void)
 		cmocka_unit_test(switches_stand_for_sections),
 		cmocka_unit_test(references_keep_it_alive),
 		cmocka_unit_test(included_files_are_put_together),
+		cmocka_unit_test(files_of_included_folders_are_put_together_by_name),
 		cmocka_unit_test(endpoints_come_from_a_file),
 		cmocka_unit_test(secrets_come_from_files_and_variables),
 		cmocka_unit_test(api_keys_come_from_a_file_too),

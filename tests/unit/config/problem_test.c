@@ -18,6 +18,8 @@ static void expect(const struct bad *cases, size_t count)
 						{"conf/again.yaml", "\nsandbox: off\n"},
 						{"conf/broken.yaml", "a: b: c\n"},
 						{"conf/keys.yaml", "- {client: x}\n"},
+						{"conf/d/good.yaml", "sandbox: off\n"},
+						{"conf/d/worse.yaml", "a: b: c\n"},
 						{NULL, NULL}};
 	struct fake_files files = {list};
 	struct config_source source = fake_source(&files);
@@ -338,6 +340,15 @@ static void other_files_are_placed_too(void **state)
 	static const struct bad cases[] = {
 		{"include: gone.yaml\n" LISTEN OPEN,
 		 AT("1:10") "cannot read 'conf/gone.yaml': no such file\n"},
+		{"include: d/\n" LISTEN OPEN,
+		 "conf/d/worse.yaml:1:5: error: mapping values are not allowed in this "
+		 "context\n"},
+		{"include: e/\n" LISTEN OPEN,
+		 AT("1:10") "cannot read 'conf/e/': no such file\n"},
+		{"include: e/*.yaml\n" LISTEN OPEN,
+		 AT("1:10") "include: there is no folder 'e/'\n"},
+		{"include: e*/a.yaml\n" LISTEN OPEN,
+		 AT("1:10") "include: patterns are for names of files\n"},
 		{"include: nested.yaml\n" LISTEN OPEN,
 		 "conf/nested.yaml:1:1: error: an included file cannot include others\n"},
 		{"include: [again.yaml]\nsandbox: on\n" LISTEN OPEN,

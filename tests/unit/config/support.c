@@ -46,9 +46,34 @@ static const char *fake_variable(void *context, const char *name)
 	return NULL;
 }
 
+/* A folder is there when a file is in it. */
+static int fake_list(void *context, const char *path, struct buf *out, struct err *err)
+{
+	const struct fake_files *files = context;
+	size_t len = strlen(path);
+	int result = 1;
+
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	for (const struct fake_file *f = files ? files->files : NULL; f && f->path; f++) {
+		const char *name = f->path + len + 1;
+
+		if (strncmp(f->path, path, len) != 0 || f->path[len] != '/')
+			continue;
+		result = 0;
+		if (!strchr(name, '/') && buf_append(out, span_of(name, strlen(name) + 1)) != 0)
+			return err_set(err, ERR_MEMORY, "out of memory");
+	}
+	return result;
+}
+
 struct config_source fake_source(struct fake_files *files)
 {
-	return (struct config_source){fake_read, fake_check, fake_variable, files};
+	return (struct config_source){.read_file = fake_read,
+				      .check_file = fake_check,
+				      .variable = fake_variable,
+				      .context = files,
+				      .list_folder = fake_list};
 }
 
 struct config *load(const char *text, const struct config_source *source, struct buf *said)
