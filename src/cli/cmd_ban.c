@@ -52,10 +52,11 @@ static int read_client(const struct store_work *w, struct ban *ban, struct err *
 	struct span text = span_cstr(options_operand(w->given, 0));
 
 	*ban = (struct ban){.kind = BAN_MANUAL, .offences = 1};
-	if (!ban_who_parse(text, ban->who, &ban->hash).ptr)
+	if (!ban_who_parse(text, ban))
 		return err_set(err, ERR_INVALID,
-			       "\"%.*s\" is no client: expected an address, "
-			       "user:PROVIDER/SUBJECT or client:PROVIDER/CLIENT",
+			       "\"%.*s\" is no client: expected an address, a network, "
+			       "user:PROVIDER/SUBJECT, client:PROVIDER/CLIENT or "
+			       "fingerprint:JA4",
 			       SPAN_ARG(text));
 	return 0;
 }
@@ -136,8 +137,9 @@ static const struct option_spec add_options[] = {ADMIN_CONFIG_OPTION,
 
 static const struct operand_spec client_operand[] = {
 	{.name = "CLIENT",
-	 .help = "An IPv4 address, an IPv6 address (its /64 is meant), user:PROVIDER/SUBJECT "
-		 "or client:PROVIDER/CLIENT.",
+	 .help = "An IPv4 address, an IPv6 address (its /64 is meant), a network "
+		 "(203.0.113.0/24), user:PROVIDER/SUBJECT, client:PROVIDER/CLIENT, or "
+		 "fingerprint:JA4 of a TLS client.",
 	 .required = true},
 	{.name = NULL}};
 

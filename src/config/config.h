@@ -697,6 +697,9 @@ enum config_ips_kind {
 	CONFIG_IPS_SCAN, /* asks for what is not there, or not theirs: 404, 403, 405 */
 	CONFIG_IPS_LOGIN, /* credentials that are wrong */
 	CONFIG_IPS_LIMIT, /* over a rate limit */
+	/* What many do together: bans of clients in one network, or with one fingerprint. */
+	CONFIG_IPS_NETWORK,
+	CONFIG_IPS_FINGERPRINT,
 	CONFIG_IPS_KINDS,
 };
 
@@ -719,6 +722,8 @@ struct config_ips {
 	CONFIG_LIST(struct cidr) deny; /* always */
 	unsigned by; /* of enum config_ips_by */
 	struct config_ips_rule rules[CONFIG_IPS_KINDS];
+	uint32_t ipv4_prefix; /* of networks that are banned */
+	uint32_t ipv6_prefix;
 	uint64_t memory_ms; /* after its end, a ban makes the next longer for so long */
 	uint32_t bans_max;
 };

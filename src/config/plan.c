@@ -242,6 +242,11 @@ static void text_ips(const struct config_ips *ips, struct buf *out)
 		units_append_duration(out, rule->ban_ms);
 		buf_append_cstr(out, ", at most ");
 		units_append_duration(out, rule->ban_max_ms);
+		if (i == CONFIG_IPS_NETWORK)
+			buf_printf(out, " (bans in one /%u of IPv4, /%u of IPv6)",
+				   ips->ipv4_prefix, ips->ipv6_prefix);
+		else if (i == CONFIG_IPS_FINGERPRINT)
+			buf_append_cstr(out, " (bans of one fingerprint)");
 		buf_append_byte(out, '\n');
 	}
 	text_networks("never", ips->allow.at, ips->allow.count, out);

@@ -4,6 +4,7 @@ static const char *const kind_names[CONFIG_IPS_KINDS] = {
 	[CONFIG_IPS_ATTACK] = "attack",	      [CONFIG_IPS_CONTRACT] = "contract",
 	[CONFIG_IPS_MALFORMED] = "malformed", [CONFIG_IPS_SCAN] = "scan",
 	[CONFIG_IPS_LOGIN] = "login",	      [CONFIG_IPS_LIMIT] = "limit",
+	[CONFIG_IPS_NETWORK] = "network",     [CONFIG_IPS_FINGERPRINT] = "fingerprint",
 };
 
 const char *config_ips_kind_name(enum config_ips_kind kind)
@@ -53,6 +54,8 @@ RULE(malformed, "10", "1m", "1m", "1h");
 RULE(scans, "40", "1m", "5m", "24h");
 RULE(logins, "10", "5m", "5m", "24h");
 RULE(limits, "200", "1m", "1m", "1h");
+RULE(networks, "0", "10m", "10m", "24h");
+RULE(fingerprints, "0", "10m", "10m", "24h");
 
 static const struct schema_name mode_names[] = {
 	{"off", CONFIG_IPS_OFF},
@@ -86,6 +89,15 @@ static const struct schema_key ips_keys[] = {
 	 .text = "Credentials that are wrong."},
 	{KEY("limits", OBJECT, config_ips, rules[CONFIG_IPS_LIMIT]), .object = &limits,
 	 .text = "Requests over a rate limit."},
+	{KEY("networks", OBJECT, config_ips, rules[CONFIG_IPS_NETWORK]), .object = &networks,
+	 .text = "Bans of addresses in one network; so many ban the network."},
+	{KEY("ipv4_prefix", COUNT, config_ips, ipv4_prefix), .initial = "24", .min = 8,
+	 .max = 31, .text = "Length of the networks of IPv4 that 'networks' bans."},
+	{KEY("ipv6_prefix", COUNT, config_ips, ipv6_prefix), .initial = "48", .min = 16,
+	 .max = 63, .text = "The same of IPv6."},
+	{KEY("fingerprints", OBJECT, config_ips, rules[CONFIG_IPS_FINGERPRINT]),
+	 .object = &fingerprints,
+	 .text = "Bans of clients whose TLS starts alike (JA4); so many ban the fingerprint."},
 	{KEY("memory", DURATION, config_ips, memory_ms), .initial = "24h", .max = 31536000000,
 	 .text = "So long after a ban has ended, it makes the client's next one longer."},
 	{KEY("bans", COUNT, config_ips, bans_max), .initial = "65536", .min = 64,

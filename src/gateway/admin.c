@@ -285,16 +285,15 @@ static void answer_bans(struct admin *admin, struct http_exchange *x)
 static void lift_ban(struct admin *admin, struct http_exchange *x, struct span body)
 {
 	const struct json *json = json_parse(&x->arena, body, NULL, NULL);
-	char who[BAN_WHO_SIZE];
 	struct span client;
-	uint64_t hash;
+	struct ban ban;
 
 	if (!json_string(json_get(json, SPAN("client")), &client) ||
-	    !ban_who_parse(client, who, &hash).ptr)
+	    !ban_who_parse(client, &ban))
 		answer_problem(x, 422, SPAN("invalid"),
 			       SPAN("post the client: an address, or a name as /bans has it"));
 	else if (!admin->shared->bans ||
-		 !ban_service_lift(admin->shared->bans, hash, "by the admin listener"))
+		 !ban_service_lift(admin->shared->bans, ban.hash, "by the admin listener"))
 		answer_problem(x, 404, SPAN("not-found"), SPAN("no such client is banned"));
 	else
 		answer_bans(admin, x);

@@ -149,10 +149,9 @@ static void use_record(void *context, const struct ban *record)
 {
 	struct ban_service *service = context;
 	struct ban ban = *record;
-	char who[BAN_WHO_SIZE];
 
 	ban.mark = service->mark;
-	if (ban_who_parse(span_cstr(record->who), who, &ban.hash).ptr)
+	if (ban_who_parse(span_cstr(record->who), &ban))
 		ban_put(service->table, &ban);
 }
 

@@ -56,6 +56,8 @@ static void put_record(struct inspection *in, struct json_writer *w)
 	json_member_string(w, SPAN("request_id"), e->request_id);
 	json_member_string(w, SPAN("client"),
 			   span_of(client, address_format(&e->client, client)));
+	if (e->x->peer->fingerprint && !e->from_trusted_proxy)
+		json_member_string(w, SPAN("fingerprint"), span_cstr(e->x->peer->fingerprint));
 	json_member_string(w, SPAN("method"), e->x->request.method_name);
 	json_member_string(w, SPAN("host"), e->x->request.authority);
 	json_member_string(w, SPAN("path"), e->path);

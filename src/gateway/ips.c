@@ -25,7 +25,27 @@ static bool is_banned(struct worker *worker, const struct snapshot_ips *ips,
 	if (ips->deny.count && cidr_set_contains(&ips->deny, address))
 		return true;
 	return !ban_table_is_empty(table) &&
-	       ban_until(table, ban_hash_of_address(address), now_unix_ms()) != 0;
+	       ban_until_of_address(table, address, now_unix_ms()) != 0;
+}
+
+/* Of a TLS client with this fingerprint, wherever it calls from. */
+static bool is_banned_fingerprint(struct worker *worker, const struct snapshot_ips *ips,
+				  const struct address *address, struct span fingerprint)
+{
+	struct ban_table *table = ban_service_table(worker->shared->bans);
+	struct ban who;
+
+	return !ban_table_is_empty(table) && !cidr_set_contains(&ips->allow, address) &&
+	       ban_who_of_fingerprint(fingerprint, &who) &&
+	       ban_until(table, who.hash, now_unix_ms()) != 0;
+}
+
+/* What a proxy before us starts with says nothing of its clients. */
+static struct span fingerprint_of(const struct exchange *e)
+{
+	const char *fingerprint = e->x->peer->fingerprint;
+
+	return fingerprint && !e->from_trusted_proxy ? span_cstr(fingerprint) : SPAN_NONE;
 }
 
 bool ips_refuses_connection(struct worker *worker, const struct address *address)
@@ -33,6 +53,17 @@ bool ips_refuses_connection(struct worker *worker, const struct address *address
 	const struct snapshot_ips *ips = worker->view->snapshot->ips;
 
 	if (!enforces(ips) || !is_banned(worker, ips, address))
+		return false;
+	counter_add(&worker->metrics->banned_connections, 1);
+	return true;
+}
+
+bool ips_refuses_hello(struct worker *worker, const struct address *address,
+		       struct span fingerprint)
+{
+	const struct snapshot_ips *ips = worker->view->snapshot->ips;
+
+	if (!ips || !enforces(ips) || !is_banned_fingerprint(worker, ips, address, fingerprint))
 		return false;
 	counter_add(&worker->metrics->banned_connections, 1);
 	return true;
@@ -49,33 +80,36 @@ static bool refuses(struct exchange *e)
 
 bool ips_refuses_address(struct exchange *e)
 {
-	return is_banned(e->worker, e->snapshot->ips, &e->client) && refuses(e);
+	const struct snapshot_ips *ips = e->snapshot->ips;
+	struct span fingerprint = fingerprint_of(e);
+
+	return (is_banned(e->worker, ips, &e->client) ||
+		(fingerprint.ptr &&
+		 is_banned_fingerprint(e->worker, ips, &e->client, fingerprint))) &&
+	       refuses(e);
 }
 
-/* The name of whom the credentials stand for; SPAN_NONE: nobody, or none that is kept. */
-static struct span identity_name(const struct exchange *e, char to[BAN_WHO_SIZE])
+/* Whom the credentials stand for; false: nobody, or none that is kept. */
+static bool identity_who(const struct exchange *e, struct ban *who)
 {
 	const struct identity *identity = e->identity;
 
 	if (!(e->snapshot->ips->config->by & CONFIG_IPS_BY_IDENTITY) ||
 	    identity->kind == IDENTITY_ANONYMOUS)
-		return SPAN_NONE;
+		return false;
 	if (identity->subject.len)
-		return ban_who_of_identity("user", identity->provider, identity->subject, to);
-	return ban_who_of_identity("client", identity->provider, identity->client, to);
+		return ban_who_of_identity("user", identity->provider, identity->subject, who);
+	return ban_who_of_identity("client", identity->provider, identity->client, who);
 }
 
 bool ips_refuses_identity(struct exchange *e)
 {
 	struct ban_table *table = ban_service_table(e->worker->shared->bans);
-	char name[BAN_WHO_SIZE];
-	struct span who;
+	struct ban who;
 
-	if (ban_table_is_empty(table) ||
-	    cidr_set_contains(&e->snapshot->ips->allow, &e->client))
-		return false;
-	who = identity_name(e, name);
-	return who.ptr && ban_until(table, ban_hash_of_name(who), now_unix_ms()) != 0 &&
+	return !ban_table_is_empty(table) &&
+	       !cidr_set_contains(&e->snapshot->ips->allow, &e->client) &&
+	       identity_who(e, &who) && ban_until(table, who.hash, now_unix_ms()) != 0 &&
 	       refuses(e);
 }
 
@@ -145,36 +179,58 @@ static enum config_ips_kind kind_of(const struct exchange *e)
 }
 
 /* Who is named by good credentials is struck; an address may be that of many. */
-static uint64_t client_of(const struct exchange *e, char name[BAN_WHO_SIZE], struct span *who)
+static bool client_of(const struct exchange *e, struct ban *who)
 {
 	const struct snapshot *snapshot = e->snapshot;
 
 	if (cidr_set_contains(&snapshot->ips->allow, &e->client))
-		return 0;
-	*who = identity_name(e, name);
-	if (who->ptr)
-		return ban_hash_of_name(*who);
+		return false;
+	if (identity_who(e, who))
+		return true;
 	/* The address of a proxy in front of us is that of all its clients. */
 	if (!(snapshot->ips->config->by & CONFIG_IPS_BY_ADDRESS) ||
 	    cidr_set_contains(&snapshot->trusted_proxies, &e->client))
-		return 0;
-	*who = ban_who_of_address(&e->client, name);
-	return ban_hash_of_address(&e->client);
+		return false;
+	ban_who_of_address(&e->client, who);
+	return true;
+}
+
+static bool strike(struct exchange *e, enum config_ips_kind kind, struct ban *who)
+{
+	const struct snapshot_ips *ips = e->snapshot->ips;
+	struct ban_service *bans = e->worker->shared->bans;
+
+	if (ips->config->rules[kind].threshold == 0 ||
+	    !ban_strike(ban_service_table(bans), ips->config, kind, now_unix_ms(), who))
+		return false;
+	ban_service_added(bans, who, !enforces(ips));
+	return true;
+}
+
+/* A ban is one strike against all that the client has in common with others. */
+static void strike_company(struct exchange *e)
+{
+	const struct config_ips *config = e->snapshot->ips->config;
+	struct ban who;
+
+	if (!cidr_set_contains(&e->snapshot->trusted_proxies, &e->client)) {
+		ban_who_of_network(&e->client,
+				   address_is_ipv4(&e->client) ? 96 + config->ipv4_prefix
+							       : config->ipv6_prefix,
+				   &who);
+		(void)strike(e, CONFIG_IPS_NETWORK, &who);
+	}
+	if (ban_who_of_fingerprint(fingerprint_of(e), &who))
+		(void)strike(e, CONFIG_IPS_FINGERPRINT, &who);
 }
 
 void ips_note(struct exchange *e)
 {
-	const struct snapshot_ips *ips = e->snapshot->ips;
 	enum config_ips_kind kind = kind_of(e);
-	char name[BAN_WHO_SIZE];
-	struct span who;
-	struct ban ban;
-	uint64_t hash;
+	struct ban who;
 
-	if (kind == NO_KIND || ips->config->rules[kind].threshold == 0)
+	if (kind == NO_KIND || e->snapshot->ips->config->rules[kind].threshold == 0)
 		return;
-	hash = client_of(e, name, &who);
-	if (hash && ban_strike(ban_service_table(e->worker->shared->bans), ips->config, kind,
-			       hash, who, now_unix_ms(), &ban))
-		ban_service_added(e->worker->shared->bans, &ban, !enforces(ips));
+	if (client_of(e, &who) && strike(e, kind, &who))
+		strike_company(e);
 }

@@ -9,7 +9,13 @@
 
 /* May this address not even connect? Before TLS; not for addresses of trusted proxies. */
 bool ips_refuses_connection(struct worker *worker, const struct address *address);
-/* Is the exchange's client banned, by its address? Then it has been counted. */
+/* May a TLS client that starts like this not go on? In the handshake, before its keys are computed. */
+bool ips_refuses_hello(struct worker *worker, const struct address *address,
+		       struct span fingerprint);
+/*
+ * Is the exchange's client banned, by its address, a network, or its fingerprint? Then it has been
+ * counted.
+ */
 bool ips_refuses_address(struct exchange *e);
 /* Is whom its credentials name? */
 bool ips_refuses_identity(struct exchange *e);

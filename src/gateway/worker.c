@@ -29,6 +29,16 @@ struct drain_message {
 	int64_t timeout_ms;
 };
 
+static bool on_hello(struct http_server *server, const struct http_peer *peer)
+{
+	struct worker *worker = server->data;
+	struct address address = exchange_peer_address(&peer->address);
+
+	/* A proxy before us has the fingerprint of all its clients. */
+	return cidr_set_contains(&worker->view->snapshot->trusted_proxies, &address) ||
+	       !ips_refuses_hello(worker, &address, span_cstr(peer->fingerprint));
+}
+
 static void apply_limits(struct worker *worker)
 {
 	const struct config_limits *from = &worker->view->snapshot->config->limits;
@@ -54,6 +64,7 @@ static void apply_limits(struct worker *worker)
 	to->h2_interval_ms = (int64_t)from->http2.resets_interval_ms;
 	to->h2_ping_interval_ms = (int64_t)from->http2.ping_interval_ms;
 	to->h2_ping_timeout_ms = (int64_t)from->http2.ping_timeout_ms;
+	worker->server.on_hello = worker->view->snapshot->ips ? on_hello : NULL;
 }
 
 static void on_refused(struct http_server *server, const struct sockaddr_storage *address,

@@ -27,6 +27,7 @@ struct ban_table {
 	struct limiter *strikes;
 	size_t set_count; /* a power of two */
 	_Atomic size_t used; /* slots; written under the lock */
+	_Atomic uint64_t prefixes[3]; /* those of networks that may be in it; the same */
 	pthread_mutex_t lock;
 };
 
@@ -78,6 +79,16 @@ void ban_table_free(struct ban_table *table)
 bool ban_table_is_empty(const struct ban_table *table)
 {
 	return atomic_load_explicit(&table->used, memory_order_relaxed) == 0;
+}
+
+struct ban_prefixes ban_prefixes(const struct ban_table *table)
+{
+	struct ban_prefixes prefixes;
+
+	for (size_t i = 0; i < COUNT_OF(prefixes.bits); i++)
+		prefixes.bits[i] =
+			atomic_load_explicit(&table->prefixes[i], memory_order_relaxed);
+	return prefixes;
 }
 
 static size_t set_of(const struct ban_table *table, uint64_t hash)
@@ -169,6 +180,15 @@ static size_t place_for(struct ban_table *table, uint64_t hash)
 	return place;
 }
 
+/* Networks of this length must be looked for from now on. */
+static void note_prefix(struct ban_table *table, const struct ban *ban)
+{
+	if (ban->network_bits)
+		atomic_fetch_or_explicit(&table->prefixes[ban->network_bits / 64],
+					 (uint64_t)1 << ban->network_bits % 64,
+					 memory_order_relaxed);
+}
+
 static void put(struct ban_table *table, const struct ban *ban)
 {
 	size_t place = place_for(table, ban->hash);
@@ -177,6 +197,7 @@ static void put(struct ban_table *table, const struct ban *ban)
 	if (hash_at(table, place) == 0)
 		atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed);
 	table->bans[place] = *ban;
+	note_prefix(table, ban);
 	atomic_store_explicit(&slot->hash, ban->hash, memory_order_release);
 	atomic_store_explicit(&slot->until_unix_ms, ban->until_unix_ms, memory_order_release);
 }
@@ -229,17 +250,16 @@ static bool punish(struct ban_table *table, const struct config_ips *config, str
 }
 
 bool ban_strike(struct ban_table *table, const struct config_ips *config,
-		enum config_ips_kind kind, uint64_t hash, struct span who, int64_t now_unix_ms,
-		struct ban *added)
+		enum config_ips_kind kind, int64_t now_unix_ms, struct ban *added)
 {
 	bool banned;
 
-	if (who.len >= BAN_WHO_SIZE ||
-	    !is_too_much(table, &config->rules[kind], kind, hash, now_unix_ms))
+	if (!is_too_much(table, &config->rules[kind], kind, added->hash, now_unix_ms))
 		return false;
-	*added = (struct ban){
-		.hash = hash, .since_unix_ms = now_unix_ms, .offences = 1, .kind = kind};
-	memcpy(added->who, who.ptr, who.len);
+	added->since_unix_ms = now_unix_ms;
+	added->offences = 1;
+	added->kind = kind;
+	added->mark = 0;
 	pthread_mutex_lock(&table->lock);
 	banned = punish(table, config, added, now_unix_ms);
 	pthread_mutex_unlock(&table->lock);
@@ -307,9 +327,16 @@ void ban_sweep(struct ban_table *table, int64_t before_unix_ms)
 	if (ban_table_is_empty(table))
 		return;
 	pthread_mutex_lock(&table->lock);
-	for (size_t i = 0; i < table->set_count * SLOTS; i++)
-		if (hash_at(table, i) != 0 && until_at(table, i) < before_unix_ms)
+	for (size_t i = 0; i < COUNT_OF(table->prefixes); i++)
+		atomic_store_explicit(&table->prefixes[i], 0, memory_order_relaxed);
+	for (size_t i = 0; i < table->set_count * SLOTS; i++) {
+		if (hash_at(table, i) == 0)
+			continue;
+		if (until_at(table, i) < before_unix_ms)
 			clear(table, i);
+		else
+			note_prefix(table, &table->bans[i]);
+	}
 	pthread_mutex_unlock(&table->lock);
 }
 

@@ -32,6 +32,12 @@ struct ban {
 	uint32_t offences; /* bans of this client, this one included, that are remembered */
 	uint32_t mark; /* see ban_lift_unmarked */
 	unsigned kind; /* enum config_ips_kind, or BAN_MANUAL */
+	unsigned network_bits; /* of the prefix, where `who` is a network; else 0 */
+};
+
+/* Lengths of prefixes that are in use, of 128 bits (IPv4: 96 and more): bit n of the array. */
+struct ban_prefixes {
+	uint64_t bits[3];
 };
 
 struct ban_table;
@@ -45,13 +51,14 @@ void ban_table_free(struct ban_table *table);
 bool ban_table_is_empty(const struct ban_table *table);
 /* Until when the client is banned; 0: it is not. Any thread, without a lock. */
 int64_t ban_until(const struct ban_table *table, uint64_t hash, int64_t now_unix_ms);
+/* The lengths of the networks that may be banned. Any thread, without a lock. */
+struct ban_prefixes ban_prefixes(const struct ban_table *table);
 /*
  * Counts one strike of `kind` against the client, by config->rules[kind]. True when that has banned
- * it; *added is then the ban. `who` must fit into BAN_WHO_SIZE with a NUL.
+ * it; *added, of which the caller sets who, hash and network_bits, is then the ban.
  */
 bool ban_strike(struct ban_table *table, const struct config_ips *config,
-		enum config_ips_kind kind, uint64_t hash, struct span who, int64_t now_unix_ms,
-		struct ban *added);
+		enum config_ips_kind kind, int64_t now_unix_ms, struct ban *added);
 /* How long the n-th ban (from 1) by this rule is. */
 uint64_t ban_duration_ms(const struct config_ips_rule *rule, uint32_t offences);
 

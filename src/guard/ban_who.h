@@ -1,7 +1,14 @@
 /*
- * ban_who.h - the names of those who are banned: "address:192.0.2.1", "address:2001:db8::/64" (an
- * IPv6 client commands at least a /64), "user:PROVIDER/SUBJECT", "client:PROVIDER/CLIENT". Users
- * and clients of API keys and certificates have an empty provider.
+ * ban_who.h - the names of those who are banned:
+ *
+ *	address:192.0.2.1, address:2001:db8::/64	(an IPv6 client commands at least a /64)
+ *	network:192.0.2.0/24, network:2001:db8::/48	all addresses in it
+ *	user:PROVIDER/SUBJECT, client:PROVIDER/CLIENT	of API keys and certificates the provider is
+ *							empty
+ *	fingerprint:JA4					all TLS clients that start like this
+ *							(parse/client_hello.h)
+ *
+ * Each function that fills a ban sets who, hash and network_bits, and nothing else.
  */
 #ifndef GUARD_BAN_WHO_H
 #define GUARD_BAN_WHO_H
@@ -11,17 +18,22 @@
 
 /* Of the address, or of its /64; never 0. Faster than that of its name, which has the same. */
 uint64_t ban_hash_of_address(const struct address *address);
-/* `to` holds the name afterwards, NUL-terminated. */
-struct span ban_who_of_address(const struct address *address, char to[BAN_WHO_SIZE]);
-/* The same of "user" or "client"; SPAN_NONE when it does not fit. */
-struct span ban_who_of_identity(const char *kind, struct span provider, struct span name,
-				char to[BAN_WHO_SIZE]);
+void ban_who_of_address(const struct address *address, struct ban *ban);
+/* The network of that many bits (of 128; IPv4: 97 and more) that the address is in. */
+void ban_who_of_network(const struct address *address, unsigned bits, struct ban *ban);
+/* `kind` is "user" or "client"; false when the name does not fit or could not be printed. */
+bool ban_who_of_identity(const char *kind, struct span provider, struct span name,
+			 struct ban *ban) MUST_CHECK;
+/* False when it is none. */
+bool ban_who_of_fingerprint(struct span fingerprint, struct ban *ban) MUST_CHECK;
 /*
- * Reads a name as people write it: as above, or an address or /64 alone. `to` is then the name as
- * it is kept, and *hash its hash in this process. SPAN_NONE when it is none.
+ * Reads a name as people write it: as above, or an address or network alone. Networks that hold
+ * everybody are none.
  */
-struct span ban_who_parse(struct span text, char to[BAN_WHO_SIZE], uint64_t *hash);
-/* Of a name that is kept, but no address; never 0. */
-uint64_t ban_hash_of_name(struct span who);
+bool ban_who_parse(struct span text, struct ban *ban) MUST_CHECK;
+
+/* Until when the address, or a network that it is in, is banned; 0: neither is. */
+int64_t ban_until_of_address(const struct ban_table *table, const struct address *address,
+			     int64_t now_unix_ms);
 
 #endif

@@ -4,10 +4,13 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from harness import DEADLINE_S, PROGRAM, Gateway, Service, answer, run
 
@@ -213,6 +216,94 @@ def networks_are_allowed_and_denied():
         gate.stop()
 
 
+def a_network_is_banned_when_enough_of_its_addresses_are():
+    gate = gateway(
+        [
+            "scans: {threshold: 2, window: 1h}",
+            "networks: {threshold: 3, window: 1h, ban: 1h}",
+            "allow: [192.0.2.77]",
+        ]
+    )
+    try:
+        for client in ("192.0.2.1", "192.0.2.2", "192.0.3.1", "192.0.3.2"):
+            scan(gate, client, 2)
+            wait_banned(gate, client)
+        assert get(gate, client="192.0.2.200") == 200
+        scan(gate, "192.0.2.3", 2)
+        wait_until(lambda: "network:192.0.2.0/24" in bans(gate), "the network is banned")
+        assert bans(gate)["network:192.0.2.0/24"]["kind"] == "network"
+        assert get(gate, client="192.0.2.200") == 403
+        assert get(gate, client="192.0.3.200") == 200
+        assert get(gate, client="192.0.2.77") == 200, "it is never banned"
+        assert admin(gate, "/bans/lift", {"client": "192.0.2.0/24"})[0] == 200
+        assert get(gate, client="192.0.2.200") == 200
+        assert get(gate, client="192.0.2.1") == 403, "its own ban is another"
+    finally:
+        gate.stop()
+
+
+def certificate():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=a",
+             "-addext", "subjectAltName=DNS:a.example"],
+            cwd=folder, check=True, capture_output=True, timeout=DEADLINE_S,
+        )
+        return {name: Path(folder, name).read_bytes() for name in ("cert.pem", "key.pem")}
+
+
+def get_tls(gate, path, source, ciphers):
+    """The status; 0 when the handshake is refused, or the connection before it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers(ciphers)
+    try:
+        with socket.create_connection(("127.0.0.1", gate.port), DEADLINE_S, (source, 0)) as plain:
+            with context.wrap_socket(plain, server_hostname="a.example") as client:
+                client.sendall(f"GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n"
+                               "\r\n".encode())
+                return int(client.recv(4096).split(b" ")[1])
+    except (ssl.SSLError, ConnectionError):
+        return 0
+
+
+def programs_that_attack_from_many_addresses_are_banned_by_their_fingerprint():
+    tool, browser = "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"
+    text = (
+        'listen: [{address: "127.0.0.1:{port}", tls: {certificate: cert.pem, key: key.pem}}]\n'
+        'workers: 1\nadmin: {address: "127.0.0.1:{admin}", actions: on}\n'
+        "log: {level: warn, access: off}\n"
+        "waf: {rules: ./rules.conf, log: waf.log}\n"
+        "ips: {attacks: {threshold: 2, window: 1h}, allow: [127.0.0.9],\n"
+        "      fingerprints: {threshold: 2, window: 1h, ban: 1h}}\n"
+        "routes:\n  - {path: /, respond: {status: 200}, auth: none}\n"
+    )
+    rule = b'SecRuleEngine On\nSecRule ARGS "@streq evil" "id:1,phase:1,log,deny,status:403"\n'
+    gate = Gateway(text, {"rules.conf": rule, **certificate()})
+    wait_until(lambda: can_connect(gate.admin), "the admin listener is there")
+    try:
+        for source in ("127.0.0.2", "127.0.0.3"):
+            assert get_tls(gate, "/", source, tool) == 200
+            for _ in range(2):
+                assert get_tls(gate, "/?q=evil", source, tool) == 403
+            wait_banned(gate, source)
+        wait_until(lambda: len(bans(gate)) == 3, "the fingerprint is banned")
+        name = next(name for name in bans(gate) if name.startswith("fingerprint:t13d"))
+        assert bans(gate)[name]["kind"] == "fingerprint"
+        with open(os.path.join(gate.folder, "waf.log"), encoding="utf-8") as file:
+            assert "fingerprint:" + json.loads(file.readline())["fingerprint"] == name
+        assert get_tls(gate, "/", "127.0.0.4", tool) == 0, "an address that nobody has seen"
+        assert get_tls(gate, "/", "127.0.0.4", browser) == 200
+        assert get_tls(gate, "/", "127.0.0.9", tool) == 200, "it is never banned"
+        assert get_tls(gate, "/", "127.0.0.2", browser) == 0, "its own ban is another"
+        assert metric(gate, "sallyport_banned_connections_total") >= 2
+        assert admin(gate, "/bans/lift", {"client": name})[0] == 200
+        assert get_tls(gate, "/", "127.0.0.4", tool) == 200
+    finally:
+        gate.stop()
+
+
 def who_only_observes_refuses_nobody():
     gate = gateway(["mode: observe", "scans: {threshold: 2, window: 1h}"])
     try:
@@ -291,8 +382,11 @@ def the_store_shares_bans_with_commands_and_the_next_process():
         assert command(gate, "list")[0]["client"] == "address:192.0.2.1"
         command(gate, "add", "192.0.2.50", "--minutes", "5")
         command(gate, "add", "2001:db8:7::1")
+        command(gate, "add", "203.0.113.0/24", "--minutes", "5")
         wait_until(lambda: get(gate, client="192.0.2.50") == 403, "the gateway knows")
         wait_until(lambda: get(gate, client="2001:db8:7::2") == 403, "and of the other")
+        wait_until(lambda: get(gate, client="203.0.113.9") == 403, "and of the network")
+        assert get(gate, client="203.0.114.9") == 200
         command(gate, "lift", "192.0.2.1")
         wait_until(lambda: get(gate) == 200, "the gateway has lifted it")
         gate.process.terminate()
@@ -303,19 +397,21 @@ def the_store_shares_bans_with_commands_and_the_next_process():
         gate.wait_ready()
         assert get(gate, client="192.0.2.50") == 403
         assert get(gate, client="2001:db8:7::3") == 403
+        assert get(gate, client="203.0.113.10") == 403
         assert get(gate) == 200
     finally:
         gate.stop()
 
 
 def the_plan_says_what_is_banned():
-    gate = gateway(["allow: [10.0.0.0/8]", "logins: 0"])
+    gate = gateway(["allow: [10.0.0.0/8]", "logins: 0", "networks: 8"])
     try:
         plan = subprocess.run(
             [PROGRAM, "check", "-c", gate.config],
             capture_output=True, text=True, timeout=DEADLINE_S, check=False,
         ).stdout
         assert "scan: 40 within 1m ban for 5m, at most 1d" in plan, plan
+        assert "network: 8 within 10m ban for 10m, at most 1d (bans in one /24" in plan, plan
         assert "login:" not in plan and "never: 10.0.0.0/8" in plan, plan
     finally:
         gate.stop()
@@ -331,6 +427,8 @@ if __name__ == "__main__":
             who_keeps_attacking_is_banned,
             a_ban_ends_and_the_next_is_longer,
             networks_are_allowed_and_denied,
+            a_network_is_banned_when_enough_of_its_addresses_are,
+            programs_that_attack_from_many_addresses_are_banned_by_their_fingerprint,
             who_only_observes_refuses_nobody,
             a_banned_address_is_closed_before_it_says_anything,
             a_ban_survives_a_reload_and_is_lifted_by_the_admin_listener,

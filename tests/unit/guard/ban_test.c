@@ -7,10 +7,9 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "guard/ban.h"
+#include "guard/ban_who.h"
 
 #define NOW_MS 1700000000000LL
-#define WHO SPAN("address:192.0.2.1")
 
 static const struct config_ips config = {.rules = {[CONFIG_IPS_ATTACK] = {.threshold = 3,
 									  .window_ms = 30000,
@@ -34,12 +33,19 @@ static struct ban_table *make(size_t bans)
 	return table;
 }
 
+static bool strike_once(struct ban_table *table, enum config_ips_kind kind, uint64_t hash,
+			int64_t now_ms, struct ban *ban)
+{
+	*ban = (struct ban){.hash = hash, .who = "address:192.0.2.1"};
+	return ban_strike(table, &config, kind, now_ms, ban);
+}
+
 /* Strikes until there is a ban; how many it took, 0 for more than 100. */
 static unsigned strike(struct ban_table *table, enum config_ips_kind kind, uint64_t hash,
 		       int64_t now_ms, struct ban *ban)
 {
 	for (unsigned i = 1; i <= 100; i++)
-		if (ban_strike(table, &config, kind, hash, WHO, now_ms, ban))
+		if (strike_once(table, kind, hash, now_ms, ban))
 			return i;
 	return 0;
 }
@@ -52,11 +58,10 @@ static void the_threshold_bans_and_not_one_less(void **state)
 	(void)state;
 	assert_true(ban_table_is_empty(table));
 	for (int i = 0; i < 2; i++)
-		assert_false(
-			ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
+		assert_false(strike_once(table, CONFIG_IPS_ATTACK, 7, NOW_MS, &ban));
 	assert_true(ban_table_is_empty(table));
 	assert_int_equal(ban_until(table, 7, NOW_MS), 0);
-	assert_true(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
+	assert_true(strike_once(table, CONFIG_IPS_ATTACK, 7, NOW_MS, &ban));
 	assert_false(ban_table_is_empty(table));
 	assert_string_equal(ban.who, "address:192.0.2.1");
 	assert_int_equal(ban.offences, 1);
@@ -75,8 +80,8 @@ static void strikes_are_forgotten_evenly(void **state)
 	(void)state;
 	/* One in ten seconds is a third of the threshold in a third of the window. */
 	for (int i = 0; i < 1000; i++)
-		assert_false(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO,
-					NOW_MS + i * 10000, &ban));
+		assert_false(
+			strike_once(table, CONFIG_IPS_ATTACK, 7, NOW_MS + i * 10000, &ban));
 	ban_table_free(table);
 }
 
@@ -87,8 +92,8 @@ static void kinds_are_counted_apart_and_zero_never_bans(void **state)
 
 	(void)state;
 	assert_int_equal(strike(table, CONFIG_IPS_LOGIN, 7, NOW_MS, &ban), 0);
-	assert_false(ban_strike(table, &config, CONFIG_IPS_ATTACK, 7, WHO, NOW_MS, &ban));
-	assert_true(ban_strike(table, &config, CONFIG_IPS_SCAN, 7, WHO, NOW_MS, &ban));
+	assert_false(strike_once(table, CONFIG_IPS_ATTACK, 7, NOW_MS, &ban));
+	assert_true(strike_once(table, CONFIG_IPS_SCAN, 7, NOW_MS, &ban));
 	assert_int_equal(ban.kind, CONFIG_IPS_SCAN);
 	ban_table_free(table);
 }
@@ -260,6 +265,117 @@ static void a_ban_is_never_taken_for_that_of_another(void **state)
 	ban_table_free(table);
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+#define JA4 "t13d1516h2_8daaf6152771_e5627efa2ab1"
+
+static void who_is_banned_has_one_name_however_it_is_written(void **state)
+{
+	static const char *const names[][2] = {
+		{"192.0.2.1", "address:192.0.2.1"},
+		{"address:192.0.2.1", "address:192.0.2.1"},
+		{"192.0.2.1/32", "address:192.0.2.1"},
+		{"2001:db8::17", "address:2001:db8::/64"},
+		{"2001:db8::/64", "address:2001:db8::/64"},
+		{"203.0.113.0/24", "network:203.0.113.0/24"},
+		{"network:203.0.113.0/24", "network:203.0.113.0/24"},
+		{"2001:db8::/48", "network:2001:db8::/48"},
+		{"user:idp/alice", "user:idp/alice"},
+		{"client:/key-1", "client:/key-1"},
+		{"fingerprint:" JA4, "fingerprint:" JA4},
+	};
+	static const char *const none[] = {
+		"",	      "nobody",	   "user:alice", "0.0.0.0/0",	    "::/0",
+		"1.2.3.4/24", "user:a/\n", "network:",	 "fingerprint:t13", "address:x",
+		"alice/b",
+	};
+	struct ban ban, again;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		assert_true(ban_who_parse(span_cstr(names[i][0]), &ban));
+		assert_string_equal(ban.who, names[i][1]);
+		assert_true(ban_who_parse(span_cstr(ban.who), &again));
+		assert_string_equal(again.who, ban.who);
+		assert_true(again.hash == ban.hash && ban.hash != 0);
+		assert_int_equal(again.network_bits, ban.network_bits);
+	}
+	for (size_t i = 0; i < COUNT_OF(none); i++)
+		if (ban_who_parse(span_cstr(none[i]), &ban))
+			fail_msg("%s is taken", none[i]);
+}
+
+static struct address address_of(const char *text)
+{
+	struct cidr one;
+
+	assert_true(cidr_parse(span_cstr(text), &one));
+	return one.base;
+}
+
+static void put_network(struct ban_table *table, const char *text)
+{
+	struct ban ban = {.since_unix_ms = NOW_MS,
+			  .until_unix_ms = NOW_MS + 1000,
+			  .offences = 1,
+			  .kind = BAN_MANUAL};
+
+	assert_true(ban_who_parse(span_cstr(text), &ban));
+	ban_put(table, &ban);
+}
+
+static bool is_banned(const struct ban_table *table, const char *text, int64_t now_ms)
+{
+	struct address address = address_of(text);
+
+	return ban_until_of_address(table, &address, now_ms) != 0;
+}
+
+static void a_banned_network_holds_its_addresses_and_no_other(void **state)
+{
+	struct ban_table *table = make(1024);
+	struct ban ban;
+
+	(void)state;
+	put_network(table, "203.0.113.0/24");
+	put_network(table, "198.51.100.128/25");
+	put_network(table, "2001:db8:7::/48");
+	assert_true(is_banned(table, "203.0.113.0", NOW_MS));
+	assert_true(is_banned(table, "203.0.113.255", NOW_MS));
+	assert_false(is_banned(table, "203.0.112.255", NOW_MS));
+	assert_false(is_banned(table, "203.0.114.0", NOW_MS));
+	assert_true(is_banned(table, "198.51.100.128", NOW_MS));
+	assert_false(is_banned(table, "198.51.100.127", NOW_MS));
+	assert_true(is_banned(table, "2001:db8:7:ffff::1", NOW_MS));
+	assert_false(is_banned(table, "2001:db8:8::1", NOW_MS));
+	assert_false(is_banned(table, "203.0.113.7", NOW_MS + 1000));
+	/* What was swept and is remembered holds again when it is banned again. */
+	ban_sweep(table, NOW_MS);
+	assert_true(is_banned(table, "203.0.113.7", NOW_MS));
+	assert_true(ban_who_parse(SPAN("203.0.113.0/24"), &ban));
+	assert_true(ban_lift(table, ban.hash, NULL));
+	assert_false(is_banned(table, "203.0.113.7", NOW_MS));
+	ban_sweep(table, NOW_MS + 2000);
+	assert_true(ban_table_is_empty(table));
+	assert_int_equal(ban_prefixes(table).bits[1], 0);
+	ban_table_free(table);
+}
+
+static void addresses_of_a_network_have_one_name_for_it(void **state)
+{
+	struct address a = address_of("203.0.113.7"), b = address_of("203.0.113.200");
+	struct ban one, other;
+
+	(void)state;
+	ban_who_of_network(&a, 96 + 24, &one);
+	ban_who_of_network(&b, 96 + 24, &other);
+	assert_string_equal(one.who, "network:203.0.113.0/24");
+	assert_string_equal(other.who, one.who);
+	assert_true(one.hash == other.hash && one.network_bits == 120);
+	ban_who_of_network(&b, 96 + 25, &other);
+	assert_true(one.hash != other.hash);
+}
+
 struct racer {
 	struct ban_table *table;
 	unsigned bans;
@@ -271,8 +387,7 @@ static void *race(void *arg)
 	struct ban ban;
 
 	for (int i = 0; i < 1000; i++)
-		racer->bans += ban_strike(racer->table, &config, CONFIG_IPS_ATTACK, 7, WHO,
-					  NOW_MS, &ban);
+		racer->bans += strike_once(racer->table, CONFIG_IPS_ATTACK, 7, NOW_MS, &ban);
 	return NULL;
 }
 
@@ -310,6 +425,9 @@ int main(void)
 		cmocka_unit_test(a_full_set_forgets_the_ban_that_ends_first),
 		cmocka_unit_test(failing_allocations_are_errors),
 		cmocka_unit_test(a_ban_is_never_taken_for_that_of_another),
+		cmocka_unit_test(who_is_banned_has_one_name_however_it_is_written),
+		cmocka_unit_test(a_banned_network_holds_its_addresses_and_no_other),
+		cmocka_unit_test(addresses_of_a_network_have_one_name_for_it),
 		cmocka_unit_test(many_threads_together_ban_a_client_once),
 	};
 
