@@ -14,6 +14,15 @@ static inline bool body_is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* ---- body_xml.c --------------------------------------------------------------------------------- */
+
+struct _xmlDoc;
+
+struct body_xml {
+	struct _xmlDoc *document;
+	bool well_formed; /* and not too deep */
+};
+
 /* ---- body_disposition.c ------------------------------------------------------------------------ */
 
 struct disposition {

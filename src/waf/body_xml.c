@@ -11,10 +11,6 @@
 /* Steps of an XPath expression over one document. */
 #define XPATH_STEPS_MAX 1000000
 
-struct body_xml {
-	xmlDocPtr document;
-};
-
 /*
  * Entities are refused where they are declared: a reference to one would be expanded, over and
  * over, each time that an expression selects what holds it.
@@ -77,6 +73,7 @@ static int parse(struct arena *arena, xmlParserCtxtPtr parser, const struct body
 		return fail(arena, error, "Failed parsing document.");
 	if (too_deep(xmlDocGetRootElement(xml->document), limits->max_depth))
 		return fail(arena, error, "The document is nested too deep.");
+	xml->well_formed = true;
 	return 0;
 }
 

@@ -245,6 +245,7 @@ static int compile_test(struct compiler *c, const struct sec_rule *from, struct 
 	}
 	rule->parameter = dynamic ? macro : NULL;
 	rule->op = compile_operator(c, &from->operator_text, dynamic, from->place.file, c->err);
+	rule->of_xml = operator_is_of_xml(from->operator_text.kind);
 	if (!rule->op)
 		return -1;
 	return compile_keep_operator(c, rule->op);

@@ -202,6 +202,17 @@ static int load_data(void *context, struct span name, struct buf *to, struct err
 	return 0;
 }
 
+static int locate_data(void *context, struct span name, const char **path, struct err *err)
+{
+	struct file_context *file = context;
+	struct span resolved = sec_resolve_path(file->arena, file->file, name);
+
+	if (!resolved.ptr)
+		return err_set(err, ERR_MEMORY, "no memory for a path");
+	*path = resolved.ptr;
+	return 0;
+}
+
 static int want_libinjection(struct compiler *c, struct err *err)
 {
 	if (!c->rules->libinjection)
@@ -222,7 +233,8 @@ struct operator* compile_operator(struct compiler *c, const struct operator_text
 				  bool dynamic, struct span file, struct err *err)
 {
 	struct file_context context = {&c->rules->arena, file};
-	struct operator_options options = {.load = load_data, .load_context = &context};
+	struct operator_options options = {
+		.load = load_data, .locate = locate_data, .load_context = &context};
 
 	if ((text->kind == OPERATOR_DETECT_SQLI || text->kind == OPERATOR_DETECT_XSS) &&
 	    want_libinjection(c, err) != 0)

@@ -58,10 +58,15 @@ static void store_captures(struct waf_transaction *t, const struct operator_matc
 /* PCRE2 has given up on a value: the rules see it as libmodsecurity's users know it. */
 static void note_limit(struct waf_transaction *t, const struct operator_match *match)
 {
-	if (match->error == OPERATOR_ERROR_MEMORY)
+	if (match->error == OPERATOR_ERROR_MEMORY) {
 		t->failed = true;
-	else if (match->error == OPERATOR_ERROR_LIMIT)
-		tx_set(t, TX_NO_SLOT, SPAN("MSC_PCRE_LIMITS_EXCEEDED"), SPAN("1"));
+		return;
+	}
+	value_set(t, VAR_MSC_PCRE_ERROR, SPAN("1"));
+	if (match->error != OPERATOR_ERROR_LIMIT)
+		return;
+	value_set(t, VAR_MSC_PCRE_LIMITS_EXCEEDED, SPAN("1"));
+	tx_set(t, TX_NO_SLOT, SPAN("MSC_PCRE_LIMITS_EXCEEDED"), SPAN("1"));
 }
 
 /* geoLookup: what the database says of the address becomes GEO. */
@@ -114,7 +119,9 @@ static bool test(struct waf_transaction *t, const struct rule *rule,
 
 	match->capture_count = 0;
 	match->error = OPERATOR_OK;
-	matched = operator_match(rule->op, t->worker->operator_scratch, parameter, text, match);
+	matched = UNLIKELY(rule->of_xml) ? operator_match_xml(rule->op, t->xml)
+					 : operator_match(rule->op, t->worker->operator_scratch,
+							  parameter, text, match);
 	if (match->error != OPERATOR_OK)
 		note_limit(t, match);
 	if (t->trace)

@@ -16,7 +16,6 @@ struct operator_info {
 
 #define WAITS "it waits for an answer of the network while a request is held"
 #define STARTS "it hands what a client sent to a program"
-#define READS "it reads other documents while a request is held"
 #define UNKNOWN_THERE "libmodsecurity does not do it either"
 
 static const struct operator_info infos[OPERATOR_COUNT] = {
@@ -55,9 +54,9 @@ static const struct operator_info infos[OPERATOR_COUNT] = {
 	[OPERATOR_INSPECT_FILE] = {"inspectFile", false, STARTS},
 	[OPERATOR_FUZZY_HASH] = {"fuzzyHash", false, UNKNOWN_THERE},
 	[OPERATOR_RSUB] = {"rsub", false, UNKNOWN_THERE},
-	[OPERATOR_VALIDATE_DTD] = {"validateDTD", false, READS},
+	[OPERATOR_VALIDATE_DTD] = {"validateDTD", false, NULL},
 	[OPERATOR_VALIDATE_HASH] = {"validateHash", false, UNKNOWN_THERE},
-	[OPERATOR_VALIDATE_SCHEMA] = {"validateSchema", false, READS},
+	[OPERATOR_VALIDATE_SCHEMA] = {"validateSchema", false, NULL},
 };
 
 const char *operator_name(enum operator_kind kind)
@@ -72,7 +71,12 @@ bool operator_takes_macros(enum operator_kind kind)
 
 bool operator_is_pure(enum operator_kind kind)
 {
-	return kind != OPERATOR_GEO_LOOKUP;
+	return kind != OPERATOR_GEO_LOOKUP && !operator_is_of_xml(kind);
+}
+
+bool operator_is_of_xml(enum operator_kind kind)
+{
+	return kind == OPERATOR_VALIDATE_DTD || kind == OPERATOR_VALIDATE_SCHEMA;
 }
 
 static bool is_letter(char c)
@@ -148,6 +152,21 @@ static int compile_pattern(struct operator* op, struct err *err)
 	return op->pattern ? 0 : -1;
 }
 
+static int compile_xml(struct operator* op, const struct operator_options *options,
+		       struct err *err)
+{
+	enum xml_validator_kind kind =
+		op->kind == OPERATOR_VALIDATE_DTD ? XML_VALIDATOR_DTD : XML_VALIDATOR_SCHEMA;
+	const char *path;
+
+	if (!options->locate)
+		return err_set(err, ERR_INVALID, "files cannot be read here");
+	if (options->locate(options->load_context, op->parameter, &path, err) < 0)
+		return -1;
+	op->xml = xml_validator_new(kind, path, err);
+	return op->xml ? 0 : -1;
+}
+
 static int need(const void *what, const char *text, struct err *err)
 {
 	return what ? 0 : err_set(err, ERR_INVALID, "%s", text);
@@ -180,6 +199,8 @@ static int compile(struct operator* op, const struct operator_options *options, 
 	case OPERATOR_GEO_LOOKUP:
 		op->geo = options->geo;
 		return need(op->geo, "there is no database of addresses (SecGeoLookupDb)", err);
+	case OPERATOR_VALIDATE_DTD:
+	case OPERATOR_VALIDATE_SCHEMA: return compile_xml(op, options, err);
 	case OPERATOR_EQ: op->number = operator_to_int(op->parameter); return 0;
 	case OPERATOR_GE:
 	case OPERATOR_GT:
@@ -201,9 +222,7 @@ static int compile(struct operator* op, const struct operator_options *options, 
 	case OPERATOR_INSPECT_FILE:
 	case OPERATOR_FUZZY_HASH:
 	case OPERATOR_RSUB:
-	case OPERATOR_VALIDATE_DTD:
 	case OPERATOR_VALIDATE_HASH:
-	case OPERATOR_VALIDATE_SCHEMA:
 	case OPERATOR_COUNT: break;
 	}
 	return 0;
@@ -252,6 +271,7 @@ void operator_free(struct operator* op)
 		return;
 	pcre2_code_free(op->pattern);
 	phrases_free(op->phrases);
+	xml_validator_free(op->xml);
 	cidr_set_release(&op->addresses);
 	mem_free((char *)(uintptr_t)op->parameter.ptr); /* it was ours to begin with */
 	mem_free(op);
@@ -414,8 +434,8 @@ static bool evaluate(const struct operator* op, struct operator_scratch *scratch
 	case OPERATOR_FUZZY_HASH:
 	case OPERATOR_RSUB:
 	case OPERATOR_VALIDATE_DTD:
-	case OPERATOR_VALIDATE_HASH:
 	case OPERATOR_VALIDATE_SCHEMA:
+	case OPERATOR_VALIDATE_HASH:
 	case OPERATOR_COUNT: break;
 	}
 	return false;
@@ -439,4 +459,9 @@ bool operator_match(const struct operator* op, struct operator_scratch *scratch,
 	if (!matched && match)
 		match->piece = value;
 	return matched != op->negated;
+}
+
+bool operator_match_xml(const struct operator* op, const struct body_xml *xml)
+{
+	return xml_validator_passes(op->xml, xml) == op->negated;
 }

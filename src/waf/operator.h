@@ -47,20 +47,19 @@ enum operator_kind {
 	OPERATOR_GEO_LOOKUP,
 	OPERATOR_UNCONDITIONAL_MATCH,
 	OPERATOR_NO_MATCH,
+	OPERATOR_VALIDATE_DTD,
+	OPERATOR_VALIDATE_SCHEMA,
 	/*
 	 * Known, and refused by operator_new with the reason: they wait for the network (rbl,
-	 * gsbLookup), start programs (inspectFile), need what libmodsecurity does not build
-	 * either (fuzzyHash, rsub, validateHash), or read other files while a request waits
-	 * (validateDTD, validateSchema).
+	 * gsbLookup), start programs (inspectFile), or need what libmodsecurity does not build
+	 * either (fuzzyHash, rsub, validateHash).
 	 */
 	OPERATOR_RBL,
 	OPERATOR_GSB_LOOKUP,
 	OPERATOR_INSPECT_FILE,
 	OPERATOR_FUZZY_HASH,
 	OPERATOR_RSUB,
-	OPERATOR_VALIDATE_DTD,
 	OPERATOR_VALIDATE_HASH,
-	OPERATOR_VALIDATE_SCHEMA,
 	OPERATOR_COUNT,
 };
 
@@ -85,6 +84,10 @@ bool operator_takes_macros(enum operator_kind kind);
 /* Whether the operator's answer for a value depends on nothing else (not on a database or macro). */
 bool operator_is_pure(enum operator_kind kind);
 
+/* Whether it looks at the whole document of an XML body: operator_match_xml. */
+bool operator_is_of_xml(enum operator_kind kind);
+
+struct body_xml;
 struct geo_db;
 struct operator;
 
@@ -94,6 +97,11 @@ struct operator_options {
 	 * knows relative to what. 0 or -1. NULL: such operators are an error.
 	 */
 	int (*load)(void *context, struct span name, struct buf *to, struct err *err);
+	/*
+	 * The path, NUL-terminated, of the file that validateSchema or validateDTD names: it may
+	 * include others. 0 or -1. NULL: an error.
+	 */
+	int (*locate)(void *context, struct span name, const char **path, struct err *err);
 	void *load_context;
 	/* For detectSQLi and detectXSS; must outlive the operator. NULL: an error. */
 	const struct libinjection *libinjection;
@@ -179,6 +187,12 @@ struct operator_match {
  */
 bool operator_match(const struct operator* op, struct operator_scratch *scratch,
 		    struct span parameter, struct span value, struct operator_match *match);
+
+/*
+ * For operators of XML: matches what is not valid, negation included, and all that has no document
+ * (NULL) or is not well formed.
+ */
+bool operator_match_xml(const struct operator* op, const struct body_xml *xml);
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 

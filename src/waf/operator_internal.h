@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "parse/address.h"
 #include "waf/operator.h"
+#include "waf/xml_valid.h"
 
 struct phrases;
 
@@ -26,6 +27,7 @@ struct operator
 	uint32_t bytes[8]; /* of validateByteRange: a bit for each byte allowed */
 	const struct libinjection *libinjection;
 	const struct geo_db *geo;
+	struct xml_validator *xml; /* of validateSchema, validateDTD */
 };
 
 struct operator_scratch {

@@ -250,6 +250,11 @@ struct view resolve_view(struct waf_transaction *t, const struct rule *rule,
 	case VAR_RESOURCE:
 		kind = collection_kind_of(variable_name(variable));
 		return collection_view(t, (enum collection_kind)kind);
+	case VAR_XML:
+		/* Without an expression it is the document, which is no text. */
+		if (selector->select == SEC_ALL)
+			value_set(t, variable, SPAN("[XML document tree]"));
+		break;
 	default: break;
 	}
 	make_values(t, rule, variable);

@@ -289,6 +289,13 @@ static int read_matches(struct sec_document *document, const glob_t *found, stru
 	return 0;
 }
 
+/* A folder that is not there has no files; one that cannot be read may have some. */
+static int on_glob_error(const char *path, int error)
+{
+	(void)path;
+	return error != ENOENT && error != ENOTDIR;
+}
+
 static int read_include(struct sec_document *document, struct sec_place place,
 			struct span pattern, bool optional, struct err *err)
 {
@@ -299,7 +306,7 @@ static int read_include(struct sec_document *document, struct sec_place place,
 
 	if (!path.ptr)
 		return err_set(err, ERR_MEMORY, "no memory for a path");
-	status = glob(path.ptr, GLOB_ERR | GLOB_BRACE, NULL, &found);
+	status = glob(path.ptr, GLOB_BRACE, on_glob_error, &found);
 	if (status == GLOB_NOMATCH) {
 		globfree(&found);
 		if (optional)

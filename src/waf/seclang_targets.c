@@ -66,11 +66,8 @@ static int parse_target(struct span text, struct sec_target *target, struct err 
 	name = span_slice(text, 0, end);
 	if (!variable_find(name, &target->variable, err))
 		return -1;
-	if (end == text.len) {
-		if (target->variable == VAR_XML)
-			return err_set(err, ERR_SYNTAX, "XML needs an XPath expression");
+	if (end == text.len)
 		return 0;
-	}
 	if (!variable_is_collection(target->variable))
 		return err_set(err, ERR_SYNTAX, "%.*s is not a collection", SPAN_ARG(name));
 	return parse_key(span_slice(text, end + 1, text.len), target, err);
