@@ -291,8 +291,10 @@ def programs_that_attack_from_many_addresses_are_banned_by_their_fingerprint():
         wait_until(lambda: len(bans(gate)) == 3, "the fingerprint is banned")
         name = next(name for name in bans(gate) if name.startswith("fingerprint:t13d"))
         assert bans(gate)[name]["kind"] == "fingerprint"
-        with open(os.path.join(gate.folder, "waf.log"), encoding="utf-8") as file:
-            assert "fingerprint:" + json.loads(file.readline())["fingerprint"] == name
+        log = Path(gate.folder, "waf.log")
+        wait_until(lambda: "\n" in log.read_text(encoding="utf-8"), "there is a record")
+        record = json.loads(log.read_text(encoding="utf-8").splitlines()[0])
+        assert "fingerprint:" + record["fingerprint"] == name
         assert get_tls(gate, "/", "127.0.0.4", tool) == 0, "an address that nobody has seen"
         assert get_tls(gate, "/", "127.0.0.4", browser) == 200
         assert get_tls(gate, "/", "127.0.0.9", tool) == 200, "it is never banned"
