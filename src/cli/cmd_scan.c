@@ -420,6 +420,44 @@ static int write_report(const struct scan *s, const struct report *report, struc
 	return 0;
 }
 
+/* "./a//b/" -> "a//b"; what leads out of the current folder is not told. */
+static struct span below_here(const char *path)
+{
+	struct span text = span_cstr(path), rest;
+
+	while (span_starts_with(text, SPAN("./")))
+		text = span_slice(text, 2, text.len);
+	while (text.len > 1 && text.ptr[text.len - 1] == '/')
+		text.len--;
+	rest = text;
+	while (rest.ptr)
+		if (span_eq(span_cut(&rest, '/'), SPAN("..")))
+			return SPAN("");
+	return span_eq(text, SPAN(".")) || span_starts_with(text, SPAN("/")) ? SPAN("") : text;
+}
+
+/* Where what was scanned is below the current folder; `to` holds it. Images have no such place. */
+static void find_folder(const struct scan *s, const char *path, struct buf *to,
+			struct report *report)
+{
+	struct span text = below_here(path);
+	size_t cut = text.len;
+	struct stat st;
+
+	if (s->inventory.layer_count || !text.len || stat(path, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode)) {
+		while (cut > 0 && text.ptr[cut - 1] != '/')
+			cut--;
+		report->only = span_slice(text, cut, text.len);
+		buf_append(to, span_slice(text, 0, cut));
+	} else {
+		buf_append(to, text);
+		buf_append_byte(to, '/');
+	}
+	report->folder = buf_span(to);
+}
+
 static int print(const struct scan *s, const char *path, struct err *err)
 {
 	const char *to = options_text(s->rules->given, "output");
@@ -432,12 +470,15 @@ static int print(const struct scan *s, const char *path, struct err *err)
 		.now_s = s->rules->now_s,
 		.coloured = !to && output_is_coloured(s->rules->given, STDOUT_FILENO),
 	};
-	struct buf out;
+	struct buf out, folder;
 	int result;
 
 	buf_init(&out, SCAN_MAX_BYTES);
-	if (write_report(s, &report, &out) < 0)
+	buf_init(&folder, 8192);
+	find_folder(s, path, &folder, &report);
+	if (write_report(s, &report, &out) < 0 || buf_failed(&folder))
 		out.failed = true;
+	buf_release(&folder);
 	if (!to)
 		return output_text(&out) == EXIT_STATUS_OK
 			       ? 0

@@ -3,6 +3,13 @@
 #include "base/clock.h"
 #include "parse/json_write.h"
 
+struct span report_path(const struct report *r, struct span file, struct arena *a)
+{
+	if (!r->folder.len || !file.len || (r->only.len && !span_eq(r->only, file)))
+		return file.ptr ? file : SPAN("");
+	return arena_printf(a, "%.*s%.*s", SPAN_ARG(r->folder), SPAN_ARG(file));
+}
+
 void report_put_age(const struct report *r, struct buf *to)
 {
 	char time[CLOCK_RFC3339_SIZE];

@@ -16,6 +16,12 @@ struct report {
 	const struct advisory_db *db; /* NULL: there was none */
 	struct span version; /* of the program */
 	struct span target; /* what was scanned, as it was named */
+	/*
+	 * "services/a/": where the scanned folder is below the current one, for code hosts, which
+	 * look for files from the top of a repository (report_path). Empty: it is that one.
+	 */
+	struct span folder;
+	struct span only; /* the single file that was scanned, beside which there is no other */
 	int64_t now_s;
 	bool coloured; /* report_table only */
 };
@@ -28,6 +34,8 @@ struct report_counts {
 };
 
 struct report_counts report_count(const struct report *r);
+/* The file with the folder before it, in the arena; ptr NULL when memory ran out. */
+struct span report_path(const struct report *r, struct span file, struct arena *a);
 /* A line with the day and age of the advisories; nothing without a database. */
 void report_put_age(const struct report *r, struct buf *to);
 

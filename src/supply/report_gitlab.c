@@ -106,6 +106,20 @@ static void put_image(struct json_writer *w, const struct report *r)
 	buf_release(&text);
 }
 
+static void put_path(struct json_writer *w, struct span key, const struct report *r,
+		     struct span file)
+{
+	struct arena arena;
+
+	arena_init(&arena, (size_t)1 << 20, 4096);
+	file = report_path(r, file, &arena);
+	if (file.ptr)
+		json_member_string(w, key, file);
+	else
+		w->to->failed = true;
+	arena_release(&arena);
+}
+
 static void put_location(struct json_writer *w, const struct report *r,
 			 const struct component *c, bool image)
 {
@@ -115,7 +129,7 @@ static void put_location(struct json_writer *w, const struct report *r,
 	if (image)
 		put_image(w, r);
 	else
-		json_member_string(w, SPAN("file"), c->file);
+		put_path(w, SPAN("file"), r, c->file);
 	json_end_object(w);
 }
 
@@ -168,7 +182,7 @@ static void put_files(struct json_writer *w, const struct report *r)
 		enum ecosystem ecosystem = inv->at[i].ecosystem;
 
 		json_begin_object(w);
-		json_member_string(w, SPAN("path"), file);
+		put_path(w, SPAN("path"), r, file);
 		json_member_string(w, SPAN("package_manager"), manager_of(&inv->at[i]));
 		json_key(w, SPAN("dependencies"));
 		json_begin_array(w);
@@ -241,7 +255,11 @@ static void put_issue(struct json_writer *w, const struct report *r,
 	json_member_string(w, SPAN("severity"), quality_of(f->severity));
 	json_key(w, SPAN("location"));
 	json_begin_object(w);
-	json_member_string(w, SPAN("path"), f->place.file.len ? f->place.file : r->target);
+	if (result->tool.len || !f->place.file.len)
+		json_member_string(w, SPAN("path"),
+				   f->place.file.len ? f->place.file : r->target);
+	else
+		put_path(w, SPAN("path"), r, f->place.file);
 	json_key(w, SPAN("lines"));
 	json_begin_object(w);
 	json_member_int(w, SPAN("begin"), f->place.line ? f->place.line : 1);

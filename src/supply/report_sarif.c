@@ -31,6 +31,13 @@ static int collect(const struct report *r, struct arena *a, struct group *g)
 		if (!is_shown(result) || !span_eq(result->tool, g->tool))
 			continue;
 		g->findings[g->count] = result->finding;
+		if (!g->tool.len) {
+			struct span *file = &g->findings[g->count].place.file;
+
+			*file = report_path(r, *file, a);
+			if (!file->ptr)
+				return -1;
+		}
 		g->fingerprints[g->count] = result->fingerprint;
 		if (!result_counts(result))
 			g->suppressions[g->count] =

@@ -194,6 +194,28 @@ def standards(s):
     assert "OWASP Docker D01" in s.scan("--only", "config", "-f", "html", status=1).stdout
 
 
+def paths_of_code_hosts(s):
+    """They begin at the top of the repository, though a folder below it is scanned."""
+    def paths(target, form, cwd):
+        done = subprocess.run([s.program, "scan", "-d", s.database, "-f", form, target], cwd=cwd,
+                              capture_output=True, check=False, text=True, timeout=120)
+        found = json.loads(done.stdout)
+        if form == "gitlab":
+            return {v["location"]["file"] for v in found["vulnerabilities"]}
+        if form == "gitlab-quality":
+            return {i["location"]["path"] for i in found}
+        return {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+                for r in found["runs"][0]["results"]}
+
+    below = {"tree/package-lock.json", "tree/Dockerfile"}
+    assert paths("./tree/", "sarif", s.work) == below
+    assert paths("tree", "gitlab-quality", s.work) == below
+    assert paths("tree", "gitlab", s.work) == {"tree/package-lock.json"}
+    assert paths("tree/Dockerfile", "sarif", s.work) == {"tree/Dockerfile"}
+    for target in (".", s.tree, "../tree"):
+        assert paths(target, "sarif", s.tree) == {"package-lock.json", "Dockerfile"}, target
+
+
 def rules_of_the_user(s):
     rules = s.write("rules.yaml", "- {id: mine, kind: dockerfile, severity: critical, what: w, "
                     "why: y, fix: f, jq: '.instructions[0]'}\n")
@@ -268,7 +290,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         scans = Scans(program, work)
         for test in (exit_statuses, policies, waivers, vex, comparisons, standards,
-                     rules_of_the_user, imports,
+                     paths_of_code_hosts, rules_of_the_user, imports,
                      gateways):
             test(scans)
             print("ok", test.__name__)
