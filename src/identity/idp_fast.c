@@ -1,7 +1,5 @@
 #include "identity/idp_fast.h"
 
-#include <openssl/evp.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "identity/oauth.h"
@@ -12,7 +10,6 @@
 #define CLIENT_BYTES ((size_t)256 * 1024)
 #define TOKENS 4096 /* a power of two: one token a place */
 #define TOKEN_BYTES ((size_t)64 * 1024)
-#define DIGEST_BYTES 32
 
 struct kept_client {
 	atomic_uint references;
@@ -27,6 +24,7 @@ struct kept_token {
 	struct arena arena;
 	uint8_t digest[DIGEST_BYTES];
 	const struct json *claims;
+	struct span answer; /* of an introspection */
 };
 
 struct idp_memory {
@@ -162,11 +160,6 @@ void idp_remember_client(struct idp *idp, const struct idp_client *client)
 
 /* ---- tokens ---- */
 
-static bool digest_of(struct span token, uint8_t digest[DIGEST_BYTES])
-{
-	return EVP_Digest(token.ptr, token.len, digest, NULL, EVP_sha256(), NULL) == 1;
-}
-
 static size_t place_of(const uint8_t digest[DIGEST_BYTES])
 {
 	return ((size_t)digest[0] | (size_t)digest[1] << 8) & (TOKENS - 1);
@@ -185,10 +178,12 @@ void idp_remember_token(struct idp *idp, struct span token, struct span claims)
 	text = arena_dup(&kept->arena, claims);
 	if (text.ptr)
 		kept->claims = json_parse(&kept->arena, text, NULL, &err);
-	if (!kept->claims || !digest_of(token, kept->digest)) {
+	if (!kept->claims ||
+	    oauth_write_active(kept->claims, &kept->arena, &kept->answer) < 0) {
 		token_unref(kept);
 		return;
 	}
+	digest_of(kept->digest, token);
 	pthread_mutex_lock(&idp->memory->lock);
 	old = idp->memory->tokens[place_of(kept->digest)];
 	idp->memory->tokens[place_of(kept->digest)] = kept;
@@ -201,8 +196,7 @@ static struct kept_token *token_ref(struct idp *idp, struct span token)
 	uint8_t digest[DIGEST_BYTES];
 	struct kept_token *kept;
 
-	if (!digest_of(token, digest))
-		return NULL;
+	digest_of(digest, token);
 	pthread_mutex_lock(&idp->memory->lock);
 	kept = idp->memory->tokens[place_of(digest)];
 	if (kept && memcmp(kept->digest, digest, DIGEST_BYTES) == 0)
@@ -240,7 +234,7 @@ static bool introspect_now(struct idp_exchange *x, const struct form *form,
 		    oauth_may_know(&kept->client, token->claims);
 
 	if (good)
-		oauth_answer_active(x, token->claims);
+		web_json_text(x, 200, arena_dup(x->arena, token->answer));
 	token_unref(token);
 	return good;
 }

@@ -130,8 +130,9 @@ const struct json *oauth_access_claims(struct idp_exchange *x, struct span token
 bool oauth_are_good(const struct idp_exchange *x, const struct json *claims);
 /* A client is told of its own tokens, and of those that are for it to accept. */
 bool oauth_may_know(const struct idp_client *client, const struct json *claims);
-/* RFC 7662 section 2.2. */
-void oauth_answer_active(struct idp_exchange *x, const struct json *claims);
+/* RFC 7662 section 2.2: what is said of a token that is active. -1 without memory. */
+int oauth_write_active(const struct json *claims, struct arena *arena,
+		       struct span *answer) MUST_CHECK;
 
 /* PKCE with S256 (RFC 7636 section 4.6). */
 bool oauth_verifier_fits(struct span verifier, struct span challenge);

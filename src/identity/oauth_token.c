@@ -311,7 +311,7 @@ bool oauth_may_know(const struct idp_client *client, const struct json *claims)
 	return false;
 }
 
-void oauth_answer_active(struct idp_exchange *x, const struct json *claims)
+int oauth_write_active(const struct json *claims, struct arena *arena, struct span *answer)
 {
 	struct json_writer w;
 	struct buf body;
@@ -329,13 +329,16 @@ void oauth_answer_active(struct idp_exchange *x, const struct json *claims)
 		json_put_tree(&w, &claims->object.members[i].value);
 	}
 	json_end_object(&w);
-	web_json(x, 200, &body);
+	*answer = buf_failed(&body) ? SPAN_NONE : arena_dup(arena, buf_span(&body));
+	buf_release(&body);
+	return answer->ptr ? 0 : -1;
 }
 
 void oauth_introspect(struct idp_exchange *x)
 {
 	const struct json *claims;
 	struct idp_client client;
+	struct span answer;
 	struct form form;
 
 	if (!oauth_form(x, &form) || !oauth_client(x, &form, true, &client))
@@ -345,10 +348,13 @@ void oauth_introspect(struct idp_exchange *x)
 		return;
 	}
 	claims = oauth_access_claims(x, form_get(&form, SPAN("token")));
-	if (claims && oauth_may_know(&client, claims))
-		oauth_answer_active(x, claims);
-	else
+	if (!claims || !oauth_may_know(&client, claims)) {
 		answer_inactive(x);
+		return;
+	}
+	if (oauth_write_active(claims, x->arena, &answer) < 0)
+		answer = SPAN_NONE;
+	web_json_text(x, 200, answer);
 }
 
 /* ---- revocation (RFC 7009) ---- */

@@ -232,14 +232,19 @@ static void fetch_digest(void)
 	digest_sha256 = fetched ? fetched : EVP_sha256();
 }
 
-void digest_hex(char to[DIGEST_HEX_SIZE], struct span text)
+void digest_of(unsigned char digest[DIGEST_BYTES], struct span text)
 {
-	unsigned char digest[32];
-
 	pthread_once(&digest_once, fetch_digest);
 	/* Without memory for the context the digest is random: it then fits nothing. */
 	if (!EVP_Digest(text.ptr, text.len, digest, NULL, digest_sha256, NULL))
-		rand_bytes(digest, sizeof(digest));
+		rand_bytes(digest, DIGEST_BYTES);
+}
+
+void digest_hex(char to[DIGEST_HEX_SIZE], struct span text)
+{
+	unsigned char digest[DIGEST_BYTES];
+
+	digest_of(digest, text);
 	hex_encode(to, digest, sizeof(digest));
 	to[DIGEST_HEX_SIZE - 1] = '\0';
 }

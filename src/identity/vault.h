@@ -34,6 +34,9 @@ bool vault_mac(const struct vault *vault, struct span purpose, struct span text,
 
 /* SHA-256 in hexadecimal with a NUL. */
 #define DIGEST_HEX_SIZE 65
+#define DIGEST_BYTES 32
+/* SHA-256. */
+void digest_of(unsigned char digest[DIGEST_BYTES], struct span text);
 void digest_hex(char to[DIGEST_HEX_SIZE], struct span text);
 
 #endif

@@ -151,12 +151,26 @@ void web_content(struct idp_exchange *x, unsigned status, struct buf *body)
 		web_unavailable(x, NULL);
 }
 
-void web_json(struct idp_exchange *x, unsigned status, struct buf *body)
+static void json_fields(struct idp_exchange *x)
 {
 	web_field(x, SPAN("content-type"), SPAN("application/json"));
 	no_store(x);
 	web_field(x, SPAN("pragma"), SPAN("no-cache"));
+}
+
+void web_json(struct idp_exchange *x, unsigned status, struct buf *body)
+{
+	json_fields(x);
 	web_content(x, status, body);
+}
+
+void web_json_text(struct idp_exchange *x, unsigned status, struct span text)
+{
+	json_fields(x);
+	x->status = status;
+	x->content = text;
+	if (!text.ptr)
+		web_unavailable(x, NULL);
 }
 
 void web_error(struct idp_exchange *x, unsigned status, const char *error,

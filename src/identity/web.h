@@ -41,6 +41,8 @@ void web_redirect(struct idp_exchange *x, struct span to);
 /* The answer's status and content; wipes and releases it. */
 void web_content(struct idp_exchange *x, unsigned status, struct buf *body);
 void web_json(struct idp_exchange *x, unsigned status, struct buf *body); /* releases it */
+/* The same of a text in the arena; ptr NULL: there is no memory. */
+void web_json_text(struct idp_exchange *x, unsigned status, struct span text);
 /* RFC 6749 section 5.2. `description` may be NULL. */
 void web_error(struct idp_exchange *x, unsigned status, const char *error,
 	       const char *description);

@@ -3,6 +3,32 @@
 #include "parse/uri.h"
 #include "parse/utf8.h"
 
+#define ONES (~(uint64_t)0 / 255)
+#define HIGH (ONES << 7)
+
+/* Eight bytes at once: letters, digits and signs as most parameters have, but no '%' and '+'. */
+static bool is_plain(struct span s)
+{
+	uint64_t other = 0, word, x;
+	size_t i = 0;
+
+	for (; s.len - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, s.ptr + i, sizeof(word));
+		/* Below 0x20, or above 0x7e; and where a byte is the sign, its difference is 0. */
+		other |= (word - ONES * 0x20) | word | (word + ONES);
+		x = word ^ ONES * '%';
+		other |= (x - ONES) & ~x;
+		x = word ^ ONES * '+';
+		other |= (x - ONES) & ~x;
+	}
+	if (other & HIGH)
+		return false;
+	for (; i < s.len; i++)
+		if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7e || s.ptr[i] == '%' || s.ptr[i] == '+')
+			return false;
+	return true;
+}
+
 static bool is_text(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -21,6 +47,13 @@ static enum form_result decode(struct arena *arena, struct span from, struct spa
 
 	if (!text)
 		return FORM_NO_MEMORY;
+	if (is_plain(from)) {
+		if (from.len)
+			memcpy(text, from.ptr, from.len);
+		text[from.len] = '\0';
+		*to = span_of(text, from.len);
+		return FORM_OK;
+	}
 	if (from.len && uri_decode(from, true, text, &len) != URI_OK)
 		return FORM_BAD_ESCAPE;
 	text[len] = '\0';

@@ -67,6 +67,43 @@ static void what_is_no_text_is_refused(void **state)
 	buf_release(&many);
 }
 
+/* Wherever it stands in a long value, every byte means what it means alone. */
+static void each_byte_counts_at_each_place(void **state)
+{
+	char text[] = "a=ghijklmnopqrstuvwxyz";
+
+	(void)state;
+	for (size_t at = 2; text[at]; at++) {
+		char was = text[at];
+
+		for (unsigned byte = 1; byte < 256; byte++) {
+			bool sign = byte == '&' || byte == '%' || byte == '+';
+			bool bad =
+				(byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') ||
+				byte >= 0x7f;
+			enum form_result result;
+			struct form form;
+
+			text[at] = (char)byte;
+			arena_reset(&arena);
+			result = form_parse(&arena, span_cstr(text), &form);
+			if (byte == '%') {
+				assert_int_equal(result, FORM_BAD_ESCAPE);
+			} else if (bad) {
+				assert_int_equal(result, FORM_NOT_TEXT);
+			} else {
+				assert_int_equal(result, FORM_OK);
+				if (byte == '+')
+					text[at] = ' ';
+				if (!sign || byte == '+')
+					assert_true(span_eq(form.pairs[0].value,
+							    span_cstr(text + 2)));
+			}
+		}
+		text[at] = was;
+	}
+}
+
 static void what_is_written_is_read_again(void **state)
 {
 	struct form form;
@@ -149,6 +186,7 @@ int main(void)
 		cmocka_unit_test(pairs_are_decoded),
 		cmocka_unit_test(a_repeated_name_is_told),
 		cmocka_unit_test(what_is_no_text_is_refused),
+		cmocka_unit_test(each_byte_counts_at_each_place),
 		cmocka_unit_test(what_is_written_is_read_again),
 		cmocka_unit_test(without_memory_a_form_is_none),
 		cmocka_unit_test(a_cookie_is_found_by_its_whole_name),
