@@ -29,7 +29,8 @@ class World(Setup):
         self.granted, self.passed = set(), set()  # bodies, acknowledged
         self.by_link = 0
         self.stopping = False
-        super().__init__()
+        # A use whose answer was lost leaves another one waiting.
+        super().__init__(pending=0)
 
     def script(self, connection, head, _number, rest):
         length = int((field(head, "content-length") or ["0"])[0])
