@@ -141,11 +141,14 @@ static bool take_array(struct reader *r, struct span *array)
 
 static bool take_arrays(struct reader *r)
 {
-	struct span unused;
+	struct span trees, hoisted, texts;
+	struct span *const arrays[] = {&trees,		 &hoisted, &r->resolutions,
+				       &r->dependencies, &texts,   &r->strings};
 
-	return take_array(r, &unused) && take_array(r, &unused) &&
-	       take_array(r, &r->resolutions) && take_array(r, &r->dependencies) &&
-	       take_array(r, &unused) && take_array(r, &r->strings);
+	for (size_t i = 0; i < COUNT_OF(arrays); i++)
+		if (!take_array(r, arrays[i]))
+			return false;
+	return true;
 }
 
 /* "1.2.3-rc.1+build" from its parts; the address stands before them. */

@@ -199,7 +199,7 @@ static struct span to_expression(const struct lock_input *in, struct span text)
 static struct span join(const struct licences *l)
 {
 	struct arena *a = l->in->scratch;
-	struct span made[LICENCES_MAX], all = SPAN("");
+	struct span made[LICENCES_MAX] = {{NULL, 0}}, all = SPAN("");
 	size_t kept = 0;
 	bool known = l->count > 0;
 
