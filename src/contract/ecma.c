@@ -4,12 +4,14 @@
 #include <pcre2.h>
 
 #include "base/mem.h"
+#include "contract/ecma_simple.h"
 
 /* JIT code runs on a stack of its own: fibers have small ones. */
 #define JIT_STACK_START_BYTES (32 << 10)
 #define JIT_STACK_MAX_BYTES (256 << 10)
 
 struct ecma {
+	struct ecma_simple *simple; /* in place of the rest, or NULL */
 	pcre2_code *code;
 	bool jit;
 };
@@ -67,11 +69,22 @@ static pcre2_code *compile_translated(struct span translated, struct span expres
 	return code;
 }
 
-struct ecma *ecma_compile(struct span expression, size_t max_bytes, struct err *err)
+static int compile_general(struct ecma *e, struct span translated, struct span expression,
+			   struct err *err)
+{
+	e->code = compile_translated(translated, expression, err);
+	if (!e->code)
+		return -1;
+	/* Without memory that may be executed, PCRE2 interprets instead. */
+	e->jit = pcre2_jit_compile(e->code, PCRE2_JIT_COMPLETE) == 0;
+	return 0;
+}
+
+static struct ecma *compile(struct span expression, size_t max_bytes, bool may_be_simple,
+			    struct err *err)
 {
 	struct buf translated;
-	struct ecma *e = NULL;
-	pcre2_code *code = NULL;
+	struct ecma *e;
 
 	if (expression.len > max_bytes) {
 		err_set(err, ERR_LIMIT, "the regular expression is longer than %zu bytes",
@@ -80,27 +93,39 @@ struct ecma *ecma_compile(struct span expression, size_t max_bytes, struct err *
 	}
 	/* The longest that one byte of an expression becomes is '.' and \S in a class. */
 	buf_init(&translated, expression.len * 160 + 64);
-	if (ecma_translate(expression, &translated, err) == 0) {
-		code = compile_translated(buf_span(&translated), expression, err);
-		e = code ? mem_zalloc(1, sizeof(*e)) : NULL;
-		if (code && !e) {
-			pcre2_code_free(code);
-			err_set(err, ERR_MEMORY, "out of memory for a regular expression");
+	e = mem_zalloc(1, sizeof(*e));
+	if (!e) {
+		err_set(err, ERR_MEMORY, "out of memory for a regular expression");
+	} else if (ecma_translate(expression, &translated, err) < 0) {
+		ecma_free(e);
+		e = NULL;
+	} else {
+		e->simple = may_be_simple ? ecma_simple_compile(expression) : NULL;
+		if (!e->simple &&
+		    compile_general(e, buf_span(&translated), expression, err) < 0) {
+			ecma_free(e);
+			e = NULL;
 		}
 	}
 	buf_release(&translated);
-	if (!e)
-		return NULL;
-	e->code = code;
-	/* Without memory that may be executed, PCRE2 interprets instead. */
-	e->jit = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
 	return e;
+}
+
+struct ecma *ecma_compile(struct span expression, size_t max_bytes, struct err *err)
+{
+	return compile(expression, max_bytes, true, err);
+}
+
+struct ecma *ecma_compile_general(struct span expression, size_t max_bytes, struct err *err)
+{
+	return compile(expression, max_bytes, false, err);
 }
 
 void ecma_free(struct ecma *e)
 {
 	if (!e)
 		return;
+	mem_free(e->simple);
 	pcre2_code_free(e->code);
 	mem_free(e);
 }
@@ -110,6 +135,9 @@ size_t ecma_bytes(const struct ecma *e)
 	size_t code = 0;
 	size_t jit = 0;
 
+	if (e->simple)
+		return sizeof(*e) + sizeof(*e->simple) +
+		       e->simple->count * sizeof(e->simple->steps[0]);
 	pcre2_pattern_info(e->code, PCRE2_INFO_SIZE, &code);
 	pcre2_pattern_info(e->code, PCRE2_INFO_JITSIZE, &jit);
 	return sizeof(*e) + code + jit;
@@ -154,6 +182,8 @@ enum ecma_result ecma_match(struct ecma_matcher *m, const struct ecma *e, struct
 	PCRE2_SPTR text = (PCRE2_SPTR)(subject.ptr ? subject.ptr : "");
 	int result;
 
+	if (e->simple)
+		return ecma_simple_match(e->simple, subject) ? ECMA_MATCH : ECMA_NO_MATCH;
 	if (e->jit)
 		result = pcre2_jit_match(e->code, text, subject.len, 0, 0, m->data, m->context);
 	else

@@ -1,6 +1,6 @@
 /*
  * ecma.h - regular expressions as ECMA-262 writes them (with the u flag, as JSON Schema asks for),
- * run by PCRE2. \d, \w and \b know ASCII only, \s the white space of ECMA-262, '$' matches at the
+ * run by PCRE2, or in one pass where no search is needed (ecma_simple.h). \d, \w and \b know ASCII only, \s the white space of ECMA-262, '$' matches at the
  * very end only, '.' no line terminator. What ECMA-262 does not have (possessive quantifiers,
  * (?i), \A, POSIX classes ...) is an error and not given to PCRE2's extensions; so is what PCRE2
  * cannot do (look-behind without bound, lone surrogates). More lenient than the u flag: any
@@ -22,6 +22,8 @@ struct ecma; /* compiled; immutable, for any thread */
 
 /* NULL with an error; `max_bytes` limits the expression. */
 struct ecma *ecma_compile(struct span expression, size_t max_bytes, struct err *err);
+/* The same by PCRE2, however simple it is: for comparing. */
+struct ecma *ecma_compile_general(struct span expression, size_t max_bytes, struct err *err);
 void ecma_free(struct ecma *e);
 /* Roughly what it holds. */
 size_t ecma_bytes(const struct ecma *e);

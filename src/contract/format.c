@@ -15,6 +15,32 @@ static bool is_letter(char c)
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
+enum { IS_LABEL = 1, IS_HEX = 2, IS_ATOM = 4 };
+
+/* Of labels of host names, without the hyphen's own rules; hexadecimal digits; atext of RFC 5322. */
+static const unsigned char ascii_kinds[256] = {
+	/* clang-format off */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 4, 0, 4, 4, 4, 4, 4, 0, 0, 4, 4, 0, 5, 0, 4,
+	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 4, 0, 4,
+	0, 7, 7, 7, 7, 7, 7, 5, 5, 5, 5, 5, 5, 5, 5, 5,
+	5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0, 0, 4, 4,
+	4, 7, 7, 7, 7, 7, 7, 5, 5, 5, 5, 5, 5, 5, 5, 5,
+	5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 4, 4, 4, 4, 0,
+	/* clang-format on */
+};
+
+/* How many characters at the front are of a kind. */
+static size_t count_kind(struct span s, unsigned kind)
+{
+	size_t i = 0;
+
+	while (i < s.len && (ascii_kinds[(unsigned char)s.ptr[i]] & kind))
+		i++;
+	return i;
+}
+
 /* -- dates and times -- */
 
 /* Takes exactly `count` digits off the front; -1 when they are not there. */
@@ -149,78 +175,92 @@ static bool is_duration(struct span s)
 
 /* -- names and addresses -- */
 
-static bool is_label(struct span label, bool international)
+static bool is_wide_label(struct span label)
 {
 	if (!label.len || label.len > 63 || label.ptr[0] == '-' ||
 	    label.ptr[label.len - 1] == '-')
 		return false;
 	/* "--" there says how the label is encoded (RFC 5891 section 4.2.3.1). */
-	if (international && label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-' &&
+	if (label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-' &&
 	    !span_eq_nocase(span_slice(label, 0, 2), SPAN("xn")))
 		return false;
 	for (size_t i = 0; i < label.len; i++) {
 		char c = label.ptr[i];
 
-		if (!is_letter(c) && !is_digit(c) && c != '-' &&
-		    !(international && (unsigned char)c >= 0x80))
+		if (!is_letter(c) && !is_digit(c) && c != '-' && (unsigned char)c < 0x80)
 			return false;
 	}
 	return true;
 }
 
 /* The bytes of a label separator at the front (RFC 3490 section 3.1), or 0. */
-static size_t separator_length(struct span s, bool international)
+static size_t separator_length(struct span s)
 {
 	static const char *const wide[] = {"\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"};
 
 	if (s.len && s.ptr[0] == '.')
 		return 1;
-	for (size_t i = 0; international && i < COUNT_OF(wide); i++)
+	for (size_t i = 0; i < COUNT_OF(wide); i++)
 		if (span_starts_with(s, span_cstr(wide[i])))
 			return 3;
 	return 0;
+}
+
+static bool is_ascii_hostname(struct span s)
+{
+	if (s.len > 253)
+		return false;
+	for (;;) {
+		size_t len = count_kind(s, IS_LABEL);
+
+		if (len == 0 || len > 63 || s.ptr[0] == '-' || s.ptr[len - 1] == '-')
+			return false;
+		if (len == s.len)
+			return true;
+		if (s.ptr[len] != '.')
+			return false;
+		s = span_slice(s, len + 1, s.len);
+	}
 }
 
 static bool is_hostname(struct span s, bool international)
 {
 	size_t start = 0;
 
+	if (!international)
+		return is_ascii_hostname(s);
 	if (s.len > 253)
 		return false;
 	for (size_t at = 0; at < s.len;) {
-		size_t separator = separator_length(span_slice(s, at, s.len), international);
+		size_t separator = separator_length(span_slice(s, at, s.len));
 
 		if (!separator) {
 			at++;
 			continue;
 		}
-		if (!is_label(span_slice(s, start, at), international))
+		if (!is_wide_label(span_slice(s, start, at)))
 			return false;
 		at += separator;
 		start = at;
 	}
-	return is_label(span_slice(s, start, s.len), international);
-}
-
-static bool is_atom_char(char c, bool international)
-{
-	if (is_letter(c) || is_digit(c))
-		return true;
-	if ((unsigned char)c >= 0x80)
-		return international;
-	return c && strchr("!#$%&'*+-/=?^_`{|}~", c);
+	return is_wide_label(span_slice(s, start, s.len));
 }
 
 static bool is_dot_atom(struct span s, bool international)
 {
-	bool after_dot = true;
+	for (;;) {
+		size_t len = count_kind(s, IS_ATOM);
 
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] == '.' ? after_dot : !is_atom_char(s.ptr[i], international))
+		while (international && len < s.len && (unsigned char)s.ptr[len] >= 0x80)
+			len += 1 + count_kind(span_slice(s, len + 1, s.len), IS_ATOM);
+		if (len == 0)
 			return false;
-		after_dot = s.ptr[i] == '.';
+		if (len == s.len)
+			return true;
+		if (s.ptr[len] != '.')
+			return false;
+		s = span_slice(s, len + 1, s.len);
 	}
-	return !after_dot;
 }
 
 /* With its quotes (RFC 5321 section 4.1.2). */
@@ -280,22 +320,38 @@ static bool is_email(struct span s, bool international)
 	return is_ipv4(domain);
 }
 
-static bool is_hex(char c)
+/* Eight hexadecimal digits at once. */
+static bool is_hex_word(uint64_t word)
 {
-	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t no_digit =
+		(word ^ UINT64_C(0x3030303030303030)) + UINT64_C(0x7676767676767676);
+	/* "a" to "f" become 1 to 6. */
+	uint64_t letter = (word | UINT64_C(0x2020202020202020)) ^ UINT64_C(0x6060606060606060);
+	uint64_t no_letter = ~(letter + UINT64_C(0x7f7f7f7f7f7f7f7f)) |
+			     (letter + UINT64_C(0x7979797979797979));
+
+	/* Bytes from 0x80 on may carry into others, and are wrong themselves. */
+	return ((word | (no_digit & no_letter)) & high) == 0;
 }
 
 static bool is_uuid(struct span s)
 {
-	if (s.len != 36)
-		return false;
-	for (size_t i = 0; i < 36; i++) {
-		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+	uint32_t middle[4];
+	uint64_t words[4];
 
-		if (hyphen ? s.ptr[i] != '-' : !is_hex(s.ptr[i]))
-			return false;
-	}
-	return true;
+	if (s.len != 36 || s.ptr[8] != '-' || s.ptr[13] != '-' || s.ptr[18] != '-' ||
+	    s.ptr[23] != '-')
+		return false;
+	memcpy(&words[0], s.ptr, 8);
+	memcpy(&middle[0], s.ptr + 9, 4);
+	memcpy(&middle[1], s.ptr + 14, 4);
+	memcpy(&middle[2], s.ptr + 19, 4);
+	memcpy(&middle[3], s.ptr + 24, 4);
+	memcpy(&words[1], middle, sizeof(middle));
+	memcpy(&words[3], s.ptr + 28, 8);
+	return is_hex_word(words[0]) && is_hex_word(words[1]) && is_hex_word(words[2]) &&
+	       is_hex_word(words[3]);
 }
 
 /* -- pointers and the rest -- */

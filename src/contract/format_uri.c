@@ -33,8 +33,9 @@ static size_t scheme_length(struct span s)
 
 	if (!s.len || !is_letter(s.ptr[0]))
 		return 0;
-	while (i < s.len && (is_letter(s.ptr[i]) || is_digit(s.ptr[i]) || s.ptr[i] == '+' ||
-			     s.ptr[i] == '-' || s.ptr[i] == '.'))
+	while (i < s.len && s.ptr[i] != ':' &&
+	       (is_letter(s.ptr[i]) || is_digit(s.ptr[i]) || s.ptr[i] == '+' ||
+		s.ptr[i] == '-' || s.ptr[i] == '.'))
 		i++;
 	return i < s.len && s.ptr[i] == ':' ? i : 0;
 }
@@ -68,20 +69,38 @@ static struct parts split(struct span s)
 	return parts;
 }
 
-/* unreserved, sub-delims and `extra`, and escapes. */
-static bool only_chars(struct span s, const char *extra, bool international)
+/* unreserved and sub-delims (RFC 3986 section 2), and others, each with a bit. */
+enum { URI_PLAIN = 1, URI_COLON = 2, URI_SEGMENT = 4, URI_QUESTION = 8 };
+
+static const unsigned char uri_chars[256] = {
+	/* clang-format off */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 0, 1, 0, 8,
+	4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1,
+	0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0,
+	/* clang-format on */
+};
+
+/* What may stand in a path, and in a query or fragment. */
+#define URI_PATH (URI_PLAIN | URI_COLON | URI_SEGMENT)
+#define URI_QUERY (URI_PATH | URI_QUESTION)
+
+/* Characters with one of the bits, and escapes. */
+static bool only_chars(struct span s, unsigned bits, bool international)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
+		unsigned char c = (unsigned char)s.ptr[i];
 
-		if (is_letter(c) || is_digit(c) || (international && (unsigned char)c >= 0x80))
+		if ((uri_chars[c] & bits) || (international && c >= 0x80))
 			continue;
-		if (c == '%' && i + 2 < s.len && is_hex(s.ptr[i + 1]) && is_hex(s.ptr[i + 2])) {
-			i += 2;
-			continue;
-		}
-		if (!c || (!strchr("-._~!$&'()*+,;=", c) && !strchr(extra, c)))
+		if (c != '%' || i + 2 >= s.len || !is_hex(s.ptr[i + 1]) ||
+		    !is_hex(s.ptr[i + 2]))
 			return false;
+		i += 2;
 	}
 	return true;
 }
@@ -98,7 +117,7 @@ static bool is_ip_literal(struct span s)
 			if (!is_hex(s.ptr[i]))
 				return false;
 		return dot > 1 && dot + 1 < s.len && span_find_byte(s, '%') == s.len &&
-		       only_chars(span_slice(s, dot + 1, s.len), ":", false);
+		       only_chars(span_slice(s, dot + 1, s.len), URI_PLAIN | URI_COLON, false);
 	}
 	return span_find_byte(s, ':') < s.len && address_parse(s, &address);
 }
@@ -109,7 +128,7 @@ static bool is_authority(struct span s, bool international)
 	size_t colon;
 
 	if (at < s.len) {
-		if (!only_chars(span_slice(s, 0, at), ":", international))
+		if (!only_chars(span_slice(s, 0, at), URI_PLAIN | URI_COLON, international))
 			return false;
 		s = span_slice(s, at + 1, s.len);
 	}
@@ -120,7 +139,7 @@ static bool is_authority(struct span s, bool international)
 		s = span_slice(s, 0, colon - 1);
 	if (s.len >= 2 && s.ptr[0] == '[' && s.ptr[s.len - 1] == ']')
 		return is_ip_literal(s);
-	return only_chars(s, "", international);
+	return only_chars(s, URI_PLAIN, international);
 }
 
 bool format_is_uri(struct span text, bool relative, bool international)
@@ -136,9 +155,9 @@ bool format_is_uri(struct span text, bool relative, bool international)
 	first = span_slice(parts.path, 0, span_find_byte(parts.path, '/'));
 	if (!parts.scheme.ptr && !parts.authority.ptr && span_find_byte(first, ':') < first.len)
 		return false;
-	return only_chars(parts.path, ":@/", international) &&
-	       only_chars(parts.query, ":@/?", international) &&
-	       only_chars(parts.fragment, ":@/?", international);
+	return only_chars(parts.path, URI_PATH, international) &&
+	       only_chars(parts.query, URI_QUERY, international) &&
+	       only_chars(parts.fragment, URI_QUERY, international);
 }
 
 /* -- templates -- */

@@ -34,6 +34,12 @@ static enum ecma_result match(const char *expression, struct span subject)
 		fail_msg("%s", err.message);
 	result = ecma_match(matcher, e, subject);
 	ecma_free(e);
+	/* However it is run. */
+	e = ecma_compile_general(span_cstr(expression), 4096, &err);
+	if (!e)
+		fail_msg("%s", err.message);
+	assert_int_equal(ecma_match(matcher, e, subject), result);
+	ecma_free(e);
 	return result;
 }
 
@@ -81,6 +87,27 @@ static void expressions_mean_what_ecmascript_says(void **state)
 		{"^a # b$", SPAN_INIT("a # b"), SPAN_INIT("a")},
 		{"^\\0$", SPAN_INIT("\0"), SPAN_INIT("0")},
 		{"", SPAN_INIT("anything"), SPAN_NONE},
+		/* What needs no search, and what only looks so. */
+		{"^[A-Z]{2}-[0-9]{6}$", SPAN_INIT("AB-123456"), SPAN_INIT("AB-12345")},
+		{"^[A-Z]{2}-[0-9]{6}$", SPAN_INIT("AB-123456"), SPAN_INIT("AB-1234567")},
+		{"^[A-Z]{2}-[0-9]{6}", SPAN_INIT("AB-1234567"), SPAN_INIT("A-123456")},
+		{"^[a-z]+$", SPAN_INIT("abc"), SPAN_INIT("ab\xc3\xa9")},
+		{"^[a-z]+$", SPAN_INIT("a"), SPAN_INIT("")},
+		{"^[a-z]*$", SPAN_INIT(""), SPAN_INIT("a\n")},
+		{"^a{2,3}b?$", SPAN_INIT("aaab"), SPAN_INIT("aaaab")},
+		{"^a{2,}$", SPAN_INIT("aaaa"), SPAN_INIT("a")},
+		{"^a{1,2}a$", SPAN_INIT("aa"), SPAN_INIT("a")},
+		{"^a?b*ac$", SPAN_INIT("ac"), SPAN_INIT("c")},
+		{"^\\d{4}-\\d{2}$", SPAN_INIT("2024-02"), SPAN_INIT("2024-2")},
+		{"^\\w+@\\w+\\.x$", SPAN_INIT("a_1@b.x"), SPAN_INIT("a@b,x")},
+		{"^[\\d-]+$", SPAN_INIT("1-2"), SPAN_INIT("a")},
+		{"^[+\\-*]$", SPAN_INIT("-"), SPAN_INIT(",")},
+		{"^[-a]b$", SPAN_INIT("-b"), SPAN_INIT("bb")},
+		{"^[a-]b$", SPAN_INIT("-b"), SPAN_INIT("bb")},
+		{"^[a-c-e]$", SPAN_INIT("-"), SPAN_INIT("d")},
+		{"^$", SPAN_INIT(""), SPAN_INIT("a")},
+		{"^", SPAN_INIT("a"), SPAN_NONE},
+		{"^a$b?", SPAN_INIT("a"), SPAN_INIT("ab")},
 	};
 
 	(void)state;
