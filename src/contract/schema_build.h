@@ -154,5 +154,7 @@ const struct schema *schema_program(struct schema_set *set, struct schema_place 
 int schema_measure(struct schema_set *set, struct schema *root, struct err *err);
 /* schema_pick.c: looks for what tells the branches of a measured schema apart. */
 int schema_pick_find(struct schema_set *set, struct schema *schema, struct err *err);
+/* schema_join.c: makes the schema without branches for it, where there is one and memory for it. */
+void schema_join(struct schema_set *set, struct schema *schema);
 
 #endif

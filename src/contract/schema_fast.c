@@ -1,14 +1,12 @@
 #include "contract/schema_fast.h"
 
-#include "parse/json_plain.h"
+#include "contract/schema_fast_read.h"
 #include "parse/utf8.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE FAST_INLINE
 
 /* Names of an object that are told apart by bits here. */
 #define NAME_WORDS 4
-/* Keys without a schema of one object; more are compared by their hashes elsewhere. */
-#define KEYS_MAX 16
 /* Members that are passed over in the search for the one that tells branches apart. */
 #define PICK_MEMBERS 32
 #define PENALTY_MAX 128
@@ -48,37 +46,30 @@ INLINE const char *space(const struct fast *f, const char *p)
 
 /* -- strings -- */
 
-/* With escapes, or something wrong. */
-static __attribute__((noinline)) const char *read_escaped(struct fast *f, const char *p,
-							  struct span *text)
-{
-	struct fast_memory *m = &f->run->fast;
-	struct json_limits limits = {.max_depth = 1,
-				     .max_string_bytes = f->run->limits.max_string_bytes,
-				     .max_number_bytes = 1};
-	const char *q = p + 1;
-	bool high = false;
+struct text {
+	struct span raw;
+	bool escaped; /* it stands there with escapes */
+};
 
-	for (;;) {
-		q = json_skip_plain(q, f->end, &high);
-		if (q == f->end)
-			return cut(f);
-		if (*q == '"')
-			break;
-		if (*q != '\\' || f->end - q < 2)
-			return unsure(f);
-		q += 2;
+/* With escapes, or something wrong. */
+static __attribute__((noinline)) const char *
+read_escaped(struct fast *f, const char *start, const char *p, bool high, struct text *text)
+{
+	const char *end;
+
+	switch (fast_skip_escaped(p, f->end, &high, &end)) {
+	case FAST_READ: break;
+	case FAST_CUT: return cut(f);
+	case FAST_WRONG: return unsure(f);
 	}
-	json_tokens_init(&m->tokens, &limits, &m->text);
-	json_tokens_feed(&m->tokens, span_of(p, (size_t)(q + 1 - p)));
-	if (json_tokens_next(&m->tokens) != JSON_TOKEN_STRING)
+	*text = (struct text){span_of(start, (size_t)(end - start)), true};
+	if (text->raw.len > f->run->limits.max_string_bytes || (high && !utf8_valid(text->raw)))
 		return unsure(f);
-	*text = m->tokens.text;
-	return q + 1;
+	return end + 1;
 }
 
 /* The string that begins at the quote p. */
-INLINE const char *read_string(struct fast *f, const char *p, struct span *text)
+INLINE const char *read_string(struct fast *f, const char *p, struct text *text)
 {
 	const char *start = p + 1;
 	bool high = false;
@@ -87,12 +78,29 @@ INLINE const char *read_string(struct fast *f, const char *p, struct span *text)
 	if (UNLIKELY(q == f->end))
 		return cut(f);
 	if (UNLIKELY(*q != '"'))
-		return read_escaped(f, p, text);
-	*text = span_of(start, (size_t)(q - start));
-	if (UNLIKELY(text->len > f->run->limits.max_string_bytes ||
-		     (high && !utf8_valid(*text))))
+		return read_escaped(f, start, q, high, text);
+	*text = (struct text){span_of(start, (size_t)(q - start)), false};
+	if (UNLIKELY(text->raw.len > f->run->limits.max_string_bytes ||
+		     (high && !utf8_valid(text->raw))))
 		return unsure(f);
 	return q + 1;
+}
+
+/* What the text means, until the next one is decoded; false: no memory. */
+static bool decode(struct fast *f, const struct text *text, struct span *decoded)
+{
+	struct buf *to = &f->run->fast.text;
+
+	*decoded = text->raw;
+	if (!text->escaped)
+		return true;
+	buf_clear(to);
+	if (buf_reserve(to, text->raw.len) < 0) {
+		(void)unsure(f);
+		return false;
+	}
+	*decoded = span_of(to->ptr, (size_t)(fast_decode(text->raw, to->ptr) - to->ptr));
+	return true;
 }
 
 static bool listed(const struct schema *s, struct span text)
@@ -104,22 +112,51 @@ static bool listed(const struct schema *s, struct span text)
 	return true;
 }
 
-INLINE bool string_meets(struct schema_run *run, const struct schema *s, struct span text)
+static bool text_meets(struct fast *f, const struct schema *s, struct span text)
+{
+	const struct schema_string *string = s->string;
+
+	if ((s->values[0] || s->values[1]) && !listed(s, text))
+		return false;
+	if (!string)
+		return true;
+	if (!schema_length_fits(string, text))
+		return false;
+	if (string->pattern && ecma_match(f->run->matcher, string->pattern, text) != ECMA_MATCH)
+		return false;
+	return !string->has_format || format_check(string->format, text);
+}
+
+/* When its length alone does not tell. */
+static __attribute__((noinline)) bool escaped_meets(struct fast *f, const struct schema *s,
+						    const struct text *text)
+{
+	const struct schema_string *string = s->string;
+	struct span decoded;
+
+	/* A code point takes one to twelve bytes, escaped. */
+	if (!s->values[0] && !s->values[1] &&
+	    (!string || (!string->pattern && !string->has_format &&
+			 text->raw.len <= string->max && text->raw.len / 12 >= string->min)))
+		return true;
+	return decode(f, text, &decoded) && text_meets(f, s, decoded);
+}
+
+INLINE bool string_meets(struct fast *f, const struct schema *s, const struct text *text)
 {
 	const struct schema_string *string = s->string;
 
 	if (UNLIKELY(!(s->types & SCHEMA_STRING) || s->never))
 		return false;
-	if ((s->values[0] || s->values[1]) && !listed(s, text))
-		return false;
+	if (UNLIKELY(text->escaped))
+		return escaped_meets(f, s, text);
+	if (s->values[0] || s->values[1])
+		return text_meets(f, s, text->raw);
 	if (!string)
 		return true;
-	if (UNLIKELY(!(text.len <= string->max && text.len / 4 >= string->min)) &&
-	    !schema_length_fits(string, text))
-		return false;
-	if (string->pattern && ecma_match(run->matcher, string->pattern, text) != ECMA_MATCH)
-		return false;
-	return !string->has_format || format_check(string->format, text);
+	if (UNLIKELY(string->pattern || string->has_format))
+		return text_meets(f, s, text->raw);
+	return schema_length_fits(string, text->raw);
 }
 
 /* -- other scalars -- */
@@ -134,64 +171,53 @@ static const char *scalar_slowly(struct fast *f, const struct schema *s, struct 
 	return end;
 }
 
-INLINE const char *digits(const struct fast *f, const char *p, uint64_t *number)
+/* Is it a multiple of the divisor? False also when it is too large to tell here. */
+INLINE bool divides(const struct schema_number *d, const struct fast_number *n)
 {
-	while (p < f->end && (unsigned char)(*p - '0') <= 9)
-		*number = *number * 10 + (unsigned char)(*p++ - '0');
-	return p;
+	uint64_t value;
+
+	if (!d->scaled)
+		return false;
+	if (LIKELY(d->places == 0 && !n->fraction)) {
+		value = n->whole;
+	} else if (n->places > d->places ||
+		   __builtin_mul_overflow(n->whole, fast_powers[d->places], &value) ||
+		   __builtin_add_overflow(value, n->rest * fast_powers[d->places - n->places],
+					  &value)) {
+		return false;
+	}
+	/* Where they fit, 32 bits are divided much faster. */
+	if (LIKELY((value | d->divisor_scaled) >> 32 == 0))
+		return (uint32_t)value % (uint32_t)d->divisor_scaled == 0;
+	return value % d->divisor_scaled == 0;
 }
 
-struct number {
-	const char *end;
-	uint64_t whole;
-	bool small; /* and `whole` is the integer part, for certain */
-	bool fraction; /* not 0 */
-};
-
-/* By RFC 8259 section 6; false when it is none, or may go on behind the piece. */
-INLINE bool read_number(struct fast *f, const char *p, struct number *n)
+/* An integer, for a schema that lists values. */
+static bool number_listed(const struct schema *s, const struct fast_number *n, bool negative)
 {
-	const char *start = p + (*p == '-');
-	uint64_t rest = 0;
-	size_t count;
+	int64_t value = negative ? -(int64_t)n->whole : (int64_t)n->whole;
 
-	n->whole = 0;
-	n->fraction = false;
-	p = digits(f, start, &n->whole);
-	count = (size_t)(p - start);
-	n->small = count <= 18;
-	if (UNLIKELY(count == 0 || (count > 1 && *start == '0') || p == f->end))
+	if (n->fraction || s->never || s->branch_count || s->strict_integers || s->number ||
+	    !(s->types & SCHEMA_INTEGER) || (!s->values[0] && !s->values[1]))
 		return false;
-	if (*p == '.') {
-		start = ++p;
-		p = digits(f, p, &rest);
-		/* More digits than `rest` has room for may look like 0. */
-		n->small = n->small && p - start <= 18;
-		n->fraction = rest != 0;
-		if (UNLIKELY(p == start || p == f->end))
+	for (unsigned i = 0; i < COUNT_OF(s->values); i++)
+		if (s->values[i] && !schema_values_have(s->values[i], value))
 			return false;
-	}
-	if (UNLIKELY((*p | 0x20) == 'e')) {
-		n->small = false;
-		if (++p < f->end && (*p == '+' || *p == '-'))
-			p++;
-		start = p;
-		p = digits(f, p, &rest);
-		if (p == start || p == f->end)
-			return false;
-	}
-	n->end = p;
 	return true;
 }
 
 /* True when the schema is met for certain. */
-INLINE bool number_meets(const struct schema *s, const struct number *n, bool negative)
+INLINE bool number_meets(const struct schema *s, const struct fast_number *n, bool negative)
 {
 	unsigned bit = n->fraction ? SCHEMA_NUMBER : SCHEMA_INTEGER;
 	int64_t low = (int64_t)n->whole;
 	int64_t high = low + n->fraction;
 
-	if (UNLIKELY(!n->small || !s->plain_scalar || !(s->types & bit)))
+	if (UNLIKELY(!n->small))
+		return false;
+	if (UNLIKELY(!s->plain_scalar))
+		return number_listed(s, n, negative);
+	if (UNLIKELY(!(s->types & bit)))
 		return false;
 	if (!s->number)
 		return true;
@@ -201,38 +227,43 @@ INLINE bool number_meets(const struct schema *s, const struct number *n, bool ne
 		low = -high;
 		high = swap;
 	}
-	return low >= s->number->low && high <= s->number->high && !s->number->has_divisor;
+	return low >= s->number->low && high <= s->number->high &&
+	       (!s->number->has_divisor || divides(s->number, n));
 }
 
-static const char *number(struct fast *f, const struct schema *s, const char *p)
+static __attribute__((noinline)) const char *
+number_slowly(struct fast *f, const struct schema *s, const char *p, const char *end)
 {
 	struct scalar scalar;
-	struct number n;
-	size_t len;
 
-	if (UNLIKELY(!read_number(f, p, &n)))
-		return unsure(f);
-	len = (size_t)(n.end - p);
-	if (UNLIKELY(len > f->run->limits.max_number_bytes))
+	scalar_number(&scalar, span_of(p, (size_t)(end - p)));
+	return scalar_slowly(f, s, &scalar, end);
+}
+
+INLINE const char *number(struct fast *f, const struct schema *s, const char *p)
+{
+	struct fast_number n;
+
+	if (UNLIKELY(!fast_read_number(p, f->end, &n) ||
+		     (size_t)(n.end - p) > f->run->limits.max_number_bytes))
 		return unsure(f);
 	if (LIKELY(s->always || number_meets(s, &n, *p == '-')))
 		return n.end;
-	scalar_number(&scalar, span_of(p, len));
-	return scalar_slowly(f, s, &scalar, n.end);
+	return number_slowly(f, s, p, n.end);
 }
 
-static const char *literal(struct fast *f, const struct schema *s, const char *p)
+INLINE const char *literal(struct fast *f, const struct schema *s, const char *p)
 {
 	struct scalar scalar = {.type = JSON_BOOL, .bit = SCHEMA_BOOLEAN};
 	size_t left = (size_t)(f->end - p);
 	const char *q;
 
-	if (left >= 4 && memcmp(p, "true", 4) == 0) {
+	if (left >= 4 && schema_bytes_equal(p, "true", 4)) {
 		scalar.boolean = true;
 		q = p + 4;
-	} else if (left >= 5 && memcmp(p, "false", 5) == 0) {
+	} else if (left >= 5 && schema_bytes_equal(p, "false", 5)) {
 		q = p + 5;
-	} else if (left >= 4 && memcmp(p, "null", 4) == 0) {
+	} else if (left >= 4 && schema_bytes_equal(p, "null", 4)) {
 		scalar.type = JSON_NULL;
 		scalar.bit = SCHEMA_NULL;
 		q = p + 4;
@@ -248,16 +279,19 @@ static const char *literal(struct fast *f, const struct schema *s, const char *p
 static const char *branched_scalar(struct fast *f, const struct schema *s, const char *p)
 {
 	struct scalar scalar = {.type = JSON_STRING, .bit = SCHEMA_STRING};
-	struct number n;
+	struct fast_number n;
+	struct text text;
 	const char *q;
 
 	if (*p == '"') {
-		q = read_string(f, p, &scalar.text);
-		return q ? scalar_slowly(f, s, &scalar, q) : NULL;
+		q = read_string(f, p, &text);
+		return q && decode(f, &text, &scalar.text) ? scalar_slowly(f, s, &scalar, q)
+							   : NULL;
 	}
 	if (*p == 't' || *p == 'f' || *p == 'n')
 		return literal(f, s, p);
-	if (!read_number(f, p, &n) || (size_t)(n.end - p) > f->run->limits.max_number_bytes)
+	if (!fast_read_number(p, f->end, &n) ||
+	    (size_t)(n.end - p) > f->run->limits.max_number_bytes)
 		return unsure(f);
 	scalar_number(&scalar, span_of(p, (size_t)(n.end - p)));
 	return scalar_slowly(f, s, &scalar, n.end);
@@ -265,31 +299,53 @@ static const char *branched_scalar(struct fast *f, const struct schema *s, const
 
 /* -- arrays -- */
 
-/* False when the strings so far are not known to differ from this one. */
-static bool item_differs(struct fast *f, unsigned seen_before, const char *p, const char *end)
+/* Equal when its bytes are: a string without escapes, an integer, a literal. */
+static bool is_canonical(struct span text)
+{
+	if (text.ptr[0] == '"')
+		return !memchr(text.ptr, '\\', text.len);
+	if (text.ptr[0] != '-' && (unsigned char)(text.ptr[0] - '0') > 9)
+		return text.ptr[0] != '{' && text.ptr[0] != '[';
+	for (size_t i = 1; i < text.len; i++)
+		if ((unsigned char)(text.ptr[i] - '0') > 9)
+			return false;
+	return text.ptr[0] != '-' || text.ptr[1] != '0';
+}
+
+/* False when the items so far are not known to differ from this one. */
+static bool item_differs(struct fast *f, uint32_t seen_before, const char *p, const char *end)
 {
 	struct fast_memory *m = &f->run->fast;
 	struct span text = span_of(p, (size_t)(end - p));
 
-	/* Strings without escapes are equal when their bytes are. */
-	if (*p != '"' || memchr(p, '\\', text.len) || m->seen_count == FAST_SEEN)
+	if (f->run->distinct.count + ++m->unique > f->run->limits.max_unique_items)
 		return false;
-	for (unsigned i = seen_before; i < m->seen_count; i++)
-		if (span_eq(m->seen[i], text))
-			return false;
-	m->seen[m->seen_count++] = text;
-	return true;
+	return is_canonical(text) && fast_seen_add(&m->seen, seen_before, text);
 }
+
+/* Asks an item for `contains`, too, unless that can change nothing any more. */
+static bool count_contained(struct fast *f, const struct schema_array *a, const char *p,
+			    uint64_t *contained)
+{
+	if (*contained >= a->min_contains && a->max_contains == UINT64_MAX)
+		return true;
+	*contained += value(f, a->contains, p) != NULL;
+	return !f->unsure;
+}
+
+INLINE const char *value_here(struct fast *f, const struct schema *s, const char *p);
 
 static const char *items(struct fast *f, const struct schema_array *a, const char *p)
 {
-	const struct schema *anything = schema_anything();
-	unsigned seen_before = f->run->fast.seen_count;
-	const struct schema *inner = a && a->items ? a->items : anything;
+	uint32_t seen_before = f->run->fast.seen.count;
+	const struct schema *inner = schema_anything();
+	uint64_t contained = 0;
 	uint64_t count = 0;
 
-	if (a && (a->contains || a->unevaluated))
+	if (a && a->contains && (a->unevaluated || f->watch))
 		return unsure(f);
+	if (a && (a->items || a->unevaluated))
+		inner = a->items ? a->items : a->unevaluated;
 	p = space(f, p + 1);
 	if (UNLIKELY(p == f->end))
 		return cut(f);
@@ -300,11 +356,14 @@ static const char *items(struct fast *f, const struct schema_array *a, const cha
 		if (a && UNLIKELY(count < a->prefix_count))
 			item = a->prefix[count];
 		count++;
-		p = value(f, item, p);
+		p = value_here(f, item, p);
 		if (!p)
 			return NULL;
 		if (a && UNLIKELY(a->unique) && !item_differs(f, seen_before, start, p))
 			return unsure(f);
+		if (a && UNLIKELY(a->contains != NULL) &&
+		    !count_contained(f, a, start, &contained))
+			return NULL;
 		p = space(f, p);
 		if (UNLIKELY(p == f->end))
 			return cut(f);
@@ -318,6 +377,8 @@ static const char *items(struct fast *f, const struct schema_array *a, const cha
 	}
 	if (a && (count < a->min || count > a->max))
 		return NULL;
+	if (a && a->contains && (contained < a->min_contains || contained > a->max_contains))
+		return NULL;
 	return p + 1;
 }
 
@@ -327,7 +388,7 @@ struct members {
 	const struct schema_object *object; /* NULL: nothing is said */
 	uint64_t count;
 	uint32_t likely; /* the name that may come next */
-	unsigned seen_before;
+	uint32_t seen_before;
 	uint64_t seen[NAME_WORDS];
 };
 
@@ -342,12 +403,14 @@ INLINE bool lexeme_at(const struct fast *f, const struct schema_member *member, 
 static const char *read_key(struct fast *f, struct members *m, const char *p, struct span *key,
 			    uint32_t *name)
 {
+	struct text text;
+
 	if (UNLIKELY(p == f->end))
 		return cut(f);
 	if (UNLIKELY(*p != '"'))
 		return unsure(f);
-	p = read_string(f, p, key);
-	if (!p)
+	p = read_string(f, p, &text);
+	if (!p || !decode(f, &text, key))
 		return NULL;
 	p = space(f, p);
 	if (UNLIKELY(p == f->end))
@@ -360,25 +423,20 @@ static const char *read_key(struct fast *f, struct members *m, const char *p, st
 }
 
 /* A key that no schema names, for the next ones to differ from. */
-static bool keep_key(struct fast *f, const struct members *m, struct span key)
+INLINE bool keep_key(struct fast *f, const struct members *m, struct span key)
 {
 	struct fast_memory *memory = &f->run->fast;
 
-	if (memory->seen_count == FAST_SEEN ||
-	    memory->seen_count - m->seen_before == KEYS_MAX ||
-	    (memory->text.ptr && key.ptr == memory->text.ptr))
+	/* A decoded one would not stay. */
+	if (UNLIKELY(memory->text.ptr && key.ptr == memory->text.ptr))
 		return false;
-	for (unsigned i = m->seen_before; i < memory->seen_count; i++)
-		if (span_eq(memory->seen[i], key))
-			return false;
-	memory->seen[memory->seen_count++] = key;
-	return true;
+	return fast_seen_add(&memory->seen, m->seen_before, key);
 }
 
 /* The value of a member that neither properties nor patterns name. */
 static const char *additional(struct fast *f, const struct schema_object *o, const char *p)
 {
-	const struct schema *inner = o ? o->additional : NULL;
+	const struct schema *inner = !o ? NULL : o->additional ? o->additional : o->unevaluated;
 
 	if (inner && inner->never)
 		return f->run->options.unknown == SCHEMA_UNKNOWN_STRIP ? unsure(f) : NULL;
@@ -454,7 +512,7 @@ INLINE const char *member(struct fast *f, struct members *m, const char *p)
 	}
 	if (UNLIKELY(o && (o->pattern_count || o->property_names)))
 		return odd_member(f, o, key, inner, p);
-	return LIKELY(inner) ? value(f, inner, p) : additional(f, o, p);
+	return LIKELY(inner) ? value_here(f, inner, p) : additional(f, o, p);
 }
 
 static bool all_seen(const struct members *m, const uint64_t *needed)
@@ -482,18 +540,17 @@ INLINE const char *members_end(const struct members *m, const char *p)
 	return p;
 }
 
-static const char *members(struct fast *f, const struct schema_object *o, const char *p)
+static const char *members(struct fast *f, const struct schema_object *o, const char *p,
+			   uint64_t *seen)
 {
-	struct members m = {.object = o, .seen_before = f->run->fast.seen_count};
+	struct members m = {.object = o, .seen_before = f->run->fast.seen.count};
 
-	if (UNLIKELY(o && (o->names.count > NAME_WORDS * 64 || o->unevaluated)))
+	if (UNLIKELY(o && o->names.count > NAME_WORDS * 64))
 		return unsure(f);
 	p = space(f, p + 1);
 	if (UNLIKELY(p == f->end))
 		return cut(f);
-	if (UNLIKELY(*p == '}'))
-		return members_end(&m, p + 1);
-	for (;;) {
+	while (*p != '}' || m.count) {
 		p = member(f, &m, p);
 		if (!p)
 			return NULL;
@@ -501,11 +558,16 @@ static const char *members(struct fast *f, const struct schema_object *o, const 
 		if (UNLIKELY(p == f->end))
 			return cut(f);
 		if (*p == '}')
-			return members_end(&m, p + 1);
+			break;
 		if (UNLIKELY(*p != ','))
 			return unsure(f);
 		p = space(f, p + 1);
+		if (UNLIKELY(p == f->end))
+			return cut(f);
 	}
+	if (seen)
+		memcpy(seen, m.seen, sizeof(m.seen));
+	return members_end(&m, p + 1);
 }
 
 /* -- containers, and values of all kinds -- */
@@ -515,26 +577,30 @@ static const char **failed_slot(struct fast_memory *m, const char *p)
 	return &m->failed[(uintptr_t)p % FAST_FAILED];
 }
 
-/* What the schema itself says, without its branches. */
-static const char *container(struct fast *f, const struct schema *s, const char *p)
+/* What the schema itself says, without its branches. `seen` (or NULL) receives which of its names
+   an object has. */
+static const char *container(struct fast *f, const struct schema *s, const char *p,
+			     uint64_t *seen)
 {
 	bool object = *p == '{';
-	unsigned seen_before = f->run->fast.seen_count;
+	uint32_t seen_before = f->run->fast.seen.count;
+	uint64_t unique_before = f->run->fast.unique;
 	uint64_t keys_before = f->run->open_keys;
 	const char *end;
 
 	if (UNLIKELY(!(s->types & (object ? SCHEMA_OBJECT : SCHEMA_ARRAY)) || s->never))
 		return NULL;
 	if (UNLIKELY(f->depth >= f->run->limits.max_depth || f->frames >= FAST_FRAMES ||
-		     s->values[0] || s->values[1] || s->unevaluated))
+		     s->values[0] || s->values[1] || (s->unevaluated && s->branch_count)))
 		return unsure(f);
 	f->depth++;
 	f->frames++;
-	end = object ? members(f, s->object, p) : items(f, s->array, p);
+	end = object ? members(f, s->object, p, seen) : items(f, s->array, p);
 	f->depth--;
 	f->frames--;
 	f->run->open_keys = keys_before;
-	f->run->fast.seen_count = seen_before;
+	f->run->fast.unique = unique_before;
+	fast_seen_drop(&f->run->fast.seen, seen_before);
 	if (UNLIKELY(!end)) {
 		*failed_slot(&f->run->fast, p) = p;
 		f->run->fast.any_failed = true;
@@ -543,46 +609,49 @@ static const char *container(struct fast *f, const struct schema *s, const char 
 }
 
 /*
- * The schema of the one branch that the object may meet, by the property that tells them apart.
- * NULL with *known: it meets none of them.
+ * The index of the value that the property has which tells the branches apart; SCHEMA_NAME_NONE with
+ * *known: the object meets none of them.
  */
-static const struct schema *pick(struct fast *f, const struct schema_pick *pick, const char *p,
-				 bool *known)
+static uint32_t pick(struct fast *f, const struct schema_pick *pick, const char *p, bool *known)
 {
-	struct span key;
+	struct text raw;
 	struct span text;
-	uint32_t index;
 
 	*known = false;
 	p = space(f, p + 1);
 	for (unsigned i = 0; i < PICK_MEMBERS && p < f->end && *p == '"'; i++) {
-		p = read_string(f, p, &key);
-		p = p ? space(f, p) : f->end;
+		bool it;
+
+		p = read_string(f, p, &raw);
+		if (!p || !decode(f, &raw, &text))
+			return SCHEMA_NAME_NONE;
+		it = span_eq(text, pick->name);
+		p = space(f, p);
 		if (p == f->end || *p != ':')
-			return NULL;
+			return SCHEMA_NAME_NONE;
 		p = space(f, p + 1);
 		if (p == f->end)
-			return NULL;
-		if (span_eq(key, pick->name)) {
-			if (*p != '"' || !read_string(f, p, &text))
-				return NULL;
+			return SCHEMA_NAME_NONE;
+		if (it) {
+			if (*p != '"' || !read_string(f, p, &raw) || !decode(f, &raw, &text))
+				return SCHEMA_NAME_NONE;
 			*known = true;
-			index = schema_names_find(&pick->values, text, SCHEMA_NAME_NONE);
-			return index == SCHEMA_NAME_NONE ? NULL : pick->schemas[index];
+			return schema_names_find(&pick->values, text, SCHEMA_NAME_NONE);
 		}
 		p = value(f, schema_anything(), p);
 		p = p ? space(f, p) : f->end;
 		if (p == f->end || *p != ',')
-			return NULL;
+			return SCHEMA_NAME_NONE;
 		p = space(f, p + 1);
 	}
-	return NULL;
+	return SCHEMA_NAME_NONE;
 }
 
 struct outcome {
 	const char *end; /* of the value, once it was read */
 	bool any;
 	bool condition;
+	bool depends;
 	unsigned one;
 };
 
@@ -592,10 +661,10 @@ static bool take_branch(struct fast *f, const struct schema_branch *branch, stru
 {
 	const char *end;
 
+	/* What it depends on is known when the members have been read. */
 	if (branch->apply == SCHEMA_APPLY_DEPENDENT) {
-		if (*p == '{')
-			(void)unsure(f);
-		return *p != '{';
+		o->depends = true;
+		return true;
 	}
 	if ((branch->apply == SCHEMA_APPLY_ANY && o->any) ||
 	    (branch->apply == SCHEMA_APPLY_THEN && !o->condition) ||
@@ -640,18 +709,33 @@ static bool take_picked(struct fast *f, const struct schema_pick **by, struct ou
 			const char *p)
 {
 	bool known = false;
-	const struct schema *chosen = *by ? pick(f, *by, p, &known) : NULL;
+	uint32_t chosen = *by ? pick(f, *by, p, &known) : SCHEMA_NAME_NONE;
 
 	if (!known) {
 		*by = NULL;
 		return !f->unsure;
 	}
-	o->end = chosen ? value(f, chosen, p) : NULL;
+	o->end = chosen == SCHEMA_NAME_NONE ? NULL : value(f, (*by)->schemas[chosen], p);
 	if ((*by)->apply == SCHEMA_APPLY_ANY)
 		o->any = o->end != NULL;
 	else
 		o->one = o->end != NULL;
 	return o->end != NULL;
+}
+
+/* The members, then the schemas that depend on some of them. */
+static const char *take_dependent(struct fast *f, const struct schema *s, const char *p)
+{
+	uint64_t seen[NAME_WORDS];
+	const char *end = container(f, s, p, seen);
+
+	for (uint32_t i = 0; end && i < s->branch_count; i++) {
+		const struct schema_branch *branch = &s->branches[i];
+
+		if (branch->apply == SCHEMA_APPLY_DEPENDENT && word_bit(seen, branch->name))
+			end = value(f, branch->schema, p);
+	}
+	return end;
 }
 
 static const char *take_branches(struct fast *f, const struct schema *s, const char *p)
@@ -660,6 +744,8 @@ static const char *take_branches(struct fast *f, const struct schema *s, const c
 	const struct schema_pick *by = object ? s->pick : NULL;
 	struct outcome o = {.end = NULL};
 
+	if (s->unevaluated)
+		return unsure(f);
 	if (!take_picked(f, &by, &o, p))
 		return NULL;
 	if (f->watch && !may_watch(s, by))
@@ -672,9 +758,28 @@ static const char *take_branches(struct fast *f, const struct schema *s, const c
 	}
 	if ((s->has_any && !o.any) || (s->has_one && o.one != 1))
 		return NULL;
+	if (object && o.depends)
+		return take_dependent(f, s, p);
 	if (!o.end || (object ? s->object != NULL : s->array != NULL))
-		return container(f, s, p);
+		return container(f, s, p, NULL);
 	return o.end;
+}
+
+/* An object, for a schema all of which may have been joined into one. */
+static const char *take_joined(struct fast *f, const struct schema *s, const char *p)
+{
+	const struct schema *joined = s->joined;
+	bool known = false;
+
+	if (!joined) {
+		uint32_t index = pick(f, s->pick, p, &known);
+
+		if (f->unsure || (known && index == SCHEMA_NAME_NONE))
+			return NULL;
+		if (known)
+			joined = s->pick->joined[index];
+	}
+	return joined ? container(f, joined, p, NULL) : take_branches(f, s, p);
 }
 
 static const char *branched(struct fast *f, const struct schema *s, const char *p)
@@ -686,20 +791,21 @@ static const char *branched(struct fast *f, const struct schema *s, const char *
 		return branched_scalar(f, s, p);
 	if (UNLIKELY(!(s->types & (object ? SCHEMA_OBJECT : SCHEMA_ARRAY))))
 		return NULL;
-	if (UNLIKELY(f->frames >= FAST_FRAMES || s->unevaluated || s->values[0] ||
-		     s->values[1] || f->evals + s->width > f->run->limits.max_evaluations))
+	if (UNLIKELY(f->frames >= FAST_FRAMES || s->values[0] || s->values[1] ||
+		     f->evals + s->width > f->run->limits.max_evaluations))
 		return unsure(f);
 	f->frames++;
 	f->evals += s->width;
-	end = take_branches(f, s, p);
+	end = object && (s->joined || (s->pick && s->pick->joined)) ? take_joined(f, s, p)
+								    : take_branches(f, s, p);
 	f->frames--;
 	f->evals -= s->width;
 	return end;
 }
 
-static const char *value(struct fast *f, const struct schema *s, const char *p)
+INLINE const char *value_here(struct fast *f, const struct schema *s, const char *p)
 {
-	struct span text;
+	struct text text;
 	const char *end;
 
 	if (UNLIKELY(p == f->end))
@@ -713,14 +819,19 @@ static const char *value(struct fast *f, const struct schema *s, const char *p)
 	switch (*p) {
 	case '"':
 		end = read_string(f, p, &text);
-		return end && string_meets(f->run, s, text) ? end : NULL;
+		return end && string_meets(f, s, &text) ? end : NULL;
 	case '{':
-	case '[': return container(f, s, p);
+	case '[': return container(f, s, p, NULL);
 	case 't':
 	case 'f':
 	case 'n': return literal(f, s, p);
 	default: return number(f, s, p);
 	}
+}
+
+static const char *value(struct fast *f, const struct schema *s, const char *p)
+{
+	return value_here(f, s, p);
 }
 
 const char *run_fast(struct schema_run *run, const struct schema *schema, const char *p,
@@ -741,7 +852,6 @@ const char *run_fast(struct schema_run *run, const struct schema *schema, const 
 	}
 	if (run->fast.any_failed && *failed_slot(&run->fast, p) == p)
 		return NULL;
-	run->fast.seen_count = 0;
 	if (f.fuel > steps)
 		f.fuel = steps;
 	after = value(&f, schema, p);

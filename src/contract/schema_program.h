@@ -54,6 +54,8 @@ struct schema_pick {
 	struct span name;
 	struct schema_names values;
 	const struct schema *const *schemas; /* of the branch for each value */
+	/* For each value all that an object must meet (schema_join.c), or NULL; NULL: none. */
+	const struct schema *const *joined;
 };
 
 struct schema_pattern {
@@ -126,6 +128,10 @@ struct schema_number {
 	bool plain_divisor; /* it is divisor_integer */
 	int64_t divisor_integer;
 	struct decimal_divisor divisor;
+	/* The divisor as an integer, once it and what it divides were multiplied by 10^places. */
+	bool scaled;
+	unsigned places;
+	uint64_t divisor_scaled;
 	struct schema_bound format_min;
 	struct schema_bound format_max;
 };
@@ -136,12 +142,20 @@ struct schema_values {
 	struct schema_names strings;
 	const struct decimal *numbers;
 	size_t number_count;
+	const int64_t *integers; /* those of them that are, ascending */
+	size_t integer_count;
+	const uint64_t
+		*integer_bits; /* the same, from the least on; NULL: they are too far apart */
+	uint64_t integer_range; /* of the greatest, less the least */
 	const uint64_t *hashes; /* of arrays and objects */
 	size_t hash_count;
 	bool has_true;
 	bool has_false;
 	bool has_null;
 };
+
+/* schema_scalar.c: is the integer listed? */
+bool schema_values_have(const struct schema_values *values, int64_t integer);
 
 struct schema {
 	unsigned char types; /* SCHEMA_* allowed */
@@ -163,6 +177,7 @@ struct schema {
 	const struct schema_values *values[2]; /* enum, const */
 	const struct schema_branch *branches;
 	const struct schema_pick *pick; /* NULL: none */
+	const struct schema *joined; /* all that an object must meet (schema_join.c), or NULL */
 	uint32_t branch_count;
 	bool has_any;
 	bool has_one;

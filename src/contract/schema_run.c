@@ -34,6 +34,7 @@ struct schema_run *schema_run_new(const struct schema_run_limits *limits, struct
 		buf_init(&run->scratch,
 			 run->limits.max_string_bytes + run->limits.max_number_bytes);
 		buf_init(&run->fast.text, run->limits.max_string_bytes);
+		run->fast.seen.seed = schema_hash_words((uintptr_t)run, 0, 6);
 		run->matcher = ecma_matcher_new(run->limits.regex_match_limit,
 						run->limits.regex_depth_limit);
 	}
@@ -55,6 +56,7 @@ void schema_run_free(struct schema_run *run)
 	buf_release(&run->text);
 	buf_release(&run->scratch);
 	buf_release(&run->fast.text);
+	fast_seen_release(&run->fast.seen);
 	mem_free(run->evals);
 	mem_free(run->levels);
 	mem_free(run->children);
@@ -73,10 +75,10 @@ void schema_run_free(struct schema_run *run)
 size_t schema_run_bytes(const struct schema_run *run)
 {
 	return sizeof(*run) + run->keys.cap + run->text.cap + run->scratch.cap +
-	       run->fast.text.cap + run->eval_cap * sizeof(*run->evals) +
-	       run->level_cap * sizeof(*run->levels) + run->child_cap * sizeof(*run->children) +
-	       run->link_cap * sizeof(*run->links) + run->word_cap * sizeof(*run->words) +
-	       run->record_cap * sizeof(*run->records) +
+	       run->fast.text.cap + fast_seen_bytes(&run->fast.seen) +
+	       run->eval_cap * sizeof(*run->evals) + run->level_cap * sizeof(*run->levels) +
+	       run->child_cap * sizeof(*run->children) + run->link_cap * sizeof(*run->links) +
+	       run->word_cap * sizeof(*run->words) + run->record_cap * sizeof(*run->records) +
 	       run->unknown_cap * sizeof(*run->unknowns) +
 	       run->problem_cap * sizeof(*run->problems) + run->told_cap * sizeof(*run->told) +
 	       run->cut_cap * sizeof(*run->cuts) +

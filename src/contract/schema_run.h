@@ -17,6 +17,7 @@
 #ifndef CONTRACT_SCHEMA_RUN_H
 #define CONTRACT_SCHEMA_RUN_H
 
+#include "contract/schema_fast_seen.h"
 #include "contract/schema_program.h"
 
 #define EVAL_NONE UINT32_MAX
@@ -163,8 +164,6 @@ struct scalar {
 
 /* Where run_fast() did not know, in this piece: a table of which later entries displace earlier. */
 #define FAST_FAILED 32
-/* Keys that no schema names, and items that must differ, of all that run_fast() has open. */
-#define FAST_SEEN 64
 
 /* What run_fast() keeps. */
 struct fast_memory {
@@ -172,10 +171,9 @@ struct fast_memory {
 	bool any_failed;
 	unsigned penalty; /* grows while it is of no use ... */
 	unsigned skip; /* ... so many values are left to the general functions */
-	struct span seen[FAST_SEEN];
-	unsigned seen_count;
+	struct fast_seen seen; /* of all that is open */
+	uint64_t unique; /* how many of them are items */
 	struct buf text; /* a string with escapes, decoded */
-	struct json_tokens tokens; /* to decode it */
 };
 
 struct schema_run {

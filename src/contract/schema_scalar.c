@@ -75,11 +75,19 @@ void run_report_type(struct schema_run *run, uint32_t depth, const struct schema
 
 /* -- strings -- */
 
+/* Bytes that are no continuation, eight at a time. */
 static uint64_t code_points(struct span s)
 {
 	uint64_t count = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < s.len; i++)
+	for (; s.len - i >= 8; i += 8) {
+		uint64_t word = schema_load64(s.ptr + i);
+		uint64_t first = (~word >> 7 | word >> 6) & UINT64_C(0x0101010101010101);
+
+		count += first * UINT64_C(0x0101010101010101) >> 56;
+	}
+	for (; i < s.len; i++)
 		count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
 	return count;
 }
@@ -209,6 +217,29 @@ static bool check_number(struct schema_run *run, const struct schema *schema, st
 
 /* -- enum and const -- */
 
+bool schema_values_have(const struct schema_values *values, int64_t integer)
+{
+	const int64_t *at = values->integers;
+	size_t left = values->integer_count;
+
+	if (!left)
+		return false;
+	if (values->integer_bits) {
+		uint64_t bit = (uint64_t)integer - (uint64_t)*at;
+
+		return bit <= values->integer_range &&
+		       (values->integer_bits[bit / 64] >> (bit % 64) & 1);
+	}
+	/* The last one that is not above it, without a branch that could be guessed wrong. */
+	while (left > 1) {
+		size_t half = left / 2;
+
+		at += at[half] <= integer ? half : 0;
+		left -= half;
+	}
+	return *at == integer;
+}
+
 static bool is_listed(const struct schema_values *values, struct scalar *s)
 {
 	switch (s->type) {
@@ -218,6 +249,8 @@ static bool is_listed(const struct schema_values *values, struct scalar *s)
 		return schema_names_find(&values->strings, s->text, SCHEMA_NAME_NONE) !=
 		       SCHEMA_NAME_NONE;
 	case JSON_NUMBER:
+		if (s->is_small)
+			return schema_values_have(values, s->small);
 		for (size_t i = 0; i < values->number_count; i++)
 			if (decimal_compare(as_decimal(s), &values->numbers[i]) == 0)
 				return true;

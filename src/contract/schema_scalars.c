@@ -3,6 +3,10 @@
 #include "contract/schema_compile.h"
 
 #define HASH_DEPTH_MAX 100
+/* Listed integers that are no further apart than this are also kept as bits. */
+#define INTEGER_BITS_MAX 2048
+/* Places after the point of a divisor that numbers are scaled by. */
+#define SCALE_MAX 18
 
 static int bad(struct schema_compile *c, enum schema_keyword keyword, const char *what)
 {
@@ -134,6 +138,55 @@ struct listed {
 	struct map seen; /* strings */
 };
 
+static int compare_integers(const void *left, const void *right)
+{
+	int64_t a = *(const int64_t *)left;
+	int64_t b = *(const int64_t *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+static int list_integer_bits(struct schema_compile *c, struct schema_values *values)
+{
+	const int64_t *integers = values->integers;
+	size_t count = values->integer_count;
+	uint64_t *bits;
+
+	if (!count)
+		return 0;
+	values->integer_range = (uint64_t)integers[count - 1] - (uint64_t)integers[0];
+	if (values->integer_range >= INTEGER_BITS_MAX)
+		return 0;
+	bits = arena_array(&c->set->arena, uint64_t, values->integer_range / 64 + 1);
+	if (!bits)
+		return schema_no_memory(c->set, c->err);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bit = (uint64_t)integers[i] - (uint64_t)integers[0];
+
+		bits[bit / 64] |= UINT64_C(1) << (bit % 64);
+	}
+	values->integer_bits = bits;
+	return 0;
+}
+
+/* Those of the numbers that are integers, in order. */
+static int list_integers(struct schema_compile *c, struct schema_values *values)
+{
+	int64_t *integers;
+
+	if (!values->number_count)
+		return 0;
+	integers = arena_array(&c->set->arena, int64_t, values->number_count);
+	if (!integers)
+		return schema_no_memory(c->set, c->err);
+	for (size_t i = 0; i < values->number_count; i++)
+		values->integer_count +=
+			decimal_to_i64(&values->numbers[i], &integers[values->integer_count]);
+	qsort(integers, values->integer_count, sizeof(*integers), compare_integers);
+	values->integers = integers;
+	return list_integer_bits(c, values);
+}
+
 static int list_value(struct schema_compile *c, struct listed *listed,
 		      struct schema_values *values, const struct json *value)
 {
@@ -190,6 +243,8 @@ static struct schema_values *compile_list(struct schema_compile *c, const char *
 		return NULL;
 	values->numbers = listed.numbers;
 	values->hashes = listed.hashes;
+	if (list_integers(c, values) < 0)
+		return NULL;
 	if (schema_names_build(&values->strings, arena, listed.strings, listed.string_count) <
 	    0) {
 		schema_no_memory(c->set, c->err);
@@ -429,6 +484,10 @@ static int divisor(struct schema_compile *c, struct schema_number *n)
 			   "a number above 0 with at most 19 significant digits");
 	n->has_divisor = true;
 	n->plain_divisor = decimal_to_i64(&number, &n->divisor_integer);
+	n->scaled = n->plain_divisor ||
+		    (n->divisor.exponent < 0 && n->divisor.exponent >= -SCALE_MAX);
+	n->places = n->plain_divisor ? 0 : (unsigned)-n->divisor.exponent;
+	n->divisor_scaled = n->plain_divisor ? (uint64_t)n->divisor_integer : n->divisor.digits;
 	return 0;
 }
 

@@ -246,6 +246,8 @@ static int compile_all(struct schema_set *set, struct err *err)
 	for (size_t i = 0; i < set->fresh_count; i++)
 		if (schema_pick_find(set, set->fresh[i], err) < 0)
 			return -1;
+	for (size_t i = 0; i < set->fresh_count; i++)
+		schema_join(set, set->fresh[i]);
 	set->fresh_count = 0;
 	return 0;
 }

@@ -14,6 +14,20 @@
 	"{\"properties\":{\"k\":{\"enum\":[\"c\",\"d\",7]}},\"required\":[\"k\",\"x\"]}],"     \
 	"\"$defs\":{\"b\":{\"properties\":{\"k\":{\"const\":\"b\"}},\"required\":[\"k\"]}}}"
 
+#define JOINED                                                                                 \
+	"{\"type\":\"object\",\"allOf\":[{\"properties\":{\"id\":{\"minimum\":5}},"            \
+	"\"required\":[\"id\"]},{\"$ref\":\"#/$defs/"                                          \
+	"n\"}],\"properties\":{\"id\":{\"maximum\":10},"                                       \
+	"\"own\":true},\"dependentRequired\":{\"card\":[\"own\"]},\"unevaluatedProperties\":"  \
+	"false,"                                                                               \
+	"\"$defs\":{\"n\":{\"properties\":{\"name\":{\"type\":\"string\"},\"card\":true},"     \
+	"\"required\":[\"name\"]}}}"
+#define PICKED                                                                                 \
+	"{\"properties\":{\"id\":{\"type\":\"integer\"}},\"unevaluatedProperties\":false,"     \
+	"\"oneOf\":["                                                                          \
+	"{\"properties\":{\"kind\":{\"const\":\"a\"},\"x\":{}},\"required\":[\"kind\"]},"      \
+	"{\"properties\":{\"kind\":{\"const\":\"b\"},\"y\":{}},\"required\":[\"kind\"]}]}"
+
 static const struct {
 	const char *schema;
 	const char *text;
@@ -125,6 +139,103 @@ static const struct {
 	 SCHEMA_VALID},
 	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"minimum\":3}]}}", "[2]",
 	 SCHEMA_INVALID},
+	/* More keys and items than are compared one by one. */
+	{"{\"additionalProperties\":{\"type\":\"integer\"}}",
+	 "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,"
+	 "\"longer name 1\":1,\"longer name 2, longer than 16\":1,\"longer name 3, longer than "
+	 "16\":1}",
+	 SCHEMA_VALID},
+	{"{}",
+	 "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,"
+	 "\"b\":1}",
+	 SCHEMA_MALFORMED},
+	{"{}",
+	 "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":{\"a\":1,"
+	 "\"b\":1,"
+	 "\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1},\"j\":1,\"k\":1,"
+	 "\"j\":1}",
+	 SCHEMA_MALFORMED},
+	{"{\"uniqueItems\":true}", "[1,2,3,4,5,6,7,8,9,10,11,12,-1,\"1\",true,null,false]",
+	 SCHEMA_VALID},
+	{"{\"uniqueItems\":true}", "[1,2,3,4,5,6,7,8,9,10,11,12,11]", SCHEMA_INVALID},
+	{"{\"uniqueItems\":true}", "[0,1,-0]", SCHEMA_INVALID},
+	{"{\"uniqueItems\":true}", "[100,1e2]", SCHEMA_INVALID},
+	{"{\"uniqueItems\":true}", "[{\"a\":1,\"b\":2},{\"b\":2,\"a\":1}]", SCHEMA_INVALID},
+	/* contains, dependentSchemas, unevaluated. */
+	{"{\"contains\":{\"minimum\":5},\"minContains\":2,\"maxContains\":3}", "[5,6,1,7]",
+	 SCHEMA_VALID},
+	{"{\"contains\":{\"minimum\":5},\"minContains\":2,\"maxContains\":3}", "[5,6,7,8]",
+	 SCHEMA_INVALID},
+	{"{\"contains\":{\"minimum\":5},\"minContains\":2}", "[5,1,\"a\"]", SCHEMA_VALID},
+	{"{\"contains\":{\"required\":[\"a\"]}}", "[{\"b\":1},{\"a\":[1]}]", SCHEMA_VALID},
+	{"{\"contains\":{\"required\":[\"a\"]}}", "[{\"b\":1},{\"c\":1}]", SCHEMA_INVALID},
+	{"{\"contains\":{\"const\":1},\"unevaluatedItems\":{\"type\":\"string\"}}", "[1,\"a\"]",
+	 SCHEMA_VALID},
+	{"{\"prefixItems\":[{}],\"unevaluatedItems\":{\"type\":\"string\"}}", "[1,\"a\",2]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{},\"unevaluatedItems\":false}", "[1]", SCHEMA_VALID},
+	{"{\"dependentSchemas\":{\"a\":{\"required\":[\"b\"]},\"b\":{\"minProperties\":3}}}",
+	 "{\"a\":1,\"b\":2,\"c\":3}", SCHEMA_VALID},
+	{"{\"dependentSchemas\":{\"a\":{\"required\":[\"b\"]},\"b\":{\"minProperties\":3}}}",
+	 "{\"a\":1,\"b\":2}", SCHEMA_INVALID},
+	{"{\"dependentSchemas\":{\"a\":false}}", "[\"a\"]", SCHEMA_VALID},
+	{"{\"properties\":{\"a\":{}},\"patternProperties\":{\"^x\":{}},"
+	 "\"unevaluatedProperties\":{\"type\":\"null\"}}",
+	 "{\"a\":1,\"x1\":2,\"b\":null}", SCHEMA_VALID},
+	/* Schemas that are joined into one. */
+	{JOINED, "{\"id\":7,\"name\":\"n\",\"own\":1}", SCHEMA_VALID},
+	{JOINED, "{\"id\":7,\"name\":\"n\",\"own\":1,\"more\":1}", SCHEMA_INVALID},
+	{JOINED, "{\"id\":3,\"name\":\"n\"}", SCHEMA_INVALID},
+	{JOINED, "{\"id\":11,\"name\":\"n\"}", SCHEMA_INVALID},
+	{JOINED, "{\"id\":7}", SCHEMA_INVALID},
+	{JOINED, "{\"id\":7,\"name\":\"n\",\"card\":1}", SCHEMA_INVALID},
+	{JOINED, "{\"id\":7,\"name\":\"n\",\"card\":1,\"own\":2}", SCHEMA_VALID},
+	{JOINED, "[]", SCHEMA_INVALID},
+	{PICKED, "{\"id\":1,\"kind\":\"a\",\"x\":1}", SCHEMA_VALID},
+	{PICKED, "{\"x\":1,\"kind\":\"a\",\"id\":1}", SCHEMA_VALID},
+	{PICKED, "{\"id\":1,\"kind\":\"a\",\"y\":1}", SCHEMA_INVALID},
+	{PICKED, "{\"id\":1,\"kind\":\"b\",\"y\":\"\"}", SCHEMA_VALID},
+	{PICKED, "{\"id\":1,\"kind\":\"c\"}", SCHEMA_INVALID},
+	{PICKED, "{\"id\":1}", SCHEMA_INVALID},
+	{PICKED, "{\"id\":\"\",\"kind\":\"a\"}", SCHEMA_INVALID},
+	/* Strings with escapes, at all places of blocks of 16 bytes. */
+	{"{\"items\":{\"type\":\"string\"}}",
+	 "[\"0123456789abcd\\n\",\"0123456789abcde\\\\f\","
+	 "\"0123456789abcdef\\\"\\\"\\\"\\\"\\\"\\\"\\\"\","
+	 "\"\\ud83d\\ude00\\u00e4\\/\\b\\f\\r\\t 0123456789 0123456789 0123456789\"]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"type\":\"string\"}}", "[\"0123456789abcde\\x 0123456789abcdef\"]",
+	 SCHEMA_MALFORMED},
+	{"{\"items\":{\"type\":\"string\"}}", "[\"0123456789\\ud83d\\u0041 0123456789abcdef\"]",
+	 SCHEMA_MALFORMED},
+	{"{\"items\":{\"type\":\"string\"}}", "[\"0123456789\\udc00 0123456789abcdef\"]",
+	 SCHEMA_MALFORMED},
+	{"{\"items\":{\"type\":\"string\"}}", "[\"0123456789\\u00g0 0123456789abcdef\"]",
+	 SCHEMA_MALFORMED},
+	{"{\"items\":{\"const\":\"0123456789abcde\\\" \xc3\xa4\xf0\x9f\x98\x80/\"}}",
+	 "[\"0123456789abcde\\\"\\u0020\\u00E4\\ud83d\\ude00\\/\"]", SCHEMA_VALID},
+	{"{\"items\":{\"minLength\":20,\"maxLength\":20}}",
+	 "[\"\\n123456789\xc3\xa4\xc3\xa4\xc3\xa4 123456\",\"\xc3\xa4\xc3\xa4\xc3\xa4 "
+	 "1234567890123456\"]",
+	 SCHEMA_VALID},
+	/* Numbers of any length, listed ones, and parts of divisors. */
+	{"{\"items\":{\"minimum\":1,\"maximum\":123456789012345678}}",
+	 "[1,12,123,1234567,12345678,123456789,1234567890123456,123456789012345678]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"maximum\":99999999}}", "[100000000]", SCHEMA_INVALID},
+	{"{\"items\":{\"enum\":[1,2.0,3e2,-5,9007199254740993]}}",
+	 "[1,2,2.00,300,-5,9007199254740993,3.0e2]", SCHEMA_VALID},
+	{"{\"items\":{\"enum\":[1,2.0,3e2,-5,9007199254740993]}}", "[9007199254740992]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"enum\":[1,2.0,3e2,-5]}}", "[5]", SCHEMA_INVALID},
+	{"{\"items\":{\"enum\":[1,2.0,3e2,-5]}}", "[301]", SCHEMA_INVALID},
+	{"{\"items\":{\"const\":0.5}}", "[0.50,5e-1]", SCHEMA_VALID},
+	{"{\"items\":{\"multipleOf\":0.25}}", "[1,0.5,0.750,-2.25,1e1]", SCHEMA_VALID},
+	{"{\"items\":{\"multipleOf\":0.25}}", "[0.3]", SCHEMA_INVALID},
+	{"{\"items\":{\"multipleOf\":0.000000000000000001}}", "[999999999999999999.1,1]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"multipleOf\":4294967297}}", "[8589934594,0]", SCHEMA_VALID},
+	{"{\"items\":{\"multipleOf\":4294967297}}", "[1]", SCHEMA_INVALID},
 	{"{\"items\":false}", "[]", SCHEMA_VALID},
 	{"{\"items\":false}", "[0]", SCHEMA_INVALID},
 };
