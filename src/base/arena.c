@@ -53,7 +53,7 @@ static void use_chunk(struct arena *a, struct arena_chunk *chunk)
 	POISON(chunk->data, chunk->size);
 }
 
-void arena_reset(struct arena *a)
+HOT void arena_reset(struct arena *a)
 {
 	struct arena_chunk *keep = a->chunks;
 
@@ -89,7 +89,7 @@ static int add_chunk(struct arena *a, size_t need)
 	return 0;
 }
 
-void *arena_alloc_slow(struct arena *a, size_t size)
+HOT void *arena_alloc_slow(struct arena *a, size_t size)
 {
 	size_t need;
 	char *result;
@@ -107,7 +107,7 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 	return result;
 }
 
-void *arena_zalloc(struct arena *a, size_t count, size_t size)
+HOT void *arena_zalloc(struct arena *a, size_t count, size_t size)
 {
 	size_t total;
 	void *result;

@@ -68,7 +68,7 @@ int buf_append_byte(struct buf *b, char byte)
 	return buf_append_bytes(b, &byte, 1);
 }
 
-struct span buf_u64_digits(char digits[BUF_U64_DIGITS], uint64_t value)
+HOT struct span buf_u64_digits(char digits[BUF_U64_DIGITS], uint64_t value)
 {
 	size_t at = BUF_U64_DIGITS;
 

@@ -10,7 +10,7 @@ static int64_t read_ns(clockid_t id)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t clock_ns(void)
+HOT int64_t clock_ns(void)
 {
 	return read_ns(CLOCK_MONOTONIC);
 }
@@ -30,7 +30,7 @@ int64_t clock_unix_s(void)
 	return clock_unix_ms() / 1000;
 }
 
-int64_t clock_unix_coarse_s(void)
+HOT int64_t clock_unix_coarse_s(void)
 {
 	return read_ns(CLOCK_REALTIME_COARSE) / 1000000000;
 }

@@ -30,11 +30,13 @@ struct err {
 };
 
 /* Both return -1, so that a failure path reads `return err_set(err, ...)`. */
-int err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF_LIKE(3, 4);
+int err_set(struct err *err, enum err_code code, const char *format, ...)
+	PRINTF_LIKE(3, 4) COLD;
 /* As err_set, and appends ": " and the text of `errno_value`. */
-int err_set_errno(struct err *err, int errno_value, const char *format, ...) PRINTF_LIKE(3, 4);
+int err_set_errno(struct err *err, int errno_value, const char *format, ...)
+	PRINTF_LIKE(3, 4) COLD;
 /* Puts "context: " before the message; keeps the code. Returns -1. */
-int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3) COLD;
 /* Says to the compiler and to analyzers what they cannot see across files: always -1. */
 static inline int err_failure(int result)
 {

@@ -57,7 +57,7 @@ static inline void sip_word(struct sip *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
+HOT uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
 {
 	struct sip state = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
 			    k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
@@ -79,12 +79,12 @@ uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
 	return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
 }
 
-uint64_t hash_span(struct span s)
+HOT uint64_t hash_span(struct span s)
 {
 	return hash_siphash13(s, key[0], key[1]);
 }
 
-uint64_t hash_mix(uint64_t a, uint64_t b)
+HOT uint64_t hash_mix(uint64_t a, uint64_t b)
 {
 	__uint128_t product =
 		(__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xbf58476d1ce4e5b9u);

@@ -1,5 +1,7 @@
 #include "base/hex.h"
 
+#include "base/compiler.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -54,7 +56,7 @@ static size_t encode_blocks(char *to, const unsigned char *from, size_t len)
 }
 #endif
 
-void hex_encode(char *to, const void *bytes, size_t len)
+HOT void hex_encode(char *to, const void *bytes, size_t len)
 {
 	const unsigned char *from = bytes;
 

@@ -47,6 +47,6 @@ void log_end(struct log_line *l);
 
 /* One event with a single "message" field. */
 void log_message(enum log_level level, const char *event, const char *format, ...)
-	PRINTF_LIKE(3, 4);
+	PRINTF_LIKE(3, 4) COLD;
 
 #endif

@@ -1,6 +1,8 @@
 #include "base/span.h"
 
-bool span_eq_nocase(struct span a, struct span b)
+#include "base/compiler.h"
+
+HOT bool span_eq_nocase(struct span a, struct span b)
 {
 	if (a.len != b.len)
 		return false;
@@ -89,7 +91,7 @@ struct span span_cut(struct span *rest, char separator)
 	return part;
 }
 
-bool span_to_u64(struct span s, uint64_t *value)
+HOT bool span_to_u64(struct span s, uint64_t *value)
 {
 	uint64_t n = 0;
 

@@ -1,6 +1,6 @@
 /*
- * address_text.h - addresses as text. The last ones are remembered, because writing one costs more
- * than looking for it. Private to src/gateway.
+ * address_text.h - addresses as text and as keys of rate limits. The last ones are remembered, because
+ * making these costs more than looking for them. Private to src/gateway.
  */
 #ifndef GATEWAY_ADDRESS_TEXT_H
 #define GATEWAY_ADDRESS_TEXT_H
@@ -12,6 +12,7 @@
 
 struct address_text {
 	struct address address;
+	uint64_t limit_key;
 	char text[ADDRESS_TEXT_SIZE];
 	size_t len; /* 0: an empty slot */
 };
@@ -21,6 +22,8 @@ struct address_text_cache {
 	struct address_text slots[ADDRESS_TEXT_SLOTS];
 };
 
+/* For rate limits: an IPv6 client commands at least a /64. */
+uint64_t address_limit_key(struct address_text_cache *cache, const struct address *address);
 /* As address_format, without a NUL. */
 struct span address_text_get(struct address_text_cache *cache, const struct address *address,
 			     char to[ADDRESS_TEXT_SIZE]);

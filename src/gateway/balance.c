@@ -199,8 +199,8 @@ static struct view_endpoint *pick(struct exchange *e, struct choice *choice)
 	return picked;
 }
 
-struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
-				   uint64_t tried)
+HOT struct view_endpoint *balance_pick(struct exchange *e, struct view_service *service,
+				       uint64_t tried)
 {
 	struct choice choice = {.service = service, .tried = tried};
 	struct view_endpoint *picked;

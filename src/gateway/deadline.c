@@ -52,7 +52,7 @@ static bool shorten(struct exchange *e, int64_t ms)
 	return true;
 }
 
-bool deadline_read(struct exchange *e, const struct config_service *service)
+HOT bool deadline_read(struct exchange *e, const struct config_service *service)
 {
 	const struct http1_head *request = &e->x->request;
 	bool shortened = false;

@@ -129,7 +129,7 @@ struct span exchange_url(struct exchange *e) MUST_CHECK;
  * urn:sallyport:problem:<type>; `detail` may be NULL. Returns what the phase returns.
  */
 enum phase_result answer_problem(struct exchange *e, unsigned status, const char *type,
-				 const char *detail);
+				 const char *detail) COLD;
 /*
  * Reads the body up to limits.body_buffer, waiting for each piece as long as the route allows.
  * PHASE_NEXT: *whole says whether e->spool.held is all of it. Otherwise it has been answered.
@@ -151,10 +151,11 @@ static inline int64_t exchange_step_deadline_ms(const struct exchange *e, uint64
 	return deadline_ms < e->deadline_ms ? deadline_ms : e->deadline_ms;
 }
 /* The answer to a body that could not be read, or is over a limit. Returns what the phase does. */
-enum phase_result answer_bad_body(struct exchange *e, enum io_result why);
+enum phase_result answer_bad_body(struct exchange *e, enum io_result why) COLD;
 /* The same with one more member, whose value is JSON; ptr NULL: without it. */
 enum phase_result answer_problem_with(struct exchange *e, unsigned status, const char *type,
-				      const char *detail, struct span name, struct span json);
+				      const char *detail, struct span name,
+				      struct span json) COLD;
 /* A fixed answer from the configuration; `file` has the content of answer->file if there is one. */
 enum phase_result answer_fixed(struct exchange *e, const struct config_answer *answer,
 			       const struct buf *file);

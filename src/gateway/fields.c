@@ -1,6 +1,6 @@
 #include "gateway/fields.h"
 
-struct span fields_find(const struct http1_head *head, struct span name)
+HOT struct span fields_find(const struct http1_head *head, struct span name)
 {
 	for (size_t i = 0; i < head->field_count; i++)
 		if (span_eq_nocase(head->fields[i].name, name))

@@ -67,8 +67,8 @@ static void limit_codings(const struct exchange *e, struct list_out *out)
 		out->count--;
 }
 
-static void put_client_fields(struct exchange *e, const struct view_service *service,
-			      struct list_out *out)
+HOT static void put_client_fields(struct exchange *e, const struct view_service *service,
+				  struct list_out *out)
 {
 	const struct http1_head *head = &e->x->request;
 	const struct config_header_edit *edit = &e->route->config->request_headers;
@@ -117,20 +117,20 @@ static int put_rfc7239(struct exchange *e, struct list_out *out, struct span cli
 	return 0;
 }
 
-static struct span via_of(const struct exchange *e)
+static enum snapshot_via via_of(const struct exchange *e)
 {
 	switch (e->x->version) {
-	case 10: return e->snapshot->via[SNAPSHOT_VIA_10];
-	case 20: return e->snapshot->via[SNAPSHOT_VIA_20];
-	default: return e->snapshot->via[SNAPSHOT_VIA_11];
+	case 10: return SNAPSHOT_VIA_10;
+	case 20: return SNAPSHOT_VIA_20;
+	default: return SNAPSHOT_VIA_11;
 	}
 }
 
 /* The chain of addresses: what a trusted proxy sent, and who sent it to us. */
-static int put_forwarded(struct exchange *e, struct list_out *out, struct err *err)
+HOT static int put_forwarded(struct exchange *e, struct list_out *out, struct err *err)
 {
 	const struct config_forwarded_headers *forwarded = &e->snapshot->config->forwarded;
-	struct span proto = e->secure ? SPAN("https") : SPAN("http");
+	const struct http_field *proto_via = e->snapshot->proto_via[e->secure][via_of(e)];
 	char *text = arena_alloc(&e->x->arena, ADDRESS_TEXT_SIZE);
 	struct span client;
 
@@ -139,20 +139,20 @@ static int put_forwarded(struct exchange *e, struct list_out *out, struct err *e
 	client = address_text_get(&e->worker->address_texts, &e->client, text);
 	if (forwarded->send & CONFIG_FORWARDED_SEND_X) {
 		put(out, SPAN("x-forwarded-for"), client);
-		put(out, SPAN("x-forwarded-proto"), proto);
 		put(out, SPAN("x-forwarded-host"), e->x->request.authority);
+		out->fields[out->count++] = proto_via[0];
 	}
+	if (proto_via[1].name.len)
+		out->fields[out->count++] = proto_via[1];
 	if (forwarded->send & CONFIG_FORWARDED_SEND_RFC7239 &&
-	    put_rfc7239(e, out, client, proto, err) < 0)
+	    put_rfc7239(e, out, client, proto_via[0].value, err) < 0)
 		return -1;
-	if (forwarded->via.len)
-		put(out, SPAN("via"), via_of(e));
 	put(out, forwarded->request_id_header, e->request_id);
 	return 0;
 }
 
 /* W3C Trace Context: the client's trace goes on, or one starts here. */
-static int put_trace(struct exchange *e, struct list_out *out, struct err *err)
+HOT static int put_trace(struct exchange *e, struct list_out *out, struct err *err)
 {
 	const struct http1_head *head = &e->x->request;
 	struct span sent = http1_field(head, HTTP_FIELD_TRACEPARENT);
@@ -177,8 +177,8 @@ static int put_trace(struct exchange *e, struct list_out *out, struct err *err)
 	return 0;
 }
 
-static int put_identity(struct exchange *e, const struct view_service *service,
-			struct list_out *out, struct err *err)
+HOT static int put_identity(struct exchange *e, const struct view_service *service,
+			    struct list_out *out, struct err *err)
 {
 	size_t count = 0;
 
@@ -190,7 +190,7 @@ static int put_identity(struct exchange *e, const struct view_service *service,
 	return 0;
 }
 
-struct span forward_path(const struct exchange *e)
+HOT struct span forward_path(const struct exchange *e)
 {
 	const struct config_route *route = e->route->config;
 	struct span path = e->path;
@@ -203,7 +203,7 @@ struct span forward_path(const struct exchange *e)
 			    path.len && path.ptr[0] == '/' ? "" : "/", SPAN_ARG(path));
 }
 
-static void set_framing(const struct http_exchange *x, struct http_request_head *head)
+HOT static void set_framing(const struct http_exchange *x, struct http_request_head *head)
 {
 	switch (x->request.framing) {
 	case HTTP1_NO_BODY: head->no_body = true; break;
@@ -213,8 +213,8 @@ static void set_framing(const struct http_exchange *x, struct http_request_head 
 	}
 }
 
-int forward_build_request(struct exchange *e, const struct view_service *service,
-			  struct http_request_head *head, struct err *err)
+HOT int forward_build_request(struct exchange *e, const struct view_service *service,
+			      struct http_request_head *head, struct err *err)
 {
 	struct http_exchange *x = e->x;
 	const struct config_route *route = e->route->config;

@@ -13,7 +13,7 @@ static int64_t earlier(int64_t a, int64_t b)
  * For sending to the client: it must take this much at the least rate, so that one that does not
  * read cannot keep a connection to the service for as long as `idle` allows each time.
  */
-static int64_t client_deadline_ms(const struct forward *f, size_t len)
+HOT static int64_t client_deadline_ms(const struct forward *f, size_t len)
 {
 	const struct config_limits *limits = &f->e->snapshot->config->limits;
 	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
@@ -28,7 +28,7 @@ static int64_t client_deadline_ms(const struct forward *f, size_t len)
 		       loop_deadline_ms((int64_t)(limits->body_grace_ms + needed_ms)));
 }
 
-static int64_t response_length(const struct http1_head *response)
+HOT static int64_t response_length(const struct http1_head *response)
 {
 	struct span field;
 	uint64_t length;
@@ -48,7 +48,7 @@ static int64_t response_length(const struct http1_head *response)
  * Fields that the service's Connection names stay with the service. Moves the others up: the head's
  * fields cannot be looked up by id any more.
  */
-static size_t drop_named_fields(const struct http1_head *response)
+HOT static size_t drop_named_fields(const struct http1_head *response)
 {
 	size_t kept = 0;
 
@@ -95,7 +95,7 @@ static enum phase_result give_up_broken(struct forward *f)
 	return PHASE_ANSWERED;
 }
 
-static enum phase_result relay_body(struct forward *f)
+HOT static enum phase_result relay_body(struct forward *f)
 {
 	struct http_exchange *x = f->e->x;
 	struct http_call *call = f->call;
@@ -333,8 +333,8 @@ static bool has_no_content(const struct forward *f)
 	return f->e->x->request.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
 }
 
-static enum phase_result relay(struct forward *f, struct http_response *response,
-			       uint64_t inspect_bytes)
+HOT static enum phase_result relay(struct forward *f, struct http_response *response,
+				   uint64_t inspect_bytes)
 {
 	struct exchange *e = f->e;
 	int flags = HTTP_SEND_NOW;
@@ -372,7 +372,7 @@ static enum phase_result relay_and_keep(struct forward *f, struct http_response 
 	return result;
 }
 
-enum phase_result forward_relay_response(struct forward *f)
+HOT enum phase_result forward_relay_response(struct forward *f)
 {
 	struct exchange *e = f->e;
 	const struct http1_head *from = &f->call->response;

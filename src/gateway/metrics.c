@@ -66,7 +66,7 @@ static unsigned class_of(unsigned status)
 	return status >= 100 && status <= 599 ? status / 100 - 1 : METRICS_CLASSES - 1;
 }
 
-static void count(struct metrics_series *series, unsigned status, int64_t us)
+HOT static void count(struct metrics_series *series, unsigned status, int64_t us)
 {
 	unsigned bucket = 0;
 
@@ -77,7 +77,7 @@ static void count(struct metrics_series *series, unsigned status, int64_t us)
 	counter_add(&series->duration_us, (uint64_t)us);
 }
 
-void metrics_record(struct metrics *metrics, const struct exchange *e, int64_t end_ns)
+HOT void metrics_record(struct metrics *metrics, const struct exchange *e, int64_t end_ns)
 {
 	const struct http_exchange *x = e->x;
 	struct metrics_series *series = e->metrics;
@@ -94,7 +94,7 @@ void metrics_record(struct metrics *metrics, const struct exchange *e, int64_t e
 		counter_add(&metrics->upstream_retries, e->attempts - 1);
 }
 
-void metrics_record_call(struct metrics_series *service, unsigned status, int64_t us)
+HOT void metrics_record_call(struct metrics_series *service, unsigned status, int64_t us)
 {
 	count(service, status, us);
 }

@@ -7,7 +7,7 @@
 #include "guard/ban_who.h"
 #include "parse/forwarded.h"
 
-struct address exchange_peer_address(const struct sockaddr_storage *from)
+HOT struct address exchange_peer_address(const struct sockaddr_storage *from)
 {
 	if (from->ss_family == AF_INET)
 		return address_from_ipv4(&((const struct sockaddr_in *)from)->sin_addr);
@@ -40,7 +40,7 @@ static void walk_forwarded(struct exchange *e)
 	e->client = client;
 }
 
-static void trust_proxy(struct exchange *e)
+HOT static void trust_proxy(struct exchange *e)
 {
 	const struct config *cfg = e->snapshot->config;
 	struct span proto;
@@ -57,7 +57,7 @@ static void trust_proxy(struct exchange *e)
 		e->secure = span_eq_nocase(proto, SPAN("https"));
 }
 
-static void make_request_id(struct exchange *e)
+HOT static void make_request_id(struct exchange *e)
 {
 	uint64_t random[2] = {worker_random(e->worker), worker_random(e->worker)};
 
@@ -76,7 +76,7 @@ static bool is_plain_id(struct span id)
 	return true;
 }
 
-static void choose_request_id(struct exchange *e)
+HOT static void choose_request_id(struct exchange *e)
 {
 	const struct config *cfg = e->snapshot->config;
 	struct span sent = http1_field(&e->x->request, HTTP_FIELD_X_REQUEST_ID);
@@ -104,7 +104,7 @@ static enum phase_result refuse_over_share(struct exchange *e)
 	return answer_problem(e, 503, "overloaded", NULL);
 }
 
-enum phase_result phase_admit(struct exchange *e)
+HOT enum phase_result phase_admit(struct exchange *e)
 {
 	struct http_exchange *x = e->x;
 

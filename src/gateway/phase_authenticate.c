@@ -134,7 +134,7 @@ static void remember_certificate(struct exchange *e, const struct auth_outcome *
 	data->generation = e->snapshot->generation;
 }
 
-enum phase_result phase_authenticate(struct exchange *e)
+HOT enum phase_result phase_authenticate(struct exchange *e)
 {
 	struct auth_input input = {.head = &e->x->request};
 	struct auth_outcome outcome;

@@ -2,7 +2,7 @@
 #include "gateway/ips.h"
 #include "gateway/validate.h"
 
-enum phase_result phase_authorize(struct exchange *e)
+HOT enum phase_result phase_authorize(struct exchange *e)
 {
 	enum access_result result;
 	bool unauthenticated;

@@ -41,7 +41,7 @@ static enum phase_result hold_small_body(struct forward *f)
 	return PHASE_NEXT;
 }
 
-static enum phase_result prepare_body(struct forward *f)
+HOT static enum phase_result prepare_body(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum phase_result result;
@@ -66,7 +66,7 @@ static enum phase_result prepare_body(struct forward *f)
 
 /* --- one attempt --- */
 
-static enum io_result send_request(struct forward *f)
+HOT static enum io_result send_request(struct forward *f)
 {
 	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
 	enum io_result result;
@@ -93,7 +93,7 @@ static enum io_result send_request(struct forward *f)
 }
 
 /* Reads heads until the final one; early hints are passed on, 100 was ours to send. */
-static enum io_result read_final_head(struct forward *f)
+HOT static enum io_result read_final_head(struct forward *f)
 {
 	for (;;) {
 		const struct http1_head *response = &f->call->response;
@@ -117,7 +117,7 @@ static enum io_result read_final_head(struct forward *f)
 	}
 }
 
-void forward_end_call(struct forward *f)
+HOT void forward_end_call(struct forward *f)
 {
 	if (!f->call)
 		return;
@@ -182,7 +182,7 @@ static unsigned retry_class(unsigned status)
 }
 
 /* Which endpoint: one whose breaker lets the call through. False: none does. */
-bool forward_choose(struct forward *f)
+HOT bool forward_choose(struct forward *f)
 {
 	const struct guard_service *guard = f->service->guard;
 	struct view_endpoint *picked;
@@ -219,7 +219,7 @@ static void judge_health(const struct forward *f, const struct guard_service *gu
 }
 
 /* Tells the endpoint's guards how it went. */
-void forward_judge_endpoint(struct forward *f)
+HOT void forward_judge_endpoint(struct forward *f)
 {
 	const struct guard_service *guard = f->service->guard;
 	enum guard_verdict verdict = GUARD_VERDICT_IGNORED;
@@ -269,7 +269,7 @@ static void blame_call(struct forward *f, enum io_result result)
 }
 
 /* One call to the chosen endpoint, up to its answer's head. */
-static enum io_result call(struct forward *f, bool fresh)
+HOT static enum io_result call(struct forward *f, bool fresh)
 {
 	enum io_result result;
 
@@ -305,7 +305,7 @@ static bool was_stale(const struct forward *f, enum io_result result)
 	       !f->call->response_started && f->replayable && is_idempotent(f);
 }
 
-enum io_result forward_call(struct forward *f)
+HOT enum io_result forward_call(struct forward *f)
 {
 	int64_t begun_ns = loop_round_ns();
 	enum io_result result = call(f, false);
@@ -327,7 +327,7 @@ static bool may_hedge(const struct forward *f)
 	       is_idempotent(f);
 }
 
-static enum attempt_result attempt(struct forward *f)
+HOT static enum attempt_result attempt(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum io_result result;
@@ -408,7 +408,7 @@ enum phase_result forward_answer_failure(struct forward *f)
 }
 
 /* PHASE_NEXT: the fallback is another service, e->alternate. */
-static enum phase_result ask_service(struct forward *f)
+HOT static enum phase_result ask_service(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum attempt_result attempted;
@@ -445,7 +445,7 @@ static void use_service(struct forward *f, const struct config_service *config)
 	f->tried = 0;
 }
 
-static enum phase_result forward(struct forward *f)
+HOT static enum phase_result forward(struct forward *f)
 {
 	struct exchange *e = f->e;
 	enum phase_result result;
@@ -476,7 +476,7 @@ static enum phase_result answer_here(struct exchange *e, struct forward *f)
 	return answer_fixed(e, route->respond, &e->route->respond_file);
 }
 
-enum phase_result phase_forward(struct exchange *e)
+HOT enum phase_result phase_forward(struct exchange *e)
 {
 	const struct snapshot_route *route = e->route;
 	struct err err; /* apart, because clearing it for every request would cost */

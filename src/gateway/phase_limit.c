@@ -3,17 +3,7 @@
 #include "gateway/contract_plan.h"
 #include "gateway/exchange.h"
 
-static uint64_t address_key(const struct exchange *e)
-{
-	size_t len = 16;
-
-	/* An IPv6 client commands at least a /64. */
-	if (!address_is_ipv4(&e->client))
-		len = 8;
-	return hash_span(span_of(e->client.bytes, len));
-}
-
-static uint64_t key_of(const struct exchange *e, const struct snapshot_limit *limit)
+HOT static uint64_t key_of(const struct exchange *e, const struct snapshot_limit *limit)
 {
 	const struct identity *identity = e->identity;
 	uint64_t who = 0;
@@ -26,7 +16,8 @@ static uint64_t key_of(const struct exchange *e, const struct snapshot_limit *li
 	case CONFIG_LIMIT_PER_SERVICE: return limit->seed;
 	case CONFIG_LIMIT_PER_ADDRESS: break;
 	}
-	return hash_mix(limit->seed, who ? who : address_key(e));
+	return hash_mix(limit->seed,
+			who ? who : address_limit_key(&e->worker->address_texts, &e->client));
 }
 
 static int64_t seconds_up(int64_t ns)
@@ -57,7 +48,7 @@ static const struct snapshot_limit *limit_at(const struct exchange *e, size_t i)
 	return &e->operation->limit;
 }
 
-enum phase_result phase_limit(struct exchange *e)
+HOT enum phase_result phase_limit(struct exchange *e)
 {
 	struct limiter *limiter = e->worker->shared->limiter;
 	uint64_t taken[SNAPSHOT_LIMITS_MAX + 1];

@@ -143,7 +143,7 @@ static enum phase_result follow_procedures(struct exchange *e, const struct tall
 	return PHASE_NEXT;
 }
 
-enum phase_result phase_protect(struct exchange *e)
+HOT enum phase_result phase_protect(struct exchange *e)
 {
 	const struct guard_service *guard = e->route->guard;
 	enum phase_result result;

@@ -127,7 +127,7 @@ static enum phase_result refuse_target(struct exchange *e, enum uri_result resul
 	return answer_problem(e, 400, "bad-target", uri_result_text(result));
 }
 
-static void apply_route(struct exchange *e, const struct config_route *route)
+HOT static void apply_route(struct exchange *e, const struct config_route *route)
 {
 	size_t index = (size_t)(route - e->snapshot->config->routes.at);
 
@@ -143,7 +143,7 @@ static void apply_route(struct exchange *e, const struct config_route *route)
 		add_cors(e, route->cors);
 }
 
-enum phase_result phase_route(struct exchange *e)
+HOT enum phase_result phase_route(struct exchange *e)
 {
 	const struct http1_head *head = &e->x->request;
 	const struct config_route *route;

@@ -31,7 +31,7 @@ static enum phase_result refuse_operation(struct exchange *e, enum contract_matc
 	return answer_problem(e, 405, "method-not-allowed", NULL);
 }
 
-enum phase_result validate_route(struct exchange *e)
+HOT enum phase_result validate_route(struct exchange *e)
 {
 	const struct snapshot_service *service;
 	struct contract_route *route;
@@ -426,7 +426,7 @@ enum io_result validate_read_body(struct exchange *e, struct span *piece, int64_
 	return IO_FAILED;
 }
 
-void validate_finish(struct exchange *e)
+HOT void validate_finish(struct exchange *e)
 {
 	if (!e->check)
 		return;
@@ -438,13 +438,13 @@ void validate_finish(struct exchange *e)
 
 /* ---- the response ---------------------------------------------------------------------------- */
 
-bool validate_wants_plain_response(const struct exchange *e)
+HOT bool validate_wants_plain_response(const struct exchange *e)
 {
 	return e->operation && contract_of(e)->responses != CONFIG_CHECK_OFF;
 }
 
-void response_check_begin(struct response_check *rc, struct exchange *e,
-			  const struct http1_head *head, bool no_content)
+HOT void response_check_begin(struct response_check *rc, struct exchange *e,
+			      const struct http1_head *head, bool no_content)
 {
 	struct contract_response response = {
 		.status = head->status,
@@ -478,7 +478,7 @@ static bool may_go_on(const struct response_check *rc)
 	return !rc->enforce || !is_bad(rc->result);
 }
 
-bool response_check_feed(struct response_check *rc, struct span piece)
+HOT bool response_check_feed(struct response_check *rc, struct span piece)
 {
 	if (rc->check && rc->result == CONTRACT_MORE)
 		rc->result = contract_check_feed(rc->check, piece);
@@ -489,14 +489,14 @@ bool response_check_feed(struct response_check *rc, struct span piece)
 	return may_go_on(rc);
 }
 
-bool response_check_end(struct response_check *rc)
+HOT bool response_check_end(struct response_check *rc)
 {
 	if (rc->check && rc->result == CONTRACT_MORE)
 		rc->result = contract_check_finish(rc->check);
 	return may_go_on(rc);
 }
 
-void response_check_release(struct response_check *rc, struct exchange *e)
+HOT void response_check_release(struct response_check *rc, struct exchange *e)
 {
 	if (!rc->check)
 		return;

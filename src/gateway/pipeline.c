@@ -73,13 +73,13 @@ static void run_timed_phases(struct exchange *e)
 	}
 }
 
-static enum phase_result enter(struct exchange *e, enum phase_id id)
+HOT static enum phase_result enter(struct exchange *e, enum phase_id id)
 {
 	e->phase = id;
 	return phases[id].enter(e);
 }
 
-static void run_phases(struct exchange *e)
+HOT static void run_phases(struct exchange *e)
 {
 	uint32_t left;
 
@@ -107,7 +107,7 @@ static int64_t end_of(const struct exchange *e)
 	return clock_ns();
 }
 
-static void finish(struct exchange *e)
+HOT static void finish(struct exchange *e)
 {
 	int64_t end_ns = end_of(e);
 
@@ -139,7 +139,7 @@ static void answer_out_of_memory(struct http_exchange *x)
 	http_respond(x, &response, SPAN_NONE, loop_deadline_ms(1000));
 }
 
-void exchange_serve(struct http_exchange *x)
+HOT void exchange_serve(struct http_exchange *x)
 {
 	struct worker *worker = x->server->data;
 	struct exchange *e = arena_alloc(&x->arena, sizeof(*e));

@@ -70,7 +70,7 @@ int pump_start(struct pump *pump)
 	return pump->fiber ? 0 : -1;
 }
 
-void pump_stop(struct pump *pump, bool cancel)
+HOT void pump_stop(struct pump *pump, bool cancel)
 {
 	bool cancelled = fiber_uncancel();
 

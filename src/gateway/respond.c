@@ -19,7 +19,7 @@ struct date_cache {
 	char line[sizeof(DATE_NAME ": ") - 1 + DATE_BYTES + sizeof("\r\n")];
 };
 
-static struct http_field date_now(void)
+HOT static struct http_field date_now(void)
 {
 	static _Thread_local struct date_cache cache = {.line = DATE_NAME ": "};
 	char *value = cache.line + sizeof(DATE_NAME ": ") - 1;
@@ -53,8 +53,8 @@ static void put(struct out *out, struct span name, struct span value, enum http_
 	put_field(out, &(struct http_field){name, value, id});
 }
 
-static void put_from_service(struct out *out, const struct http_response *response,
-			     const struct config_header_edit *edit)
+HOT static void put_from_service(struct out *out, const struct http_response *response,
+				 const struct config_header_edit *edit)
 {
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
@@ -81,7 +81,8 @@ static bool is_in(const struct out *out, struct span name, enum http_field_id id
 }
 
 /* Those that are not in yet; none of them is: then all of them as the block that they are. */
-static const struct http_field_block *put_security(struct out *out, const struct exchange *e)
+HOT static const struct http_field_block *put_security(struct out *out,
+						       const struct exchange *e)
 {
 	const struct snapshot *s = e->snapshot;
 	const struct http_field_block *block = &s->security;
@@ -98,8 +99,8 @@ static const struct http_field_block *put_security(struct out *out, const struct
 	return NULL;
 }
 
-enum io_result respond_head(struct exchange *e, const struct http_response *response, int flags,
-			    int64_t deadline_ms)
+HOT enum io_result respond_head(struct exchange *e, const struct http_response *response,
+				int flags, int64_t deadline_ms)
 {
 	const struct config *cfg = e->snapshot->config;
 	const struct config_header_edit *edit =

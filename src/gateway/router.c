@@ -115,7 +115,7 @@ static inline uint64_t stir(uint64_t hash, uint64_t word)
  * What is in the table comes from the configuration, so nobody can fill it with collisions, and the
  * hash needs no key: one multiplication for each eight bytes.
  */
-static size_t edge_home(const struct router *r, uint32_t parent, struct span segment)
+HOT static size_t edge_home(const struct router *r, uint32_t parent, struct span segment)
 {
 	uint64_t hash = parent ^ (uint64_t)segment.len << 32;
 	uint64_t word;
@@ -148,8 +148,8 @@ static struct span edge_segment(const struct edge *edge)
 	return span_of(far, edge->len);
 }
 
-static const struct edge *find_edge(const struct router *r, uint32_t parent,
-				    struct span segment)
+HOT static const struct edge *find_edge(const struct router *r, uint32_t parent,
+					struct span segment)
 {
 	if (!r->edge_cap)
 		return NULL;
@@ -416,7 +416,7 @@ static bool takes_method(const struct search *s, const struct entry *entry)
 	return false;
 }
 
-static bool pick(struct search *s, const struct entry *entry)
+HOT static bool pick(struct search *s, const struct entry *entry)
 {
 	if (entry->route == NONE)
 		return false;
@@ -433,8 +433,8 @@ static bool pick(struct search *s, const struct entry *entry)
 }
 
 /* `rest` are the segments after this node; its ptr is NULL at the end of the path. */
-static bool walk(struct search *s, uint32_t index, const struct node *node, struct span rest,
-		 unsigned depth)
+HOT static bool walk(struct search *s, uint32_t index, const struct node *node,
+		     struct span rest, unsigned depth)
 {
 	struct span segment, after = rest;
 	const struct edge *edge;
@@ -454,7 +454,7 @@ static bool walk(struct search *s, uint32_t index, const struct node *node, stru
 	return pick(s, &node->below);
 }
 
-static bool search_tree(struct search *s, uint32_t root, struct span path)
+HOT static bool search_tree(struct search *s, uint32_t root, struct span path)
 {
 	return walk(s, root, &s->router->nodes[root], span_slice(path, 1, path.len), 0);
 }
@@ -483,9 +483,9 @@ static bool search_hosts(struct search *s, struct span host, struct span path)
 	return false;
 }
 
-enum router_result router_find(const struct router *r, struct span host, struct span path,
-			       enum http_method method, struct span method_name,
-			       const struct config_route **route, uint32_t *allowed)
+HOT enum router_result router_find(const struct router *r, struct span host, struct span path,
+				   enum http_method method, struct span method_name,
+				   const struct config_route **route, uint32_t *allowed)
 {
 	struct search s = {.router = r, .method = method, .method_name = method_name};
 	bool found = r->host_count && search_hosts(&s, host, path);

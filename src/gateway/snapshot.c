@@ -414,22 +414,43 @@ static int build_security(struct snapshot *s, struct err *err)
 	return 0;
 }
 
+static struct http_field field_in(struct span text, size_t *at, struct span name,
+				  size_t value_len)
+{
+	struct http_field field = {.name = span_slice(text, *at, *at + name.len)};
+
+	*at += name.len + 2;
+	field.value = span_slice(text, *at, *at + value_len);
+	*at += value_len + 2;
+	return field;
+}
+
 static int build_via(struct snapshot *s, struct err *err)
 {
 	static const char *const versions[SNAPSHOT_VIA_COUNT] = {"1.0 ", "1.1 ", "2.0 "};
-	size_t len = 4 + s->config->forwarded.via.len;
+	static const struct span protos[2] = {SPAN_INIT("http"), SPAN_INIT("https")};
+	struct span pseudonym = s->config->forwarded.via;
+	struct span text;
+	size_t at = 0;
 
 	buf_init(&s->via_text, SIZE_MAX);
-	if (!s->config->forwarded.via.len)
-		return 0;
-	for (size_t i = 0; i < SNAPSHOT_VIA_COUNT; i++) {
-		buf_append_cstr(&s->via_text, versions[i]);
-		buf_append(&s->via_text, s->config->forwarded.via);
-	}
+	for (size_t i = 0; i < 2 * SNAPSHOT_VIA_COUNT; i++)
+		buf_printf(&s->via_text, "x-forwarded-proto: %.*s\r\nvia: %s%.*s\r\n",
+			   SPAN_ARG(protos[i / SNAPSHOT_VIA_COUNT]),
+			   versions[i % SNAPSHOT_VIA_COUNT], SPAN_ARG(pseudonym));
 	if (buf_failed(&s->via_text))
 		return out_of_memory(err);
-	for (size_t i = 0; i < SNAPSHOT_VIA_COUNT; i++)
-		s->via[i] = span_slice(buf_span(&s->via_text), i * len, (i + 1) * len);
+	text = buf_span(&s->via_text);
+	for (size_t tls = 0; tls < 2; tls++)
+		for (size_t i = 0; i < SNAPSHOT_VIA_COUNT; i++) {
+			struct http_field *fields = s->proto_via[tls][i];
+
+			fields[0] =
+				field_in(text, &at, SPAN("x-forwarded-proto"), protos[tls].len);
+			fields[1] = field_in(text, &at, SPAN("via"), 4 + pseudonym.len);
+			if (!pseudonym.len)
+				fields[1].name.len = 0;
+		}
 	return 0;
 }
 

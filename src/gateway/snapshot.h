@@ -109,8 +109,11 @@ struct snapshot {
 	uint64_t security_ids; /* a bit for each id (enum http_field_id) in there */
 	struct http_field *security_fields; /* memory of the blocks */
 	struct buf security_lines;
-	/* The value of Via in requests to services, by the version that the client speaks. */
-	struct span via[SNAPSHOT_VIA_COUNT];
+	/*
+	 * X-Forwarded-Proto and Via of requests to services, as lines of one text: [over TLS][the
+	 * version that the client speaks]. Without Via its name is empty.
+	 */
+	struct http_field proto_via[2][SNAPSHOT_VIA_COUNT][2];
 	struct buf via_text;
 	struct waf_rules *waf_rules; /* NULL: no route is inspected */
 	struct patches patches;

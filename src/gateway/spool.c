@@ -112,7 +112,7 @@ void spool_replace(struct exchange *e, struct buf *body)
 	*body = (struct buf){0};
 }
 
-void spool_release(struct exchange *e)
+HOT void spool_release(struct exchange *e)
 {
 	if (e->spool.secret && e->spool.owned.ptr)
 		secret_wipe(e->spool.owned.ptr, e->spool.owned.len);

@@ -237,7 +237,7 @@ static void release_service(struct view_service *service)
 	mem_free(service->endpoints);
 }
 
-void view_unref(struct view *view)
+HOT void view_unref(struct view *view)
 {
 	if (!view || --view->refs)
 		return;
@@ -279,9 +279,10 @@ static enum io_result resolve(struct worker *worker, struct endpoint *endpoint, 
 	return IO_OK;
 }
 
-struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint, bool fresh,
-				const struct config_timeout *timeout, int64_t deadline_ms,
-				enum io_result *result, struct err *err)
+HOT struct http_call *endpoint_open(struct worker *worker, struct endpoint *endpoint,
+				    bool fresh, const struct config_timeout *timeout,
+				    int64_t deadline_ms, enum io_result *result,
+				    struct err *err)
 {
 	*result = resolve(worker, endpoint, timeout->dns_ms, deadline_ms, err);
 	if (*result != IO_OK)

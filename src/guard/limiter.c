@@ -182,7 +182,7 @@ static struct set *set_of(struct limiter *limiter, uint64_t key)
 	return &limiter->sets[key & (limiter->set_count - 1)];
 }
 
-static struct slot *find(struct set *set, uint64_t key)
+HOT static struct slot *find(struct set *set, uint64_t key)
 {
 	for (int i = 0; i < SLOTS; i++)
 		if (atomic_load_explicit(&set->slots[i].key, memory_order_acquire) == key)
@@ -233,7 +233,7 @@ static NOINLINE struct slot *take_over(struct limiter *limiter, struct set *set,
 	return slot;
 }
 
-static struct slot *claim(struct limiter *limiter, uint64_t key, int64_t now_ns)
+HOT static struct slot *claim(struct limiter *limiter, uint64_t key, int64_t now_ns)
 {
 	struct set *set = set_of(limiter, key);
 	struct slot *slot;
@@ -259,8 +259,8 @@ static struct limiter_result describe(const struct limiter_rate *rate, int64_t t
 	return result;
 }
 
-struct limiter_result limiter_take(struct limiter *limiter, uint64_t key,
-				   const struct limiter_rate *rate, int64_t now_ns)
+HOT struct limiter_result limiter_take(struct limiter *limiter, uint64_t key,
+				       const struct limiter_rate *rate, int64_t now_ns)
 {
 	struct slot *slot;
 	int64_t tat_ns, base_ns;

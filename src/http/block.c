@@ -8,14 +8,14 @@
 static _Thread_local char *free_blocks[FREE_MAX];
 static _Thread_local unsigned free_count;
 
-char *block_take(void)
+HOT char *block_take(void)
 {
 	if (UNLIKELY(free_count == 0))
 		return mem_alloc(HTTP_BLOCK_BYTES);
 	return free_blocks[--free_count];
 }
 
-void block_give(char *block)
+HOT void block_give(char *block)
 {
 	if (!block)
 		return;

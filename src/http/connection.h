@@ -34,7 +34,10 @@ void h2_take_over(struct http_connection *c);
 /* Unlinks, closes and frees the base object (not what the version added). */
 void http_connection_free(struct http_connection *c);
 
-/* An exchange with its arena and field array from the thread's free list; NULL: out of memory. */
+/*
+ * An exchange with its arena and field array from the thread's free list; NULL: out of memory. Of the
+ * request only the field array is set.
+ */
 struct http_exchange *http_exchange_new(struct http_connection *c,
 					const struct http_exchange_ops *ops);
 void http_exchange_free(struct http_exchange *x);

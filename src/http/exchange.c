@@ -22,7 +22,7 @@ static void free_pooled(struct pooled_exchange *pooled)
 	mem_free(pooled);
 }
 
-static struct pooled_exchange *take_pooled(size_t field_capacity)
+HOT static struct pooled_exchange *take_pooled(size_t field_capacity)
 {
 	struct pooled_exchange *pooled = free_list;
 
@@ -43,29 +43,30 @@ static struct pooled_exchange *take_pooled(size_t field_capacity)
 	return pooled;
 }
 
-struct http_exchange *http_exchange_new(struct http_connection *c,
-					const struct http_exchange_ops *ops)
+HOT struct http_exchange *http_exchange_new(struct http_connection *c,
+					    const struct http_exchange_ops *ops)
 {
 	const struct http_limits *limits = &c->server->limits;
 	struct pooled_exchange *pooled = take_pooled(limits->head.field_count);
-	struct arena arena;
+	struct http_exchange *x;
 
 	if (!pooled)
 		return NULL;
-	arena = pooled->x.arena;
-	arena.cap_bytes = limits->exchange_bytes;
-	pooled->x = (struct http_exchange){.ops = ops,
-					   .server = c->server,
-					   .peer = &c->peer,
-					   .arena = arena,
-					   .request = {.fields = pooled->fields},
-					   .body_limit_bytes = limits->body_bytes,
-					   .start_ns = loop_round_ns()};
+	x = &pooled->x;
+	x->ops = ops;
+	x->server = c->server;
+	x->peer = &c->peer;
+	x->fiber = NULL;
+	x->arena.cap_bytes = limits->exchange_bytes;
+	x->request.fields = pooled->fields;
+	memset(&x->version, 0, sizeof(*x) - offsetof(struct http_exchange, version));
+	x->body_limit_bytes = limits->body_bytes;
+	x->start_ns = loop_round_ns();
 	c->server->exchange_count++;
-	return &pooled->x;
+	return x;
 }
 
-void http_exchange_free(struct http_exchange *x)
+HOT void http_exchange_free(struct http_exchange *x)
 {
 	struct pooled_exchange *pooled = CONTAINER_OF(x, struct pooled_exchange, x);
 
@@ -112,7 +113,7 @@ static void answer_internal_error(struct http_exchange *x)
 		     loop_deadline_ms(x->server->limits.write_timeout_ms));
 }
 
-void http_exchange_run(struct http_exchange *x)
+HOT void http_exchange_run(struct http_exchange *x)
 {
 	x->fiber = fiber_self();
 	x->server->handler(x);

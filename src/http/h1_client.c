@@ -69,7 +69,7 @@ static void on_idle_timeout(struct timer *timer)
 }
 
 /* An idle connection that becomes readable has been closed, or talks out of turn. */
-static void on_event(struct watch *watch, uint32_t events)
+HOT static void on_event(struct watch *watch, uint32_t events)
 {
 	struct h1_client *client = CONTAINER_OF(watch, struct h1_client, stream.watch);
 
@@ -100,7 +100,7 @@ struct stream *h1_client_stream(struct h1_client *client)
 
 /* --- sending the request --- */
 
-static char *put_request_line(char *to, const struct http_request_head *head)
+HOT static char *put_request_line(char *to, const struct http_request_head *head)
 {
 	to = h1_put(to, head->method);
 	*to++ = ' ';
@@ -137,8 +137,9 @@ static enum io_result note(struct h1_client *client, enum io_result result)
 	return result;
 }
 
-static enum io_result send_head(struct http_call *call, const struct http_request_head *head,
-				int flags, int64_t deadline_ms)
+HOT static enum io_result send_head(struct http_call *call,
+				    const struct http_request_head *head, int flags,
+				    int64_t deadline_ms)
 {
 	struct h1_client *client = client_of(call);
 	size_t need = head->method.len + head->path.len + head->query.len +
@@ -211,7 +212,7 @@ static enum io_result fail(struct h1_client *client, const char *why)
 	return note(client, IO_FAILED);
 }
 
-static enum io_result fill_head(struct h1_client *client, int64_t deadline_ms)
+HOT static enum io_result fill_head(struct h1_client *client, int64_t deadline_ms)
 {
 	size_t max_bytes = client->call.pool->options.head.head_bytes + 1;
 	enum io_result result =
@@ -236,7 +237,7 @@ static enum io_result read_head_bytes(struct h1_client *client, int64_t deadline
 	return result;
 }
 
-static enum io_result accept_head(struct h1_client *client, size_t consumed)
+HOT static enum io_result accept_head(struct h1_client *client, size_t consumed)
 {
 	const struct http1_head *head = &client->call.response;
 
@@ -257,7 +258,7 @@ static enum io_result accept_head(struct h1_client *client, size_t consumed)
 	return IO_OK;
 }
 
-static enum http1_result parse_head(struct h1_client *client, size_t *consumed)
+HOT static enum http1_result parse_head(struct h1_client *client, size_t *consumed)
 {
 	struct http_call *call = &client->call;
 
@@ -268,7 +269,7 @@ static enum http1_result parse_head(struct h1_client *client, size_t *consumed)
 }
 
 /* Most heads come whole: they are parsed at once, and only of others is the end looked for. */
-static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
+HOT static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
 {
 	struct h1_client *client = client_of(call);
 	enum http1_result parsed;
@@ -301,7 +302,8 @@ static enum io_result read_head(struct http_call *call, int64_t deadline_ms)
 	return accept_head(client, consumed);
 }
 
-static enum io_result read_body(struct http_call *call, struct span *piece, int64_t deadline_ms)
+HOT static enum io_result read_body(struct http_call *call, struct span *piece,
+				    int64_t deadline_ms)
 {
 	struct h1_client *client = client_of(call);
 	enum io_result result;
@@ -329,7 +331,7 @@ static bool is_used_up(const struct h1_client *client)
 	return max && client->served >= max;
 }
 
-static bool is_reusable(const struct h1_client *client)
+HOT static bool is_reusable(const struct h1_client *client)
 {
 	const struct http_pool *pool = client->call.pool;
 
@@ -340,7 +342,7 @@ static bool is_reusable(const struct h1_client *client)
 	       !stream_maybe_readable(&client->stream);
 }
 
-static void release(struct http_call *call)
+HOT static void release(struct http_call *call)
 {
 	struct h1_client *client = client_of(call);
 	struct http_pool *pool = call->pool;
@@ -369,7 +371,7 @@ static const struct http_call_ops h1_ops = {
 	.release = release,
 };
 
-struct h1_client *h1_client_take_idle(struct http_pool *pool)
+HOT struct h1_client *h1_client_take_idle(struct http_pool *pool)
 {
 	struct list *node = list_pop_front(&pool->idle);
 	struct h1_client *client;
@@ -387,13 +389,24 @@ struct h1_client *h1_client_take_idle(struct http_pool *pool)
 	return client;
 }
 
-struct http_call *h1_client_begin(struct h1_client *client, bool reused)
+HOT struct http_call *h1_client_begin(struct h1_client *client, bool reused)
 {
 	struct http_call *call = &client->call;
 	struct http_pool *pool = call->pool;
 
-	*call = (struct http_call){
-		.ops = &h1_ops, .pool = pool, .reused = reused, .version = 11};
+	/* All but the response's head, which its parser sets. */
+	call->ops = &h1_ops;
+	call->pool = pool;
+	call->reused = reused;
+	call->response_started = false;
+	call->version = 11;
+	call->response.status = 0;
+	call->body_ended = false;
+	call->more_ready = false;
+	call->trailers = NULL;
+	call->trailer_count = 0;
+	call->tunnel = false;
+	call->failure = NULL;
 	client->stream.watch.on_event = on_event;
 	client->request_ended = false;
 	client->broken = false;

@@ -27,6 +27,8 @@ struct h1_server {
 	bool keep_alive;
 	bool until_close; /* the response ends where the connection does */
 	bool linger;
+	uint8_t authority_len; /* 0: none yet */
+	char authority[39]; /* of an earlier request */
 };
 
 enum serve_result { SERVE_NEXT, SERVE_IDLE, SERVE_CLOSE };
@@ -192,8 +194,9 @@ static char *put_connection_fields(struct h1_server *s, char *to,
 	return to;
 }
 
-static enum io_result send_head(struct http_exchange *x, const struct http_response *response,
-				int flags, int64_t deadline_ms)
+HOT static enum io_result send_head(struct http_exchange *x,
+				    const struct http_response *response, int flags,
+				    int64_t deadline_ms)
 {
 	struct h1_server *s = connection_of(x);
 	bool interim = response->status < 200 && response->status != 101;
@@ -227,8 +230,8 @@ static enum io_result send_head(struct http_exchange *x, const struct http_respo
 	return h1_output_flush(&s->out, &s->base->stream, deadline_ms);
 }
 
-static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
-				int64_t deadline_ms)
+HOT static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
+				    int64_t deadline_ms)
 {
 	struct h1_server *s = connection_of(x);
 	struct stream *stream = &s->base->stream;
@@ -308,7 +311,7 @@ static bool is_over_limit(struct span unread, const struct http1_limits *limits)
  * IO_OK: a head (good or bad) is complete in the buffer. IO_FAILED: it is over its limit, or there
  * is no memory. IO_AGAIN: nothing has come.
  */
-static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
+HOT static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
 {
 	const struct http_limits *limits = limits_of(s);
 	int64_t deadline_ms = loop_deadline_ms(limits->head_timeout_ms);
@@ -338,13 +341,24 @@ static void skip_empty_line(struct h1_server *s)
 		s->in.start += 2;
 }
 
-static void parse_head(struct h1_server *s, struct http_exchange *x)
+/* Nearly all requests of a connection are for the same host, which need not be checked again. */
+static void remember_authority(struct h1_server *s, struct span authority)
+{
+	if (LIKELY(authority.len == s->authority_len) || authority.len > sizeof(s->authority) ||
+	    !authority.len)
+		return;
+	memcpy(s->authority, authority.ptr, authority.len);
+	s->authority_len = (uint8_t)authority.len;
+}
+
+HOT static void parse_head(struct h1_server *s, struct http_exchange *x)
 {
 	enum http1_result parsed;
 	size_t consumed = 0;
 
-	parsed = http1_parse_request(&x->request, h1_input_unread(&s->in), &limits_of(s)->head,
-				     &consumed);
+	parsed = http1_parse_next_request(&x->request, h1_input_unread(&s->in),
+					  &limits_of(s)->head,
+					  span_of(s->authority, s->authority_len), &consumed);
 	if (parsed == HTTP1_MORE)
 		parsed = HTTP1_TOO_LARGE_HEAD;
 	if (parsed != HTTP1_DONE) {
@@ -353,6 +367,7 @@ static void parse_head(struct h1_server *s, struct http_exchange *x)
 		x->version = 11;
 		return;
 	}
+	remember_authority(s, x->request.authority);
 	x->version = x->request.minor_version == 0 ? 10 : 11;
 	if (x->request.upgrade)
 		x->protocol = http1_field(&x->request, HTTP_FIELD_UPGRADE);
@@ -363,6 +378,7 @@ static void parse_head(struct h1_server *s, struct http_exchange *x)
 
 static void refuse_late_head(struct http_exchange *x)
 {
+	x->request = (struct http1_head){.fields = x->request.fields};
 	x->version = 11;
 	x->malformed_status = 408;
 	x->malformed = "the request head did not arrive in time";
@@ -386,7 +402,7 @@ static bool discard_body(struct h1_server *s)
 	return result == IO_EOF;
 }
 
-static enum serve_result finish_exchange(struct h1_server *s)
+HOT static enum serve_result finish_exchange(struct h1_server *s)
 {
 	struct http_exchange *x = s->x;
 	bool complete = x->ended && !x->aborted && !x->client_gone && !x->tunnel;
@@ -405,7 +421,7 @@ static enum serve_result finish_exchange(struct h1_server *s)
 	return SERVE_NEXT;
 }
 
-static enum serve_result serve_exchange(struct h1_server *s, enum io_result head_result)
+HOT static enum serve_result serve_exchange(struct h1_server *s, enum io_result head_result)
 {
 	struct http_exchange *x = http_exchange_new(s->base, &h1_ops);
 	enum serve_result result;
@@ -429,7 +445,7 @@ static enum serve_result serve_exchange(struct h1_server *s, enum io_result head
 	return result;
 }
 
-static enum serve_result serve_one(struct h1_server *s)
+HOT static enum serve_result serve_one(struct h1_server *s)
 {
 	size_t resume = 0;
 	enum io_result result;
@@ -462,7 +478,7 @@ static void linger(struct h1_server *s)
 		discarded += got;
 }
 
-static void go_idle(struct h1_server *s)
+HOT static void go_idle(struct h1_server *s)
 {
 	const struct http_limits *limits = limits_of(s);
 	int64_t wait_ms = s->served ? limits->idle_timeout_ms : limits->head_timeout_ms;
@@ -473,7 +489,7 @@ static void go_idle(struct h1_server *s)
 	timer_set(&s->base->idle_timer, loop_deadline_ms(wait_ms));
 }
 
-static void serve(void *arg)
+HOT static void serve(void *arg)
 {
 	struct h1_server *s = arg;
 	enum serve_result result;
@@ -493,7 +509,7 @@ static void serve(void *arg)
 	h1_free(s);
 }
 
-static void start_serving(struct h1_server *s)
+HOT static void start_serving(struct h1_server *s)
 {
 	s->fiber = fiber_start(serve, s, NULL);
 	if (!s->fiber)
@@ -506,7 +522,7 @@ static void on_client_gone(struct h1_server *s)
 	fiber_cancel(s->fiber);
 }
 
-static void on_event(struct watch *watch, uint32_t events)
+HOT static void on_event(struct watch *watch, uint32_t events)
 {
 	struct http_connection *c = CONTAINER_OF(watch, struct http_connection, stream.watch);
 	struct h1_server *s = c->state;

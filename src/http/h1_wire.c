@@ -11,7 +11,7 @@
 /* "ffffffffffffffff\r\n" and "\r\n0\r\n\r\n" */
 #define CHUNK_OVERHEAD 32
 
-static void free_buffer(char *ptr, size_t cap)
+HOT static void free_buffer(char *ptr, size_t cap)
 {
 	if (cap == HTTP_BLOCK_BYTES)
 		block_give(ptr);
@@ -19,7 +19,7 @@ static void free_buffer(char *ptr, size_t cap)
 		mem_free(ptr);
 }
 
-bool h1_input_ready(struct h1_input *in)
+HOT bool h1_input_ready(struct h1_input *in)
 {
 	if (in->ptr)
 		return true;
@@ -31,7 +31,7 @@ bool h1_input_ready(struct h1_input *in)
 	return true;
 }
 
-void h1_input_release(struct h1_input *in)
+HOT void h1_input_release(struct h1_input *in)
 {
 	if (in->ptr)
 		free_buffer(in->ptr, in->cap);
@@ -61,8 +61,8 @@ static bool grow_input(struct h1_input *in, size_t max_bytes)
 	return true;
 }
 
-enum io_result h1_input_fill(struct h1_input *in, struct stream *stream, size_t max_bytes,
-			     int64_t deadline_ms)
+HOT enum io_result h1_input_fill(struct h1_input *in, struct stream *stream, size_t max_bytes,
+				 int64_t deadline_ms)
 {
 	enum io_result result;
 	size_t got;
@@ -80,7 +80,8 @@ enum io_result h1_input_fill(struct h1_input *in, struct stream *stream, size_t 
 	return result;
 }
 
-void h1_input_begin_body(struct h1_input *in, size_t head_bytes, const struct http1_head *head)
+HOT void h1_input_begin_body(struct h1_input *in, size_t head_bytes,
+			     const struct http1_head *head)
 {
 	in->start += head_bytes;
 	in->base = in->start;
@@ -95,7 +96,7 @@ void h1_input_begin_body(struct h1_input *in, size_t head_bytes, const struct ht
 		    (head->framing == HTTP1_LENGTH && head->content_length == 0);
 }
 
-void h1_input_next_message(struct h1_input *in)
+HOT void h1_input_next_message(struct h1_input *in)
 {
 	if (in->body_block) {
 		free_buffer(in->ptr, in->cap);
@@ -158,7 +159,7 @@ static struct span unread_body(const struct h1_input *in)
 }
 
 /* IO_AGAIN: more bytes are needed. */
-static enum io_result take_length(struct h1_input *in, struct span *piece)
+HOT static enum io_result take_length(struct h1_input *in, struct span *piece)
 {
 	struct span unread = unread_body(in);
 
@@ -221,8 +222,8 @@ static enum io_result take_trailers(struct h1_input *in, const struct http1_limi
 	return result == IO_OK ? IO_EOF : result;
 }
 
-static enum io_result take_chunked(struct h1_input *in, const struct http1_limits *limits,
-				   struct arena *arena, struct span *piece)
+HOT static enum io_result take_chunked(struct h1_input *in, const struct http1_limits *limits,
+				       struct arena *arena, struct span *piece)
 {
 	while (!in->in_trailers) {
 		struct span unread = unread_body(in);
@@ -244,9 +245,9 @@ static enum io_result take_chunked(struct h1_input *in, const struct http1_limit
 	return take_trailers(in, limits, arena);
 }
 
-enum io_result h1_input_body(struct h1_input *in, struct stream *stream,
-			     const struct http1_limits *limits, struct arena *arena,
-			     struct span *piece, int64_t deadline_ms)
+HOT enum io_result h1_input_body(struct h1_input *in, struct stream *stream,
+				 const struct http1_limits *limits, struct arena *arena,
+				 struct span *piece, int64_t deadline_ms)
 {
 	for (;;) {
 		enum io_result result;
@@ -284,12 +285,12 @@ enum io_result h1_input_raw(struct h1_input *in, struct stream *stream, struct s
 	return IO_OK;
 }
 
-bool h1_input_has_more(const struct h1_input *in)
+HOT bool h1_input_has_more(const struct h1_input *in)
 {
 	return in->ended || in->start != in->end;
 }
 
-void h1_output_release(struct h1_output *out)
+HOT void h1_output_release(struct h1_output *out)
 {
 	if (out->ptr)
 		free_buffer(out->ptr, out->cap);
@@ -297,13 +298,13 @@ void h1_output_release(struct h1_output *out)
 	out->len = out->cap = 0;
 }
 
-void h1_output_idle(struct h1_output *out)
+HOT void h1_output_idle(struct h1_output *out)
 {
 	if (out->len == 0)
 		h1_output_release(out);
 }
 
-char *h1_output_room(struct h1_output *out, size_t more)
+HOT char *h1_output_room(struct h1_output *out, size_t more)
 {
 	char *grown;
 	size_t cap;
@@ -327,8 +328,8 @@ char *h1_output_room(struct h1_output *out, size_t more)
 	return out->ptr + out->len;
 }
 
-enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
-			       int64_t deadline_ms)
+HOT enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
+				   int64_t deadline_ms)
 {
 	enum io_result result;
 
@@ -339,7 +340,7 @@ enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
 	return result;
 }
 
-char *h1_put_u64(char *to, uint64_t value)
+HOT char *h1_put_u64(char *to, uint64_t value)
 {
 	char digits[BUF_U64_DIGITS];
 
@@ -375,7 +376,7 @@ static enum io_result put_body_end(struct h1_output *out)
 	return IO_OK;
 }
 
-static enum io_result put_small(struct h1_output *out, struct span piece)
+HOT static enum io_result put_small(struct h1_output *out, struct span piece)
 {
 	char *to = h1_output_room(out, piece.len + CHUNK_OVERHEAD);
 	char *from = to;
@@ -411,8 +412,8 @@ static enum io_result write_large(struct h1_output *out, struct stream *stream,
 	return stream_writev(stream, iov, count, deadline_ms);
 }
 
-enum io_result h1_output_body(struct h1_output *out, struct stream *stream, struct span piece,
-			      int flags, int64_t deadline_ms)
+HOT enum io_result h1_output_body(struct h1_output *out, struct stream *stream,
+				  struct span piece, int flags, int64_t deadline_ms)
 {
 	enum io_result result = IO_OK;
 
@@ -451,7 +452,7 @@ enum io_result h1_output_trailers(struct h1_output *out, struct stream *stream,
 	return h1_output_flush(out, stream, deadline_ms);
 }
 
-size_t h1_fields_bytes(const struct http_field *fields, size_t count)
+HOT size_t h1_fields_bytes(const struct http_field *fields, size_t count)
 {
 	size_t bytes = 0;
 
@@ -460,13 +461,39 @@ size_t h1_fields_bytes(const struct http_field *fields, size_t count)
 	return bytes;
 }
 
-char *h1_put_fields(char *to, const struct http_field *fields, size_t count)
+/* Name and value stand as in a message: "name: value" in one piece. */
+static inline bool is_line(const struct http_field *field)
 {
-	for (size_t i = 0; i < count; i++) {
-		to = h1_put(to, fields[i].name);
-		*to++ = ':';
-		*to++ = ' ';
-		to = h1_put(to, fields[i].value);
+	const char *end = field->name.ptr + field->name.len;
+
+	return field->value.ptr == end + 2 && end[0] == ':' && end[1] == ' ';
+}
+
+/* The next field stands right behind this one, as in a message. What is between them is looked at. */
+static inline bool is_followed(const struct http_field *field)
+{
+	const char *end = field->value.ptr + field->value.len;
+
+	return field[1].name.ptr == end + 2 && end[0] == '\r' && end[1] == '\n';
+}
+
+/* Lines of a message that stayed together, as most do that are passed on, are copied together. */
+HOT char *h1_put_fields(char *to, const struct http_field *fields, size_t count)
+{
+	for (const struct http_field *f = fields; f != fields + count; f++) {
+		if (is_line(f)) {
+			const char *from = f->name.ptr;
+
+			while (f + 1 != fields + count && is_followed(f) && is_line(f + 1))
+				f++;
+			to = h1_put(to, span_of(from,
+						(size_t)(f->value.ptr + f->value.len - from)));
+		} else {
+			to = h1_put(to, f->name);
+			*to++ = ':';
+			*to++ = ' ';
+			to = h1_put(to, f->value);
+		}
 		*to++ = '\r';
 		*to++ = '\n';
 	}

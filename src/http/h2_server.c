@@ -411,6 +411,7 @@ static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
 		return NULL;
 	}
 	ex->x->state = ex;
+	ex->x->request = (struct http1_head){.fields = ex->x->request.fields};
 	ex->server = s;
 	h2_stream_init(&ex->st, &s->wire, id);
 	list_push_back(&s->streams, &ex->node);

@@ -65,7 +65,7 @@ size_t http_pool_active_count(const struct http_pool *pool)
 	return pool->active_count;
 }
 
-void http_pool_notify(struct http_pool *pool)
+HOT void http_pool_notify(struct http_pool *pool)
 {
 	struct list *node = list_pop_front(&pool->waiters);
 
@@ -80,7 +80,7 @@ void http_pool_connection_gone(struct http_pool *pool)
 	free_if_done(pool);
 }
 
-void http_pool_call_done(struct http_pool *pool)
+HOT void http_pool_call_done(struct http_pool *pool)
 {
 	pool->active_count--;
 	free_if_done(pool);
@@ -221,7 +221,7 @@ static enum io_result open_h2(struct http_pool *pool, int64_t deadline_ms, struc
 	return result == IO_AGAIN ? IO_OK : result;
 }
 
-static struct http_call *reuse(struct http_pool *pool, bool fresh)
+HOT static struct http_call *reuse(struct http_pool *pool, bool fresh)
 {
 	if (is_multiplexed(pool))
 		return h2_client_open(pool);
@@ -241,8 +241,8 @@ static enum io_result wait_or_fail(struct http_pool *pool, int64_t deadline_ms, 
 	return result;
 }
 
-struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
-				 enum io_result *result, struct err *err)
+HOT struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
+				     enum io_result *result, struct err *err)
 {
 	struct http_call *call = NULL;
 

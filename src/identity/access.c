@@ -119,7 +119,7 @@ void access_rule_free(struct access_rule *rule)
 	mem_free(rule);
 }
 
-bool access_rule_wants_identity(const struct access_rule *rule)
+HOT bool access_rule_wants_identity(const struct access_rule *rule)
 {
 	return rule->route->auth != CONFIG_AUTH_NONE;
 }
@@ -199,8 +199,8 @@ static bool claims_hold(const struct access_rule *rule, struct auth_worker *work
 	return true;
 }
 
-enum access_result access_check(const struct access_rule *rule, struct auth_worker *worker,
-				const struct identity *identity)
+HOT enum access_result access_check(const struct access_rule *rule, struct auth_worker *worker,
+				    const struct identity *identity)
 {
 	const struct config_route *route = rule->route;
 

@@ -23,7 +23,7 @@ static struct identity_private anonymous = {
 	.shared = true,
 };
 
-struct identity *identity_anonymous(void)
+HOT struct identity *identity_anonymous(void)
 {
 	return &anonymous.public;
 }
@@ -55,14 +55,14 @@ void identity_discard(struct identity_private *p)
 	mem_free(p);
 }
 
-struct identity *identity_ref(struct identity *identity)
+HOT struct identity *identity_ref(struct identity *identity)
 {
 	if (identity && !identity->priv->shared)
 		identity->priv->references++;
 	return identity;
 }
 
-void identity_unref(struct identity *identity)
+HOT void identity_unref(struct identity *identity)
 {
 	if (identity && !identity->priv->shared && --identity->priv->references == 0)
 		identity_discard(identity->priv);

@@ -72,7 +72,7 @@ static bool same_name(struct span ours, struct span theirs)
 	return true;
 }
 
-bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)
+HOT bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)
 {
 	if (!(strip->lengths >> (field->name.len & 63) & 1))
 		return false;
@@ -183,7 +183,7 @@ void identity_pass_free(struct identity_pass *pass)
 	mem_free(pass);
 }
 
-bool identity_pass_drops(const struct identity_pass *pass, const struct http_field *field)
+HOT bool identity_pass_drops(const struct identity_pass *pass, const struct http_field *field)
 {
 	if (field->id == HTTP_FIELD_AUTHORIZATION)
 		return pass->drop_authorization;
@@ -367,10 +367,10 @@ static int add_token(const struct identity_pass *pass, struct auth_worker *worke
 	return 0;
 }
 
-int identity_pass_fields(const struct identity_pass *pass, struct auth_worker *worker,
-			 const struct identity *identity, struct arena *arena,
-			 struct http_field fields[IDENTITY_PASS_FIELDS_MAX], size_t *count,
-			 struct err *err)
+HOT int identity_pass_fields(const struct identity_pass *pass, struct auth_worker *worker,
+			     const struct identity *identity, struct arena *arena,
+			     struct http_field fields[IDENTITY_PASS_FIELDS_MAX], size_t *count,
+			     struct err *err)
 {
 	const struct config_service_identity *config = &pass->service->identity;
 	struct adding adding = {.fields = fields};

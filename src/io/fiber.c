@@ -68,7 +68,7 @@ struct fiber_thread {
 
 static _Thread_local struct fiber_thread thread;
 
-static void make_ready(struct fiber *fiber)
+HOT static void make_ready(struct fiber *fiber)
 {
 	if (fiber->ready)
 		return;
@@ -169,7 +169,7 @@ INLINE_FOR_TSAN void after_switch_to_fiber(struct fiber *fiber)
 	(void)fiber;
 }
 
-static void fiber_entry(void *arg)
+HOT static void fiber_entry(void *arg)
 {
 	struct fiber *fiber = arg;
 
@@ -181,7 +181,7 @@ static void fiber_entry(void *arg)
 	__builtin_unreachable();
 }
 
-static void recycle(struct fiber *fiber)
+HOT static void recycle(struct fiber *fiber)
 {
 	thread.live_count--;
 	if (fiber->ready)
@@ -198,7 +198,7 @@ static void recycle(struct fiber *fiber)
 	thread.free_count++;
 }
 
-static void resume(struct fiber *fiber)
+HOT static void resume(struct fiber *fiber)
 {
 	struct loop *loop = loop_current();
 
@@ -213,7 +213,7 @@ static void resume(struct fiber *fiber)
 		recycle(fiber);
 }
 
-static struct fiber *take_fiber(fiber_function *function, void *arg, struct err *err)
+HOT static struct fiber *take_fiber(fiber_function *function, void *arg, struct err *err)
 {
 	struct fiber *fiber = thread.free_list;
 	char *stack;
@@ -251,7 +251,7 @@ static struct fiber *take_fiber(fiber_function *function, void *arg, struct err 
 	return fiber;
 }
 
-struct fiber *fiber_start(fiber_function *function, void *arg, struct err *err)
+HOT struct fiber *fiber_start(fiber_function *function, void *arg, struct err *err)
 {
 	struct fiber *fiber = take_fiber(function, arg, err);
 
@@ -260,12 +260,12 @@ struct fiber *fiber_start(fiber_function *function, void *arg, struct err *err)
 	return fiber;
 }
 
-struct fiber *fiber_self(void)
+HOT struct fiber *fiber_self(void)
 {
 	return thread.running;
 }
 
-void fiber_run_ready(struct loop *loop)
+HOT void fiber_run_ready(struct loop *loop)
 {
 	struct list batch;
 	struct list *node;
@@ -292,14 +292,14 @@ static enum fiber_wake wake_reason(struct fiber *fiber)
 	return fiber->timed_out ? FIBER_TIMEOUT : FIBER_EVENT;
 }
 
-static void leave(struct fiber *fiber)
+HOT static void leave(struct fiber *fiber)
 {
 	before_switch_to_main(fiber, false);
 	fiber_context_switch(&fiber->context, &thread.main);
 	after_switch_to_fiber(fiber);
 }
 
-enum fiber_wake fiber_park(int64_t deadline_ms)
+HOT enum fiber_wake fiber_park(int64_t deadline_ms)
 {
 	struct fiber *fiber = thread.running;
 	enum fiber_wake reason;
@@ -322,7 +322,7 @@ enum fiber_wake fiber_park(int64_t deadline_ms)
 	return reason;
 }
 
-void fiber_wake(struct fiber *fiber)
+HOT void fiber_wake(struct fiber *fiber)
 {
 	fiber->woken = true;
 	if (fiber->parked)

@@ -13,7 +13,7 @@
 _Thread_local struct loop_clock loop_clock;
 static _Thread_local struct loop *current;
 
-static void read_clocks(void)
+HOT static void read_clocks(void)
 {
 	loop_clock.round_ns = clock_ns();
 	loop_clock.now_ms = loop_clock.round_ns / 1000000;
@@ -170,7 +170,7 @@ void loop_undefer(struct deferred *deferred)
 	list_remove(&deferred->node);
 }
 
-static void run_deferred(struct loop *loop, struct list *from)
+HOT static void run_deferred(struct loop *loop, struct list *from)
 {
 	struct list *node;
 
@@ -228,7 +228,7 @@ void watch_remove(struct watch *watch)
 		fiber_wake(watch->other);
 }
 
-enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadline_ms)
+HOT enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadline_ms)
 {
 	uint32_t wanted = events | EPOLLHUP | EPOLLERR;
 	struct fiber **waiter = events & EPOLLIN ? &watch->reader : &watch->writer;
@@ -251,7 +251,7 @@ enum fiber_wake watch_wait(struct watch *watch, uint32_t events, int64_t deadlin
 	return FIBER_EVENT;
 }
 
-static void dispatch(struct loop *loop, struct watch *watch, uint32_t events)
+HOT static void dispatch(struct loop *loop, struct watch *watch, uint32_t events)
 {
 	watch->ready |= events;
 	if (watch->on_event) {
@@ -275,7 +275,7 @@ static void dispatch(struct loop *loop, struct watch *watch, uint32_t events)
 /* How many events ahead. */
 #define PREFETCH_EVENTS 4
 
-static void dispatch_all(struct loop *loop)
+HOT static void dispatch_all(struct loop *loop)
 {
 	bool mailbox = false;
 
@@ -294,7 +294,7 @@ static void dispatch_all(struct loop *loop)
 		run_mailbox(loop);
 }
 
-static int wait_for_events(struct loop *loop, int64_t max_wait_ms)
+HOT static int wait_for_events(struct loop *loop, int64_t max_wait_ms)
 {
 	int64_t next_ms = wheel_next_ms(&loop->wheel);
 	int64_t wait_ms = max_wait_ms;
@@ -334,7 +334,7 @@ static void note_lag(struct loop *loop, int events)
 /* Passes over the ready fibers in one round, before new events are looked at. */
 #define READY_PASSES 4
 
-void loop_step(struct loop *loop, int64_t max_wait_ms)
+HOT void loop_step(struct loop *loop, int64_t max_wait_ms)
 {
 	int count = wait_for_events(loop, max_wait_ms);
 

@@ -62,12 +62,12 @@ static enum io_result result_of_errno(int error)
  * The C library's recv and send are cancellation points, which costs a threaded program two atomic
  * operations a call. No thread of ours is ever cancelled.
  */
-static ssize_t receive(int fd, void *to, size_t size)
+HOT static ssize_t receive(int fd, void *to, size_t size)
 {
 	return syscall(SYS_recvfrom, fd, to, size, 0, NULL, NULL);
 }
 
-static ssize_t transmit(int fd, const void *from, size_t size)
+HOT static ssize_t transmit(int fd, const void *from, size_t size)
 {
 	return syscall(SYS_sendto, fd, from, size, MSG_NOSIGNAL, NULL, 0);
 }
@@ -86,7 +86,7 @@ static enum io_result result_of_wake(enum fiber_wake wake)
  * After a read that did not fill its buffer the kernel has nothing more: the next edge will tell
  * of new data, so a try that could only give EAGAIN is saved. A hang-up gives no further edge.
  */
-enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got)
+HOT enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got)
 {
 	ssize_t n;
 
@@ -112,8 +112,8 @@ enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t 
 	return result_of_errno(errno);
 }
 
-enum io_result stream_send(struct stream *stream, const struct iovec *iov, int count,
-			   size_t *put)
+HOT enum io_result stream_send(struct stream *stream, const struct iovec *iov, int count,
+			       size_t *put)
 {
 	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
 				 .msg_iovlen = (size_t)count};
@@ -266,7 +266,7 @@ static enum io_result tls_result(struct stream *stream, int returned, uint32_t *
 	return closed ? IO_CLOSED : IO_FAILED;
 }
 
-static enum io_result wait_for(struct stream *stream, uint32_t events, int64_t deadline_ms)
+HOT static enum io_result wait_for(struct stream *stream, uint32_t events, int64_t deadline_ms)
 {
 	enum io_result result;
 
@@ -325,7 +325,7 @@ static enum io_result tls_try_read(struct stream *stream, void *to, size_t size,
 	return tls_result(stream, returned, events);
 }
 
-enum io_result stream_try_read(struct stream *stream, void *to, size_t size, size_t *got)
+HOT enum io_result stream_try_read(struct stream *stream, void *to, size_t size, size_t *got)
 {
 	uint32_t events;
 
@@ -334,8 +334,8 @@ enum io_result stream_try_read(struct stream *stream, void *to, size_t size, siz
 	return tls_try_read(stream, to, size, got, &events);
 }
 
-enum io_result stream_read(struct stream *stream, void *to, size_t size, size_t *got,
-			   int64_t deadline_ms)
+HOT enum io_result stream_read(struct stream *stream, void *to, size_t size, size_t *got,
+			       int64_t deadline_ms)
 {
 	for (;;) {
 		uint32_t events = EPOLLIN;
@@ -366,8 +366,8 @@ static enum io_result tls_try_write(struct stream *stream, const void *from, siz
 	return tls_result(stream, returned, events);
 }
 
-static enum io_result try_write(struct stream *stream, const void *from, size_t size,
-				size_t *put, uint32_t *events)
+HOT static enum io_result try_write(struct stream *stream, const void *from, size_t size,
+				    size_t *put, uint32_t *events)
 {
 	struct iovec iov = {(void *)(uintptr_t)from, size};
 
@@ -385,8 +385,8 @@ enum io_result stream_try_write(struct stream *stream, const void *from, size_t 
 	return try_write(stream, from, size, put, &events);
 }
 
-enum io_result stream_write(struct stream *stream, const void *from, size_t size,
-			    int64_t deadline_ms)
+HOT enum io_result stream_write(struct stream *stream, const void *from, size_t size,
+				int64_t deadline_ms)
 {
 	const char *at = from;
 
@@ -442,8 +442,8 @@ static struct span next_record(const struct iovec *iov, int count)
 	return span_of(record, len);
 }
 
-enum io_result stream_writev(struct stream *stream, struct iovec *iov, int count,
-			     int64_t deadline_ms)
+HOT enum io_result stream_writev(struct stream *stream, struct iovec *iov, int count,
+				 int64_t deadline_ms)
 {
 	advance(&iov, &count, 0);
 	while (count) {
@@ -501,7 +501,7 @@ enum io_result stream_finish(struct stream *stream, int64_t deadline_ms)
 	return result == IO_AGAIN && stream->ssl ? IO_TIMEOUT : IO_OK;
 }
 
-bool stream_maybe_readable(const struct stream *stream)
+HOT bool stream_maybe_readable(const struct stream *stream)
 {
 	if (stream->watch.ready & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		return true;
@@ -509,7 +509,7 @@ bool stream_maybe_readable(const struct stream *stream)
 	return stream->ssl && !stream->tls_starved && SSL_has_pending(stream->ssl);
 }
 
-enum io_result stream_await(struct stream *stream, int64_t deadline_ms)
+HOT enum io_result stream_await(struct stream *stream, int64_t deadline_ms)
 {
 	if (stream_maybe_readable(stream))
 		return IO_OK;

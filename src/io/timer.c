@@ -33,7 +33,7 @@ static unsigned level_for(int64_t distance_ms)
 	return level;
 }
 
-static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms)
+HOT static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms)
 {
 	int64_t farthest = wheel->now_ms + ((int64_t)(level_slots(WHEEL_LEVELS - 1) - 1)
 					    << level_shift(WHEEL_LEVELS - 1));
@@ -50,7 +50,7 @@ static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t due_m
 	wheel->count++;
 }
 
-void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
+HOT void wheel_add(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
 {
 	timer->at_ms = at_ms;
 	insert(wheel, timer, at_ms > wheel->now_ms ? at_ms : wheel->now_ms + 1);
@@ -95,7 +95,7 @@ static void cascade(struct timer_wheel *wheel, unsigned level, unsigned slot)
 	}
 }
 
-static void tick(struct timer_wheel *wheel)
+HOT static void tick(struct timer_wheel *wheel)
 {
 	int64_t now = ++wheel->now_ms;
 	struct list *due = &wheel->slots[0][(unsigned)now & (level_slots(0) - 1)];
@@ -134,7 +134,7 @@ static int64_t ticks_to_occupied(const struct timer_wheel *wheel, unsigned level
 	return slots;
 }
 
-int64_t wheel_next_ms(const struct timer_wheel *wheel)
+HOT int64_t wheel_next_ms(const struct timer_wheel *wheel)
 {
 	int64_t next = INT64_MAX;
 
@@ -151,7 +151,7 @@ int64_t wheel_next_ms(const struct timer_wheel *wheel)
 	return next;
 }
 
-void wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
+HOT void wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
 {
 	while (wheel->now_ms < now_ms) {
 		int64_t next = wheel_next_ms(wheel);
@@ -166,7 +166,7 @@ void wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
 	}
 }
 
-void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
+HOT void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
 {
 	if (timer->armed && at_ms >= timer->slot_ms) {
 		timer->at_ms = at_ms;
@@ -177,7 +177,7 @@ void wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t at_ms)
 	wheel_add(wheel, timer, at_ms);
 }
 
-void timer_place(struct timer *timer, int64_t at_ms)
+HOT void timer_place(struct timer *timer, int64_t at_ms)
 {
 	wheel_set(&loop_current()->wheel, timer, at_ms);
 }

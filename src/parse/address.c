@@ -4,7 +4,7 @@
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-struct address address_from_ipv4(const void *bytes4)
+HOT struct address address_from_ipv4(const void *bytes4)
 {
 	struct address a;
 
@@ -454,7 +454,7 @@ void cidr_set_build(struct cidr_set *set)
 	set->count = kept + 1;
 }
 
-bool cidr_set_contains(const struct cidr_set *set, const struct address *a)
+HOT bool cidr_set_contains(const struct cidr_set *set, const struct address *a)
 {
 	struct point p = point_of(a);
 	size_t low = 0;

@@ -11,7 +11,7 @@
 
 #define BIT(id) (1ULL << (id))
 
-bool http1_head_complete(struct span input, size_t *resume)
+HOT bool http1_head_complete(struct span input, size_t *resume)
 {
 	size_t at = *resume;
 
@@ -131,8 +131,8 @@ static enum http1_result parse_method(struct http1_head *head, const char **at, 
 	return HTTP1_DONE;
 }
 
-static enum http1_result parse_request_line(struct http1_head *head, const char *start,
-					    const char **at, const char *end)
+HOT static enum http1_result parse_request_line(struct http1_head *head, const char *start,
+						const char **at, const char *end)
 {
 	enum http1_result result = parse_method(head, at, end);
 	const char *target, *p;
@@ -190,7 +190,7 @@ static enum http1_result split_absolute(struct http1_head *head, struct span *au
 }
 
 /* Which form the target has, and whether the method takes it (RFC 9112 section 3.2). */
-static enum http1_result check_target(struct http1_head *head, struct span *authority)
+HOT static enum http1_result check_target(struct http1_head *head, struct span *authority)
 {
 	struct span target = head->target;
 	struct span host;
@@ -225,12 +225,18 @@ static bool same_authority(struct span a_host, unsigned a_port, struct span b_ho
 }
 
 /* RFC 9112 section 3.2: exactly one Host in HTTP/1.1; like the target's authority if it has one. */
-static enum http1_result check_host(struct http1_head *head, struct span authority)
+HOT static enum http1_result check_host(struct http1_head *head, struct span authority,
+					struct span known)
 {
 	struct span value = http1_field(head, HTTP_FIELD_HOST);
 	struct span host, target_host;
 	unsigned port, target_port;
 
+	if (LIKELY(known.len && value.len == known.len && !authority.ptr &&
+		   memcmp(value.ptr, known.ptr, known.len) == 0)) {
+		head->authority = value;
+		return HTTP1_DONE;
+	}
 	if (UNLIKELY(authority.ptr &&
 		     !uri_split_authority(authority, &target_host, &target_port)))
 		return HTTP1_BAD_TARGET;
@@ -326,7 +332,7 @@ static inline enum http1_result check_connection(struct http1_head *head,
  * Content-Length and Transfer-Encoding by themselves, for requests and responses alike: one of
  * them at most, an encoding of exactly "chunked" and in HTTP/1.1 only (RFC 9112 section 6).
  */
-static enum http1_result check_framing(struct http1_head *head)
+HOT static enum http1_result check_framing(struct http1_head *head)
 {
 	struct span length = http1_field(head, HTTP_FIELD_CONTENT_LENGTH);
 	struct span encoding = http1_field(head, HTTP_FIELD_TRANSFER_ENCODING);
@@ -374,15 +380,15 @@ static enum http1_result check_expect(struct http1_head *head)
 	return HTTP1_DONE;
 }
 
-static enum http1_result check_request(struct http1_head *head,
-				       const struct http1_fields *fields)
+HOT static enum http1_result check_request(struct http1_head *head,
+					   const struct http1_fields *fields, struct span known)
 {
 	struct span authority = SPAN_NONE;
 	enum http1_result result = check_target(head, &authority);
 
 	if (UNLIKELY(result != HTTP1_DONE))
 		return result;
-	result = check_host(head, authority);
+	result = check_host(head, authority, known);
 	if (UNLIKELY(result != HTTP1_DONE))
 		return result;
 	if (head->first[HTTP_FIELD_CONTENT_LENGTH] ||
@@ -403,9 +409,10 @@ static enum http1_result limit_line(enum http1_result result, size_t used, size_
 	return result == HTTP1_MORE && used > max + 1 ? HTTP1_TOO_LONG_LINE : result;
 }
 
-static enum http1_result parse_head_fields(struct http1_head *head, struct http1_fields *fields,
-					   struct span input, const char **at,
-					   const struct http1_limits *limits)
+HOT static enum http1_result parse_head_fields(struct http1_head *head,
+					       struct http1_fields *fields, struct span input,
+					       const char **at,
+					       const struct http1_limits *limits)
 {
 	const char *begin = *at, *end = input.ptr + input.len;
 	size_t max = limits->fields_bytes ? limits->fields_bytes : SIZE_MAX;
@@ -427,8 +434,15 @@ static enum http1_result parse_head_fields(struct http1_head *head, struct http1
 	return result;
 }
 
-enum http1_result http1_parse_request(struct http1_head *head, struct span input,
-				      const struct http1_limits *limits, size_t *consumed)
+HOT enum http1_result http1_parse_request(struct http1_head *head, struct span input,
+					  const struct http1_limits *limits, size_t *consumed)
+{
+	return http1_parse_next_request(head, input, limits, SPAN_NONE, consumed);
+}
+
+enum http1_result http1_parse_next_request(struct http1_head *head, struct span input,
+					   const struct http1_limits *limits, struct span known,
+					   size_t *consumed)
 {
 	struct http1_fields fields = {
 		.single = BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_CONTENT_LENGTH) |
@@ -452,7 +466,7 @@ enum http1_result http1_parse_request(struct http1_head *head, struct span input
 	if (UNLIKELY(result != HTTP1_DONE))
 		return result;
 	*consumed = (size_t)(at - input.ptr);
-	return check_request(head, &fields);
+	return check_request(head, &fields, known);
 }
 
 static bool is_digit(char c)
@@ -519,9 +533,9 @@ static enum http1_result check_response_body(struct http1_head *head, bool to_he
 	return HTTP1_DONE;
 }
 
-enum http1_result http1_parse_response(struct http1_head *head, struct span input,
-				       const struct http1_limits *limits, bool to_head,
-				       bool to_connect, size_t *consumed)
+HOT enum http1_result http1_parse_response(struct http1_head *head, struct span input,
+					   const struct http1_limits *limits, bool to_head,
+					   bool to_connect, size_t *consumed)
 {
 	struct http1_fields fields = {
 		.single = BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_TRANSFER_ENCODING),

@@ -87,6 +87,10 @@ bool http1_head_complete(struct span input, size_t *resume);
  */
 enum http1_result http1_parse_request(struct http1_head *head, struct span input,
 				      const struct http1_limits *limits, size_t *consumed);
+/* As the next one of a connection: `known` is the authority of an earlier one, or empty. */
+enum http1_result http1_parse_next_request(struct http1_head *head, struct span input,
+					   const struct http1_limits *limits, struct span known,
+					   size_t *consumed);
 /* `to_head` and `to_connect`: the request's method was HEAD or CONNECT, which changes framing. */
 enum http1_result http1_parse_response(struct http1_head *head, struct span input,
 				       const struct http1_limits *limits, bool to_head,

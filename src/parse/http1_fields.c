@@ -171,8 +171,8 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 	return HTTP1_DONE;
 }
 
-enum http1_result http1_parse_fields(struct http1_fields *f, const char *start, const char **at,
-				     const char *end)
+HOT enum http1_result http1_parse_fields(struct http1_fields *f, const char *start,
+					 const char **at, const char *end)
 {
 	/* Copies whose addresses nobody else has, so that they live in registers. */
 	struct http1_fields fields = *f;

@@ -1,6 +1,7 @@
 /* traceparent.c - W3C Trace Context. */
 #include "parse/traceparent.h"
 
+#include "base/compiler.h"
 #include "base/hex.h"
 
 #define TRACESTATE_MAX_BYTES 512
@@ -63,7 +64,7 @@ bool traceparent_parse(struct span value, struct traceparent *trace)
 	return true;
 }
 
-void traceparent_format(const struct traceparent *trace, char to[TRACEPARENT_LEN])
+HOT void traceparent_format(const struct traceparent *trace, char to[TRACEPARENT_LEN])
 {
 	*to++ = '0';
 	*to++ = '0';
@@ -83,7 +84,8 @@ static void set_id(unsigned char *id, const unsigned char *random, size_t count)
 		id[count - 1] = 1;
 }
 
-void traceparent_start(struct traceparent *trace, const unsigned char random[24], bool sampled)
+HOT void traceparent_start(struct traceparent *trace, const unsigned char random[24],
+			   bool sampled)
 {
 	set_id(trace->trace_id, random, 16);
 	set_id(trace->parent_id, random + 16, 8);

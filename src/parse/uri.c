@@ -224,7 +224,7 @@ static NOINLINE enum uri_result rewrite_path(struct path_writer *w, const char *
 	return end_segment(w);
 }
 
-static enum uri_result check_query(const char *p, const char *end)
+HOT static enum uri_result check_query(const char *p, const char *end)
 {
 	for (; p != end; p++) {
 		if (LIKELY(class_of(*p) & QUERY_PLAIN))
@@ -244,7 +244,7 @@ static enum uri_result check_query(const char *p, const char *end)
  * The end of the longest start of the path that is normal beyond doubt: at '?', at `end`, or
  * where a closer look is needed. A '.' after '/' always needs one.
  */
-static const char *plain_path(const char *p, const char *end)
+HOT static const char *plain_path(const char *p, const char *end)
 {
 	while (p != end) {
 		if (LIKELY(class_of(*p) & PATH_PLAIN)) {
@@ -258,8 +258,8 @@ static const char *plain_path(const char *p, const char *end)
 	return p;
 }
 
-enum uri_result uri_normalize(struct span target, char *scratch, size_t scratch_size,
-			      struct span *path, struct span *query)
+HOT enum uri_result uri_normalize(struct span target, char *scratch, size_t scratch_size,
+				  struct span *path, struct span *query)
 {
 	struct path_writer writer = {.out = scratch};
 	const char *p, *end;
@@ -372,7 +372,7 @@ static bool parse_port(const char *p, const char *end, unsigned *port)
 	return value <= 65535;
 }
 
-bool uri_split_authority(struct span authority, struct span *host, unsigned *port)
+HOT bool uri_split_authority(struct span authority, struct span *host, unsigned *port)
 {
 	const size_t host_max = 255;
 	const char *p = authority.ptr, *end;

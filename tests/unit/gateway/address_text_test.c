@@ -34,9 +34,32 @@ static void the_text_is_that_of_the_address_however_many_there_are(void **state)
 	}
 }
 
+static void limits_take_a_network_of_ipv6_for_one_client(void **state)
+{
+	static struct address_text_cache cache;
+	unsigned char bytes[16] = {0x20, 1, 0x0d, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+	struct address first = address_from_ipv6(bytes);
+	struct address other, v4 = address_from_ipv4("\300\0\2\1");
+	uint64_t key = address_limit_key(&cache, &first);
+
+	(void)state;
+	bytes[15] = bytes[8] = 99;
+	other = address_from_ipv6(bytes);
+	assert_int_equal(address_limit_key(&cache, &other), key);
+	bytes[7] = 99;
+	other = address_from_ipv6(bytes);
+	assert_true(address_limit_key(&cache, &other) != key);
+	/* Of IPv4 each address is one. */
+	key = address_limit_key(&cache, &v4);
+	other = address_from_ipv4("\300\0\2\2");
+	assert_true(address_limit_key(&cache, &other) != key);
+	assert_int_equal(address_limit_key(&cache, &v4), key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_take_a_network_of_ipv6_for_one_client),
 		cmocka_unit_test(the_text_is_that_of_the_address_however_many_there_are),
 	};
 

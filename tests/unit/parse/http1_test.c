@@ -127,6 +127,42 @@ static void what_follows_the_head_is_left(void **state)
 	assert_int_equal(head.content_length, 5);
 }
 
+static void only_the_very_authority_that_was_checked_before_is_not_checked_again(void **state)
+{
+	static const struct {
+		const char *target, *host;
+		enum http1_result expected;
+	} cases[] = {
+		{"/", "Host: a.test:80\r\n", HTTP1_DONE},
+		{"/", "Host: b.test:80\r\n", HTTP1_DONE},
+		{"/", "Host: a.test\r\n", HTTP1_DONE},
+		{"/", "Host: a test:80\r\n", HTTP1_BAD_HOST},
+		{"/", "Host: a.test:800000\r\n", HTTP1_BAD_HOST},
+		{"/", "Host: \r\n", HTTP1_BAD_HOST},
+		{"/", "", HTTP1_BAD_HOST},
+		{"/", "Host: a.test:80\r\nHost: a.test:80\r\n", HTTP1_BAD_HOST},
+		{"http://a.test:80/", "Host: a.test:80\r\n", HTTP1_DONE},
+		{"http://b.test:80/", "Host: a.test:80\r\n", HTTP1_BAD_HOST},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[256];
+		int len = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n%s\r\n",
+				   cases[i].target, cases[i].host);
+		size_t consumed;
+
+		assert_true(len > 0 && (size_t)len < sizeof(text));
+		assert_int_equal(http1_parse_next_request(&head, span_of(text, (size_t)len),
+							  &limits, SPAN("a.test:80"),
+							  &consumed),
+				 cases[i].expected);
+		if (cases[i].expected == HTTP1_DONE)
+			assert_true(
+				span_eq(head.authority, http1_field(&head, HTTP_FIELD_HOST)));
+	}
+}
+
 static void malformed_request_lines_are_refused(void **state)
 {
 	static const struct {
@@ -727,6 +763,8 @@ int main(void)
 		cmocka_unit_test(a_request_is_taken_apart),
 		cmocka_unit_test(every_prefix_asks_for_more),
 		cmocka_unit_test(what_follows_the_head_is_left),
+		cmocka_unit_test(
+			only_the_very_authority_that_was_checked_before_is_not_checked_again),
 		cmocka_unit_test(malformed_request_lines_are_refused),
 		cmocka_unit_test(nul_is_refused_everywhere),
 		cmocka_unit_test(a_later_minor_version_is_read_as_1_1),
