@@ -270,6 +270,31 @@ static void put_services(struct screen *s, const struct json *guard)
 	}
 }
 
+/* Where services are looked for. */
+static void put_discovery(struct screen *s, const struct json *now)
+{
+	const struct json *all = json_get(json_get(now, SPAN("discovery")), SPAN("discovery"));
+
+	if (!count_of(all))
+		return;
+	put_line(s, TONE_PLAIN, "%s", "");
+	put_line(s, TONE_BOLD, "%-32s %-12s %-8s %9s %9s  %s", "FOUND", "BY", "STATE",
+		 "ENDPOINTS", "CHANGES", "PROBLEM");
+	for (size_t i = 0; i < count_of(all); i++) {
+		const struct json *found = json_at(all, i);
+		struct span state = text(found, "state");
+
+		put_line(s,
+			 span_eq(state, SPAN("failing"))   ? TONE_BAD
+			 : number(found, "endpoints") == 0 ? TONE_WARN
+							   : TONE_PLAIN,
+			 "%-32.*s %-12.*s %-8.*s %9lld %9lld  %.*s",
+			 SPAN_ARG(text(found, "service")), SPAN_ARG(text(found, "kind")),
+			 SPAN_ARG(state), (long long)number(found, "endpoints"),
+			 (long long)number(found, "changes"), SPAN_ARG(text(found, "problem")));
+	}
+}
+
 static void put_procedures(struct screen *s, const struct json *now)
 {
 	const struct json *all =
@@ -361,6 +386,7 @@ void status_view_write(const struct status_view *view, const struct json *now,
 	put_overload(&s, guard);
 	put_line(&s, TONE_PLAIN, "%s", "");
 	put_services(&s, guard);
+	put_discovery(&s, now);
 	put_procedures(&s, now);
 	put_line(&s, TONE_PLAIN, "%s", "");
 	put_operations(&s, now, before, before ? (double)ms / 1000 : 0);

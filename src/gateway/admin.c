@@ -327,6 +327,11 @@ static void answer_status(struct admin *admin, struct http_exchange *x)
 		json_put_raw(&w, SPAN(""));
 		procedure_service_print(admin->shared->procedures, &body);
 	}
+	if (admin->shared->discovery) {
+		json_key(&w, SPAN("discovery"));
+		json_put_raw(&w, SPAN(""));
+		discovery_print(admin->shared->discovery, &body);
+	}
 	json_end_object(&w);
 	buf_append_byte(&body, '\n');
 	answer_buf(x, SPAN("application/json"), &body);

@@ -27,6 +27,9 @@ static const char now_text[] =
 	"{\"up\":false,\"ejected\":false}},{\"url\":\"http://\\u001b[31m\\u009b2J\",\"health\":"
 	"{\"up\":true,\"ejected\":true}}]}],\"overload\":{\"memory\":12,\"actions\":[\"shed_"
 	"low\"]}},"
+	"\"discovery\":{\"discovery\":[{\"service\":\"billing\",\"kind\":\"srv\",\"state\":"
+	"\"failing\",\"endpoints\":3,\"changes\":2,\"problem\":\"nobody \\u001b[31m "
+	"answers\"}]},"
 	"\"procedures\":{\"procedures\":[{\"name\":\"sick\",\"service\":\"orders\",\"state\":"
 	"\"canary\",\"for_ms\":5000,\"withheld_percent\":95,\"episodes\":2}]}}";
 
@@ -80,6 +83,9 @@ static void everything_is_in_its_line(void **state)
 	assert_non_null(strstr(line, "50.0     10.0"));
 	assert_non_null(strstr(line, "<1        >10"));
 	assert_non_null(strstr(s.text, "canary"));
+	assert_non_null(strstr(s.text,
+			       "billing                          srv          failing          "
+			       "3         2  nobody ?[31m answers"));
 	assert_null(strstr(s.text, "\x1b"));
 	hide(&s);
 }
