@@ -21,6 +21,7 @@ struct transfer {
 	uint64_t have; /* bytes in the file before this transfer */
 	uint64_t got;
 	char etag[ETAG_BYTES];
+	const char *etag_path; /* where it is kept for the next time */
 	bool too_large;
 	bool write_failed;
 	bool started;
@@ -40,6 +41,17 @@ static bool path_with(char to[PATH_BYTES], const char *path, const char *suffix)
 	return len > 0 && len < PATH_BYTES;
 }
 
+static void write_etag(const char *path, const char *etag)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return; /* then the next download begins anew */
+	if (write(fd, etag, strlen(etag)) < 0)
+		(void)unlink(path);
+	(void)close(fd);
+}
+
 /* A 200 where a part was asked for means that the file is another one: from the start. */
 static bool begin_body(struct transfer *t)
 {
@@ -50,7 +62,14 @@ static bool begin_body(struct transfer *t)
 	if (status == 206)
 		return true;
 	t->have = 0;
-	return ftruncate(t->fd, 0) == 0 && lseek(t->fd, 0, SEEK_SET) == 0;
+	if (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) != 0)
+		return false;
+	/* At once, so that a download goes on even if this program is killed. */
+	if (t->etag[0])
+		write_etag(t->etag_path, t->etag);
+	else
+		(void)unlink(t->etag_path);
+	return true;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
@@ -88,6 +107,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 	struct span name = span_cut(&value, ':');
 
 	value = span_trim(value);
+	/* Of several answers (redirections come first) the last one counts. */
+	if (span_starts_with(line, SPAN("HTTP/")))
+		t->etag[0] = '\0';
 	/* Weak tags do not tell that bytes are the same. */
 	if (span_eq_nocase(name, SPAN("etag")) && value.len < ETAG_BYTES &&
 	    !span_starts_with(value, SPAN("W/")))
@@ -116,17 +138,6 @@ static void read_etag(const char *path, char *to)
 	if (fd >= 0)
 		(void)close(fd);
 	to[len > 0 ? len : 0] = '\0';
-}
-
-static void write_etag(const char *path, const char *etag)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0)
-		return; /* then the next download begins anew */
-	if (write(fd, etag, strlen(etag)) < 0)
-		(void)unlink(path);
-	(void)close(fd);
 }
 
 static CURL *new_request(const char *url, const struct db_download *job)
@@ -174,14 +185,14 @@ static int failure(const struct transfer *t, CURLcode code, struct err *err)
 }
 
 /* 0; 1 when the part there is must be thrown away first; -1. */
-static int perform(struct transfer *t, const char *etag_path, struct err *err)
+static int perform(struct transfer *t, struct err *err)
 {
 	struct curl_slist *headers = NULL;
 	char old_etag[ETAG_BYTES], condition[ETAG_BYTES + 16];
 	long status = 0;
 	CURLcode code;
 
-	read_etag(etag_path, old_etag);
+	read_etag(t->etag_path, old_etag);
 	if (t->have && old_etag[0]) {
 		snprintf(condition, sizeof(condition), "If-Range: %s", old_etag);
 		headers = curl_slist_append(NULL, condition);
@@ -200,15 +211,16 @@ static int perform(struct transfer *t, const char *etag_path, struct err *err)
 	code = curl_easy_perform(t->curl);
 	curl_slist_free_all(headers);
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status < 400 && t->etag[0])
-		write_etag(etag_path, t->etag);
 	/*
 	 * The part is as long as the file, or longer, or the server takes no ranges. For libcurl
 	 * 416 is no error: it says that there is nothing left to fetch.
 	 */
 	if (t->have && (status == 416 || code == CURLE_RANGE_ERROR))
 		return 1;
-	if (code == CURLE_OK)
+	/* Of an empty file no piece comes. */
+	if (code == CURLE_OK && !t->started && !begin_body(t))
+		t->write_failed = true;
+	if (code == CURLE_OK && !t->write_failed)
 		return 0;
 	return failure(t, code, err);
 }
@@ -246,6 +258,7 @@ static int check_digest(const struct db_download *job, const char *path, struct 
 	struct buf sidecar;
 	CURL *curl;
 	CURLcode code;
+	long status = 0;
 	int result = 0;
 
 	if (!path_with(url, job->url, ".sha256"))
@@ -257,7 +270,12 @@ static int check_digest(const struct db_download *job, const char *path, struct 
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_sidecar);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sidecar);
 	code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
+	/* Object stores answer 403 for what is not there. Whatever else: it may be there. */
+	if (code != CURLE_OK && status != 404 && status != 410 && status != 403)
+		result = err_set(err, ERR_UNAVAILABLE, "its SHA-256 cannot be fetched: %s",
+				 curl_easy_strerror(code));
 	/* Anything but a digest, a page that says "not found" for one, is none offered. */
 	if (code == CURLE_OK && sidecar.len >= 64) {
 		struct span digest = span_slice(span_trim(buf_span(&sidecar)), 0, 64);
@@ -278,7 +296,8 @@ static int fetch(const struct db_download *job, const char *part, const char *et
 	int result = 1;
 
 	while (result == 1) {
-		struct transfer t = {.job = job, .fd = open(part, flags, 0644)};
+		struct transfer t = {
+			.job = job, .fd = open(part, flags, 0644), .etag_path = etag_path};
 		struct stat st;
 
 		if (t.fd < 0 || fstat(t.fd, &st) < 0) {
@@ -290,8 +309,7 @@ static int fetch(const struct db_download *job, const char *part, const char *et
 		t.have = (uint64_t)st.st_size;
 		(void)lseek(t.fd, 0, SEEK_END);
 		t.curl = new_request(job->url, job);
-		result = t.curl ? perform(&t, etag_path, err)
-				: err_set(err, ERR_MEMORY, "out of memory");
+		result = t.curl ? perform(&t, err) : err_set(err, ERR_MEMORY, "out of memory");
 		curl_easy_cleanup(t.curl);
 		if (close(t.fd) < 0 && result == 0)
 			result = err_set_errno(err, errno, "%s", part);

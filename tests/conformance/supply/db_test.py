@@ -34,7 +34,7 @@ def archive(*advisories, padding=0):
 
 
 class Files(http.server.ThreadingHTTPServer):
-    """What is served: path -> bytes. Requests are kept as (path, headers, bytes sent)."""
+    """What is served: path -> bytes, or None: the server fails. Requests are kept as (path, headers, bytes sent)."""
     daemon_threads = True
 
     def handle_error(self, request, client_address):
@@ -59,7 +59,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
         server, body, status = self.server, self.server.files.get(self.path), 200
         if body is None:
             server.requests.append((self.path, dict(self.headers), 0))
-            self.send_response(404)
+            self.send_response(500 if self.path in server.files else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -204,6 +204,9 @@ def a_wrong_checksum_changes_nothing(u):
     done = u.update(status=1)
     assert "SHA-256" in done.stderr, done.stderr
     assert u.content() == before and not os.path.exists(u.part())
+    u.server.files["/npm/all.zip.sha256"] = None
+    done = u.update(status=1)
+    assert "SHA-256 cannot be fetched" in done.stderr and u.content() == before, done.stderr
     u.server.files.pop("/npm/all.zip.sha256")
 
 
@@ -231,6 +234,28 @@ def who_has_the_old_one_open_keeps_it(u):
     assert u.counts()["advisories"] == 2
     assert u.counts()["epss"] == 0, "--fresh keeps nothing"
     assert not [n for n in os.listdir(u.work) if n.endswith(".new")]
+
+
+def an_update_that_is_killed_changes_nothing(u):
+    before = u.content()
+    u.server.files["/npm/all.zip"] = archive(advisory("GHSA-4", CVE, "on", "2.0.0"),
+                                             padding=2000000)
+    u.server.slow = 0.05
+    killed = subprocess.Popen([u.program, "db", "update", "-d", u.database, "--url",
+                               u.server.url, "--ecosystems", "npm"], env={"no_proxy": "*"})
+    deadline = time.monotonic() + 60
+    while not os.path.exists(u.part()) or os.path.getsize(u.part()) == 0:
+        assert time.monotonic() < deadline and killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait(60)
+    u.server.slow = None
+    assert u.content() == before
+    have = os.path.getsize(u.part())
+    u.update(status=0)
+    assert u.server.requests[0][1]["Range"] == f"bytes={have}-", u.server.requests
+    assert u.counts()["advisories"] == 3
+    u.server.files["/npm/all.zip"] = u.second
 
 
 def a_terminal_is_shown_the_progress(u):
@@ -288,7 +313,9 @@ def main():
                      a_server_without_tags_sends_all_again,
                      a_part_that_is_longer_than_the_file_is_thrown_away,
                      a_wrong_checksum_changes_nothing, what_is_no_archive_changes_nothing,
-                     who_has_the_old_one_open_keeps_it, a_terminal_is_shown_the_progress,
+                     who_has_the_old_one_open_keeps_it,
+                     an_update_that_is_killed_changes_nothing,
+                     a_terminal_is_shown_the_progress,
                      scores_and_ages_reach_the_report):
             test(updates)
             print("ok", test.__name__)
