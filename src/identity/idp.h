@@ -153,6 +153,7 @@ struct idp_exchange {
 	size_t field_count;
 	struct span content;
 	const char *reason; /* why it was refused, a stable word; NULL: it was not */
+	bool unavailable; /* something is missing in the answer: it will be 503 */
 	/*
 	 * When the answer is to be sent, of clock_ms, so that its time tells nothing; 0: now. Takes
 	 * `begun_ms`, when the request came.

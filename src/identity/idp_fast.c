@@ -269,7 +269,7 @@ static bool document_now(struct idp_exchange *x)
 	return false;
 }
 
-bool idp_serve_now(struct idp_exchange *x)
+static bool serve_now(struct idp_exchange *x)
 {
 	bool issue = span_eq(x->path, SPAN("/identity/token")), done = false;
 	struct kept_client *kept;
@@ -289,5 +289,14 @@ bool idp_serve_now(struct idp_exchange *x)
 	if (kept && !kept->client.disabled && oauth_has_secret(&kept->client, secret))
 		done = issue ? issue_now(x, &form, kept) : introspect_now(x, &form, kept);
 	client_unref(kept);
+	return done;
+}
+
+bool idp_serve_now(struct idp_exchange *x)
+{
+	bool done = serve_now(x);
+
+	if (x->unavailable)
+		web_unavailable(x, NULL);
 	return done;
 }

@@ -200,6 +200,8 @@ void web_unavailable(struct idp_exchange *x, const struct err *err)
 
 	if (err)
 		log_message(LOG_WARN, "identity.unavailable", "%s", err->message);
+	/* Whatever is still added to it, a cookie that is missing makes another answer of it. */
+	x->unavailable = true;
 	x->status = 503;
 	x->reason = "unavailable";
 	memcpy(x->fields, fields, sizeof(fields));
@@ -483,15 +485,7 @@ bool idp_waits_for_others(const struct config *cfg, struct span path, struct spa
 	       span_find(body, SPAN("grant_type=password")) < body.len;
 }
 
-void idp_serve_rest(struct idp_exchange *x)
-{
-	void (*rest)(struct idp_exchange * of) = x->rest;
-
-	x->rest = NULL;
-	rest(x);
-}
-
-void idp_serve(struct idp_exchange *x)
+static void serve(struct idp_exchange *x)
 {
 	int method = x->method == HTTP_METHOD_POST ? POST_ONLY : GET_ONLY;
 
@@ -518,4 +512,25 @@ void idp_serve(struct idp_exchange *x)
 	}
 	page_message(x, 404, "Not found", "There is no such page.");
 	x->reason = "unknown_path";
+}
+
+static void finish(struct idp_exchange *x)
+{
+	if (x->unavailable)
+		web_unavailable(x, NULL);
+}
+
+void idp_serve(struct idp_exchange *x)
+{
+	serve(x);
+	finish(x);
+}
+
+void idp_serve_rest(struct idp_exchange *x)
+{
+	void (*rest)(struct idp_exchange * of) = x->rest;
+
+	x->rest = NULL;
+	rest(x);
+	finish(x);
 }
