@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from harness import DEADLINE_S, PROGRAM, Gateway, Service, answer, run
+from harness import DEADLINE_S, PROGRAM, Gateway, Service, Skip, answer, run
 
 HEAD = """
 listen: ["127.0.0.1:{port}"]
@@ -405,6 +406,63 @@ def the_store_shares_bans_with_commands_and_the_next_process():
         gate.stop()
 
 
+class Redis:
+    """A server of our own that listens on a socket in a folder."""
+
+    def __init__(self):
+        if not shutil.which("redis-server"):
+            raise Skip("redis-server is needed")
+        self.folder = tempfile.mkdtemp(prefix="sallyport-redis.")
+        self.socket = os.path.join(self.folder, "redis.sock")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", self.folder,
+             "--save", ""],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: os.path.exists(self.socket), "redis is there")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(DEADLINE_S)
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.stop()
+        shutil.rmtree(self.folder)
+
+
+def two_gateways_share_bans_through_redis_and_outlive_its_absence():
+    redis = Redis()
+    rules = ["scans: {threshold: 2, window: 1h}", "networks: {threshold: 2, window: 1h}"]
+    gates = [gateway(rules, extra=f"store: {{shared: \"redis://{redis.socket}\"}}\n")
+             for _ in range(2)]
+    one, other = gates
+    try:
+        for client in ("192.0.2.1", "192.0.2.2"):
+            scan(one, client, 2)
+            wait_banned(one, client)
+        wait_until(lambda: "network:192.0.2.0/24" in bans(other), "the other knows all three")
+        assert get(other, client="192.0.2.3") == 403 and get(other, client="192.0.3.1") == 200
+        assert admin(other, "/bans/lift", {"client": "192.0.2.0/24"})[0] == 200
+        wait_until(lambda: get(one, client="192.0.2.3") == 200, "it is lifted everywhere")
+        redis.stop()
+        scan(other, "198.51.100.1", 2)
+        wait_banned(other, "198.51.100.1")
+        assert get(other, client="192.0.2.1") == 403, "what is known holds"
+        redis.start()
+        wait_until(lambda: get(one, client="198.51.100.1") == 403, "what waited is written")
+    finally:
+        for gate in gates:
+            gate.stop()
+        redis.close()
+
+
 def the_plan_says_what_is_banned():
     gate = gateway(["allow: [10.0.0.0/8]", "logins: 0", "networks: 8"])
     try:
@@ -435,6 +493,7 @@ if __name__ == "__main__":
             a_banned_address_is_closed_before_it_says_anything,
             a_ban_survives_a_reload_and_is_lifted_by_the_admin_listener,
             the_store_shares_bans_with_commands_and_the_next_process,
+            two_gateways_share_bans_through_redis_and_outlive_its_absence,
             the_plan_says_what_is_banned,
         ]
     )
