@@ -77,6 +77,23 @@ static void unstore_value(struct value_list *values, struct span name)
 	}
 }
 
+/* Others count at the same time: what counts is what is stored now, not what was read before. */
+static bool add_stored(struct waf_transaction *t, const struct setvar *set,
+		       enum collection_kind kind, struct span name, struct span by)
+{
+	struct collection_state *state = &t->collections[kind];
+	int64_t change = operator_to_int(by);
+	int64_t now;
+
+	if (!collection_add(t->worker->collections, kind, state->key, name,
+			    set->operation == SEC_SUBTRACT ? -change : change,
+			    t->rules->document.settings.collection_timeout_s, clock_unix_ms(),
+			    &now))
+		return false;
+	store_value(t, &state->values, name, value_number(t, now));
+	return true;
+}
+
 static void set_stored(struct waf_transaction *t, const struct rule *rule,
 		       const struct setvar *set, struct span name, struct span value)
 {
@@ -97,9 +114,12 @@ static void set_stored(struct waf_transaction *t, const struct rule *rule,
 				  state->key, name);
 		return;
 	}
-	if (set->operation != SEC_SET)
+	if (set->operation != SEC_SET) {
+		if (add_stored(t, set, (enum collection_kind)kind, name, value))
+			return;
 		value = sum(t, stored_value(&state->values, name), value,
 			    (enum sec_operation)set->operation, &delta);
+	}
 	store_value(t, &state->values, name, value);
 	collection_set(t->worker->collections, (enum collection_kind)kind, state->key,
 		       (struct collection_variable){name, value},

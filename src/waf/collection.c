@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "waf/operator.h"
 
 struct variable {
 	struct variable *next;
@@ -197,7 +198,7 @@ int collection_read(struct waf_collections *c, enum collection_kind kind, struct
 	return result;
 }
 
-static void set_locked(struct collection *one, struct collection_variable variable)
+static bool set_locked(struct collection *one, struct collection_variable variable)
 {
 	struct variable **at = find_variable(one, variable.name);
 	char *value;
@@ -207,28 +208,43 @@ static void set_locked(struct collection *one, struct collection_variable variab
 
 		if (one->count >= COLLECTION_VARIABLES_MAX ||
 		    variable.name.len > COLLECTION_NAME_MAX)
-			return;
+			return false;
 		v = mem_zalloc(1, sizeof(*v));
 		if (!v)
-			return;
+			return false;
 		v->name = mem_strdup(variable.name);
 		v->value = mem_strdup(variable.value);
 		if (!v->name || !v->value) {
 			variable_free(v);
-			return;
+			return false;
 		}
 		v->name_len = variable.name.len;
 		v->value_len = variable.value.len;
 		*at = v;
 		one->count++;
-		return;
+		return true;
 	}
 	value = mem_strdup(variable.value);
 	if (!value)
-		return;
+		return false;
 	mem_free((*at)->value);
 	(*at)->value = value;
 	(*at)->value_len = variable.value.len;
+	return true;
+}
+
+/* Under the lock; NULL when there is no memory for it. */
+static struct collection *use(struct waf_collections *c, enum collection_kind kind,
+			      struct span key, uint32_t timeout_s, int64_t now_ms)
+{
+	struct collection *one = find_or_add(c, kind, key);
+
+	if (!one)
+		return NULL;
+	one->expires_ms = now_ms + (int64_t)timeout_s * 1000;
+	list_remove(&one->used);
+	list_push_back(&c->used, &one->used);
+	return one;
 }
 
 void collection_set(struct waf_collections *c, enum collection_kind kind, struct span key,
@@ -239,14 +255,43 @@ void collection_set(struct waf_collections *c, enum collection_kind kind, struct
 	if (!c)
 		return;
 	pthread_mutex_lock(&c->lock);
-	one = find_or_add(c, kind, key);
-	if (one) {
-		one->expires_ms = now_ms + (int64_t)timeout_s * 1000;
-		list_remove(&one->used);
-		list_push_back(&c->used, &one->used);
-		set_locked(one, variable);
-	}
+	one = use(c, kind, key, timeout_s, now_ms);
+	if (one)
+		(void)set_locked(one, variable);
 	pthread_mutex_unlock(&c->lock);
+}
+
+static bool add_locked(struct collection *one, struct span name, int64_t change, int64_t *sum)
+{
+	const struct variable *now = *find_variable(one, name);
+	int64_t value = now ? operator_to_int(span_of(now->value, now->value_len)) : 0;
+	char text[24];
+	int len;
+
+	*sum = (int64_t)(int32_t)(uint32_t)(uint64_t)(value + change);
+	len = snprintf(text, sizeof(text), "%lld", (long long)*sum);
+	return set_locked(one, (struct collection_variable){name, span_of(text, (size_t)len)});
+}
+
+bool collection_add(struct waf_collections *c, enum collection_kind kind, struct span key,
+		    struct span name, int64_t change, uint32_t timeout_s, int64_t now_ms,
+		    int64_t *sum)
+{
+	struct collection *one;
+	bool kept;
+
+	if (!c)
+		return false;
+	pthread_mutex_lock(&c->lock);
+	one = find(c, kind, key);
+	if (one && one->expires_ms <= now_ms)
+		collection_drop(c, one);
+	one = use(c, kind, key, timeout_s, now_ms);
+	if (one)
+		remove_expired(one, now_ms);
+	kept = one && add_locked(one, name, change, sum);
+	pthread_mutex_unlock(&c->lock);
+	return kept;
 }
 
 void collection_remove(struct waf_collections *c, enum collection_kind kind, struct span key,

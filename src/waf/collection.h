@@ -40,6 +40,13 @@ int collection_read(struct waf_collections *c, enum collection_kind kind, struct
  */
 void collection_set(struct waf_collections *c, enum collection_kind kind, struct span key,
 		    struct collection_variable variable, uint32_t timeout_s, int64_t now_ms);
+/*
+ * Adds to what the variable is now (nothing, or no number: 0), whoever has changed it since it was
+ * read; *sum is what it is then, an int as everywhere in the language. False when it is not kept.
+ */
+bool collection_add(struct waf_collections *c, enum collection_kind kind, struct span key,
+		    struct span name, int64_t change, uint32_t timeout_s, int64_t now_ms,
+		    int64_t *sum) MUST_CHECK;
 void collection_remove(struct waf_collections *c, enum collection_kind kind, struct span key,
 		       struct span name);
 /* The variable goes at `at_ms`. */

@@ -107,6 +107,47 @@ static void collections_of_sessions_users_and_addresses_are_kept_apart(void **st
 	tear_down(&f);
 }
 
+static struct waf_transaction *begin(struct fixture *f, const char *address)
+{
+	struct waf_connection connection = {.client_address = span_cstr(address)};
+	struct waf_request request = {.method = SPAN("GET"),
+				      .target = SPAN("/"),
+				      .protocol = SPAN("HTTP/1.1"),
+				      .unique_id = SPAN("1")};
+	struct waf_transaction *t = waf_transaction_new(f->worker, f->policy);
+	struct waf_verdict verdict;
+	struct err err;
+
+	waf_set_connection(t, &connection);
+	waf_set_request(t, &request);
+	assert_int_equal(waf_request_headers(t, &verdict, &err), 0);
+	assert_int_equal(verdict.action, WAF_PASS);
+	return t;
+}
+
+static void counts_of_requests_that_are_under_way_together_add_up(void **state)
+{
+	struct waf_transaction *together[3];
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	set_up(&f, "SecAction \"id:1,phase:1,pass,nolog,initcol:ip=%{REMOTE_ADDR}\"\n"
+		   "SecRule IP:n \"@ge 4\" \"id:2,phase:1,deny,status:429\"\n"
+		   "SecRule IP:m \"@le -6\" \"id:3,phase:1,deny,status:430\"\n"
+		   "SecAction \"id:4,phase:5,pass,nolog,setvar:ip.n=+1,setvar:ip.m=-2\"\n");
+	for (size_t i = 0; i < COUNT_OF(together); i++)
+		together[i] = begin(&f, "192.0.2.1");
+	for (size_t i = 0; i < COUNT_OF(together); i++) {
+		assert_int_equal(waf_finish(together[i], &err), 0);
+		waf_transaction_free(together[i]);
+	}
+	assert_int_equal(ask(&f, "192.0.2.1", "/"), 430);
+	assert_int_equal(ask(&f, "192.0.2.1", "/"), 429);
+	assert_int_equal(ask(&f, "192.0.2.2", "/"), 0);
+	tear_down(&f);
+}
+
 /* ---- GEO: the smallest database in MaxMind's format 2.0 that says something ------------------- */
 
 static void put_head(struct buf *to, unsigned type, size_t size)
@@ -414,6 +455,7 @@ int main(void)
 		cmocka_unit_test(xml_is_held_against_a_dtd),
 		cmocka_unit_test(schemas_that_cannot_be_read_are_errors_with_their_place),
 		cmocka_unit_test(collections_of_sessions_users_and_addresses_are_kept_apart),
+		cmocka_unit_test(counts_of_requests_that_are_under_way_together_add_up),
 		cmocka_unit_test(places_of_addresses_come_from_the_database),
 		cmocka_unit_test(targets_of_rules_can_be_changed_by_id_tag_and_message),
 	};
