@@ -62,6 +62,7 @@ static const struct detector status_d = {DETECT_PACKAGES, os_dpkg};
 static const struct detector copyright = {DETECT_OWNERS, os_dpkg_copyright};
 static const struct detector file_list = {DETECT_OWNERS, os_dpkg_list};
 static const struct detector requirements = {DETECT_FILE, lock_requirements};
+static const struct detector gradle = {DETECT_FILE, lock_gradle};
 static const struct detector dist_info = {DETECT_FILE, lock_dist_info};
 static const struct detector dotnet_deps = {DETECT_FILE, lock_dotnet_deps};
 static const struct detector package_json = {DETECT_FILE, lock_package_json};
@@ -141,6 +142,10 @@ static const struct detector *by_shape(struct span path, struct parts p)
 	if (yaml && span_eq(p.folder, SPAN("workflows")) &&
 	    span_find(path, SPAN(".github/workflows/")) < path.len)
 		return &workflow;
+	/* One a configuration, before Gradle 7. */
+	if (span_eq(p.folder, SPAN("dependency-locks")) &&
+	    span_ends_with(p.name, SPAN(".lockfile")))
+		return &gradle;
 	if (span_eq(p.name, SPAN("METADATA")) && span_ends_with(p.folder, SPAN(".dist-info")))
 		return &dist_info;
 	if (span_eq(p.name, SPAN("PKG-INFO")) && span_ends_with(p.folder, SPAN(".egg-info")))

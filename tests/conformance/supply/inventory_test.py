@@ -181,6 +181,11 @@ class Inventory(unittest.TestCase):
         self.assertEqual(list(found), [("a/Cargo.lock", "x", "1"),
                                        ("b/package-lock.json", "left-pad", "1.3.0")])
 
+    def test_old_lock_files_of_gradle_are_found_by_their_folder(self):
+        self.write("a/gradle/dependency-locks/compile.lockfile", "# made\norg.a:b:1.0\n")
+        self.write("a/other.lockfile", "org.a:c:1.0\n")
+        self.assertEqual([k[1] for k in self.scan()], ["org.a:b"])
+
     def test_links_lead_nowhere(self):
         outside = tempfile.mkdtemp()
         try:
