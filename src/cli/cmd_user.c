@@ -275,32 +275,10 @@ const struct command cmd_user_export = {
 static int import_line(struct admin_work *w, struct span line, bool *made, struct err *err)
 {
 	const struct json *object = json_parse(&w->arena, line, NULL, err);
-	struct idp_user user = {.version = 0}, old;
-	enum store_result there;
 
-	if (!object || user_read(object, &user, &w->arena, err) < 0)
-		return -1;
-	there = user_find(w->idp, user.name, &w->arena, &old, err);
-	if (there == STORE_FAILED)
-		return -1;
-	*made = there == STORE_ABSENT;
-	if (there == STORE_OK) {
-		/* An export without secrets takes none away. */
-		user.id = old.id;
-		user.version = old.version;
-		if (!user.password.len)
-			user.password = old.password;
-		if (!user.totp.len) {
-			user.totp = old.totp;
-			user.totp_step = old.totp_step;
-			user.recovery = old.recovery;
-		}
-		if (!user.passkey_count) {
-			user.passkeys = old.passkeys;
-			user.passkey_count = old.passkey_count;
-		}
-	}
-	return admin_result(user_put(w->idp, &user, &w->arena, err), "user", err);
+	return object ? admin_result(user_import(w->idp, object, &w->arena, made, err), "user",
+				     err)
+		      : -1;
 }
 
 static int import(struct admin_work *w, struct err *err)

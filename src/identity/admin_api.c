@@ -165,9 +165,25 @@ static void show_user(struct call *c, unsigned status, struct span id, struct sp
 	answer(c, status, user.version);
 }
 
+/* With `secrets`, as an export has it: for whoever may write, and audited. True: go on. */
+static bool may_export(struct call *c, bool *secrets)
+{
+	*secrets = span_eq(form_get(&c->query, SPAN("secrets")), SPAN("1"));
+	if (!*secrets)
+		return true;
+	if (!(c->x->may_write & 1U << IDP_ADMIN_USERS)) {
+		problem(c->x, 403, "forbidden", "Forbidden",
+			"Secrets are for whoever has identity:write:users.");
+		return false;
+	}
+	audit(c, "user.exported", NULL, SPAN_NONE);
+	return true;
+}
+
 static void list_users(struct call *c)
 {
 	uint64_t limit = LIMIT_DEFAULT;
+	bool secrets;
 	struct idp_user *users;
 	struct json_writer *w;
 	size_t count;
@@ -179,6 +195,8 @@ static void list_users(struct call *c)
 		problem(c->x, 400, "malformed", "Bad Request", "'limit' is 1 to 1000.");
 		return;
 	}
+	if (!may_export(c, &secrets))
+		return;
 	if (user_list(c->x->idp, form_get(&c->query, SPAN("after")), (size_t)limit, c->x->arena,
 		      &users, &count, &more, &c->err) != STORE_OK) {
 		refuse(c, STORE_FAILED);
@@ -189,7 +207,7 @@ static void list_users(struct call *c)
 	json_key(w, SPAN("users"));
 	json_begin_array(w);
 	for (size_t i = 0; i < count; i++)
-		user_write(w, &users[i], false);
+		user_write(w, &users[i], secrets);
 	json_end_array(w);
 	if (more)
 		json_member_string(w, SPAN("next"), users[count - 1].id);
@@ -219,6 +237,45 @@ static void create_user(struct call *c)
 	}
 	audit(c, "user.created", "user", user.id);
 	show_user(c, 201, user.id, once);
+}
+
+/* What "user import" does: {"users": [...]}, up to the first that is wrong. */
+static void import_users(struct call *c)
+{
+	const struct json *list;
+	int64_t counts[2] = {0, 0}; /* made, changed */
+	enum store_result result = STORE_OK;
+	bool made;
+
+	if (!need_body(c))
+		return;
+	list = json_get(c->body, SPAN("users"));
+	if (!list || list->type != JSON_ARRAY) {
+		(void)err_set(&c->err, ERR_INVALID, "'users' is no list");
+		refuse(c, STORE_FAILED);
+		return;
+	}
+	for (size_t i = 0; i < list->array.count && result == STORE_OK; i++) {
+		result = user_import(c->x->idp, &list->array.items[i], c->x->arena, &made,
+				     &c->err);
+		if (result == STORE_OK)
+			counts[made ? 0 : 1]++;
+		else if (result == STORE_FAILED)
+			(void)err_wrap(&c->err, "user %zu", i + 1);
+	}
+	/* Those before the wrong one have been taken. */
+	if (counts[0] || counts[1])
+		audit(c, "user.imported", NULL, SPAN_NONE);
+	if (result != STORE_OK) {
+		refuse(c, result);
+		return;
+	}
+	begin(c);
+	json_begin_object(&c->w);
+	json_member_int(&c->w, SPAN("created"), counts[0]);
+	json_member_int(&c->w, SPAN("changed"), counts[1]);
+	json_end_object(&c->w);
+	answer(c, 200, 0);
 }
 
 static void change_user(struct call *c)
@@ -323,6 +380,8 @@ static void users(struct call *c)
 			list_users(c);
 		else
 			not_allowed(c, "GET, POST");
+	} else if (c->x->method == HTTP_METHOD_POST && span_eq(c->name, SPAN("import"))) {
+		import_users(c);
 	} else if (c->x->method == HTTP_METHOD_GET) {
 		result = get_user(c, &user);
 		if (result == STORE_OK)

@@ -448,3 +448,34 @@ enum store_result user_reset_password(struct idp *idp, const struct config *cfg,
 		return STORE_FAILED;
 	return user_put(idp, user, arena, err);
 }
+
+enum store_result user_import(struct idp *idp, const struct json *object, struct arena *arena,
+			      bool *made, struct err *err)
+{
+	struct idp_user user = {.version = 0}, old;
+	enum store_result there;
+
+	if (user_read(object, &user, arena, err) < 0)
+		return STORE_FAILED;
+	there = user_find(idp, user.name, arena, &old, err);
+	if (there == STORE_FAILED)
+		return there;
+	*made = there == STORE_ABSENT;
+	if (there == STORE_OK) {
+		/* An export without secrets takes none away. */
+		user.id = old.id;
+		user.version = old.version;
+		if (!user.password.len)
+			user.password = old.password;
+		if (!user.totp.len) {
+			user.totp = old.totp;
+			user.totp_step = old.totp_step;
+			user.recovery = old.recovery;
+		}
+		if (!user.passkey_count) {
+			user.passkeys = old.passkeys;
+			user.passkey_count = old.passkey_count;
+		}
+	}
+	return user_put(idp, &user, arena, err);
+}

@@ -84,6 +84,13 @@ int user_patch(const struct json *object, struct idp_user *user, struct arena *a
 int user_read(const struct json *object, struct idp_user *user, struct arena *arena,
 	      struct err *err) MUST_CHECK;
 
+/*
+ * A line of an export: *made, or changed who has the name already; secrets that it does not have are
+ * kept. ERR_INVALID names the member that is wrong.
+ */
+enum store_result user_import(struct idp *idp, const struct json *object, struct arena *arena,
+			      bool *made, struct err *err);
+
 struct idp_role {
 	struct span name;
 	struct config_strings permissions;

@@ -186,8 +186,42 @@ def lists_come_in_pages(world):
     assert sorted(seen) == ["admin"] + [f"user{n}" for n in range(5)], seen
 
 
+@in_world
+def users_are_exported_and_imported(world):
+    make_user(world.gateway, "alice", "a long password", "--roles", "clerk")
+    status, page, _ = world.call("GET", "users?secrets=1")
+    assert status == 200
+    alice = [user for user in page["users"] if user["name"] == "alice"][0]
+    assert alice["password_hash"].startswith("$argon2id$")
+    assert "password_hash" not in json.dumps(world.call("GET", "users")[1])
+    # Looking is not enough for secrets.
+    cli(world.gateway, "role", "set", "viewer", "--permissions", "identity:read")
+    made = cli(world.gateway, "client", "create", "eye", "--grants", "client_credentials", "--roles", "viewer")[0]
+    world.tokens["eye"] = world.client.token(
+        made["client_secret"], client_id="eye", grant_type="client_credentials").json["access_token"]
+    assert world.call("GET", "users", who="eye")[0] == 200
+    assert world.call("GET", "users?secrets=1", who="eye")[0] == 403
+    assert world.call("POST", "users/import", {"users": []}, who="eye")[0] == 403
+    # Away, and back again with everything.
+    assert world.call("DELETE", "users/alice")[0] == 200
+    status, page, _ = world.call("POST", "users/import", {"users": [alice, {"name": "bob", "roles": ["clerk"]}]})
+    assert status == 200 and page == {"created": 2, "changed": 0}, page
+    assert "Your account" in Browser(world.gateway).log_in("alice", "a long password").text
+    status, page, _ = world.call("POST", "users/import", {"users": [{"name": "alice", "display": "Alice"}]})
+    assert page == {"created": 0, "changed": 1}, page
+    assert "Your account" in Browser(world.gateway).log_in("alice", "a long password").text
+    status, page, _ = world.call("POST", "users/import", {"users": [{"name": "carol"}, {"name": ""}]})
+    assert status == 422 and "user 2" in page["detail"], page
+    assert world.call("GET", "users/carol")[0] == 200  # as with the command
+    for bad in ({}, {"users": "x"}, {"users": [7]}):
+        assert world.call("POST", "users/import", bad)[0] in (400, 422), bad
+    for event in ("user.exported", "user.imported"):
+        assert event in world.audit(), event
+
+
 if __name__ == "__main__":
     run([
+        users_are_exported_and_imported,
         users_are_made_changed_and_removed,
         what_makes_no_sense_is_refused_with_the_reason,
         only_who_has_the_permission_may,

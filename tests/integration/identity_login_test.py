@@ -2,7 +2,9 @@
 """Logins through the real program: passwords, sessions, second factor, guessing, forms."""
 
 import json
+import os
 import re
+import tempfile
 import time
 import urllib.parse
 
@@ -60,6 +62,28 @@ def pages_are_safe_and_are_not_stored(gateway):
         name = re.search(r'id="([^"]+)"', control)[1]
         assert f'<label for="{name}">' in page.text, control
     assert 'lang="en"' in page.text and "viewport" in page.text
+
+
+def the_theme_is_on_every_page():
+    with tempfile.TemporaryDirectory(prefix="sallyport-theme.") as folder:
+        os.chmod(folder, 0o755)
+        with open(folder + "/logo.svg", "w", encoding="utf-8") as file:
+            file.write('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"></svg>')
+        gateway = server(more='theme: {name: "The <Shop>", colour: "#ffe066", background: "#102030", '
+                         f'logo: "{folder}/logo.svg"}}')
+        try:
+            browser = Browser(gateway)
+            for path in ("/identity/login", "/identity/nowhere", "/identity/logout"):
+                page = browser.get(path)
+                assert "The &lt;Shop&gt;" in page.text and 'src="/identity/logo"' in page.text, page.text
+            style = browser.get("/identity/style.css").text
+            # Words on a light colour are dark.
+            assert "--colour:#ffe066" in style and "--background:#102030" in style and "--on:#111" in style, style
+            logo = browser.get("/identity/logo")
+            assert logo.field("content-type") == "image/svg+xml" and "<svg" in logo.text
+            assert "sandbox" in logo.field("content-security-policy")
+        finally:
+            gateway.stop()
 
 
 @with_server
@@ -387,6 +411,7 @@ if __name__ == "__main__":
     run([
         the_first_start_prints_a_password_that_is_used_once,
         pages_are_safe_and_are_not_stored,
+        the_theme_is_on_every_page,
         a_login_leads_only_to_places_of_this_server,
         a_form_of_another_site_is_refused,
         a_session_opens_routes_for_browsers_and_nothing_else,

@@ -455,6 +455,50 @@ static void what_was_signed_is_verified_also_after_a_rotation(void **state)
 	buf_release(&keys);
 }
 
+static unsigned keys_in(struct span jwks)
+{
+	unsigned count = 0;
+
+	for (size_t at = span_find(jwks, SPAN("\"kid\"")); at < jwks.len;
+	     at = span_find(jwks, SPAN("\"kid\""))) {
+		jwks = span_slice(jwks, at + 5, jwks.len);
+		count++;
+	}
+	return count;
+}
+
+/* A key that is old enough gets a successor; it goes on signing until that was published for long. */
+static void keys_rotate_by_themselves_and_overlap(void **state)
+{
+	uint64_t rotate_ms = cfg->identity.signing.rotate_ms;
+	struct span payload = SPAN("{\"sub\":\"x\"}");
+	struct buf token, jwks;
+	unsigned before;
+	bool changed;
+	struct err err;
+
+	(void)state;
+	buf_init(&token, 4096);
+	buf_init(&jwks, 8192);
+	assert_int_equal(signing_sign(idp, SPAN("at+jwt"), payload, &token, &err), 0);
+	assert_int_equal(idp_jwks(idp, &jwks), 0);
+	before = keys_in(buf_span(&jwks));
+	cfg->identity.signing.rotate_ms = 0;
+	assert_int_equal(signing_load(idp, cfg, true, &changed, &err), STORE_OK);
+	cfg->identity.signing.rotate_ms = rotate_ms;
+	assert_true(changed);
+	buf_clear(&jwks);
+	assert_int_equal(idp_jwks(idp, &jwks), 0);
+	assert_int_equal(keys_in(buf_span(&jwks)), before + 1);
+	assert_true(span_eq(signing_verify(idp, SPAN("at+jwt"), buf_span(&token), &arena),
+			    payload));
+	/* Not due again. */
+	assert_int_equal(signing_load(idp, cfg, true, &changed, &err), STORE_OK);
+	assert_false(changed);
+	buf_release(&token);
+	buf_release(&jwks);
+}
+
 static void another_replica_learns_what_was_revoked(void **state)
 {
 	struct err err;
@@ -595,6 +639,7 @@ int main(void)
 		cmocka_unit_test(
 			the_key_file_is_its_owners_and_refused_when_others_can_read_it),
 		cmocka_unit_test(what_was_signed_is_verified_also_after_a_rotation),
+		cmocka_unit_test(keys_rotate_by_themselves_and_overlap),
 		cmocka_unit_test(another_replica_learns_what_was_revoked),
 		cmocka_unit_test(without_memory_nothing_is_half_done),
 		cmocka_unit_test(a_request_without_memory_is_refused_and_never_let_through),
