@@ -106,7 +106,8 @@ HOT static enum phase_result relay_body(struct forward *f)
 	while (!x->ended) {
 		result = http_call_read_body(call, &piece,
 					     forward_step_deadline_ms(f, f->timeout->idle_ms));
-		if (!response_may_pass(f, result, piece))
+		if (UNLIKELY(f->check.check || f->check.result) &&
+		    !response_may_pass(f, result, piece))
 			return give_up_broken(f);
 		if (result == IO_EOF && call->trailer_count)
 			result = http_send_trailers(x, call->trailers, call->trailer_count,

@@ -43,8 +43,8 @@ static bool over_body_limit(struct http_exchange *x, uint64_t more)
 	return true;
 }
 
-static enum io_result read_body(struct http_exchange *x, struct span *piece,
-				int64_t deadline_ms)
+HOT static enum io_result read_body(struct http_exchange *x, struct span *piece,
+				    int64_t deadline_ms)
 {
 	struct h2_exchange *ex = exchange_of(x);
 	int64_t rate_ms = rate_deadline_ms(ex);
@@ -81,13 +81,13 @@ static bool has_no_body(const struct http_exchange *x, unsigned status)
 }
 
 /* Length of the body that will have to be sent, if it is known. */
-static void expect_body(struct h2_exchange *ex, const struct http_response *response)
+HOT static void expect_body(struct h2_exchange *ex, const struct http_response *response)
 {
 	ex->length_known = response->content_length >= 0 && !ex->x->tunnel;
 	ex->body_left = ex->length_known ? (uint64_t)response->content_length : 0;
 }
 
-static size_t put_length(char to[20], uint64_t value)
+HOT static size_t put_length(char to[20], uint64_t value)
 {
 	char reversed[20];
 	size_t len = 0;
@@ -100,8 +100,9 @@ static size_t put_length(char to[20], uint64_t value)
 	return len;
 }
 
-static enum io_result submit_head(struct h2_exchange *ex, const struct http_response *response,
-				  unsigned status, bool interim, bool end)
+HOT static enum io_result submit_head(struct h2_exchange *ex,
+				      const struct http_response *response, unsigned status,
+				      bool interim, bool end)
 {
 	struct http_exchange *x = ex->x;
 	nghttp2_session *session = ex->st.wire->session;
@@ -139,8 +140,9 @@ static enum io_result submit_head(struct h2_exchange *ex, const struct http_resp
 	return h2_stream_push_head(&ex->st);
 }
 
-static enum io_result send_head(struct http_exchange *x, const struct http_response *response,
-				int flags, int64_t deadline_ms)
+HOT static enum io_result send_head(struct http_exchange *x,
+				    const struct http_response *response, int flags,
+				    int64_t deadline_ms)
 {
 	struct h2_exchange *ex = exchange_of(x);
 	bool interim = response->status < 200 && response->status != 101;
@@ -168,8 +170,8 @@ static enum io_result send_head(struct http_exchange *x, const struct http_respo
 	return IO_OK;
 }
 
-static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
-				int64_t deadline_ms)
+HOT static enum io_result send_body(struct http_exchange *x, struct span piece, int flags,
+				    int64_t deadline_ms)
 {
 	struct h2_exchange *ex = exchange_of(x);
 	bool end = flags & HTTP_SEND_END;

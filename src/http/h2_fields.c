@@ -1,7 +1,7 @@
 /* Header fields on their way to nghttp2 (RFC 9113 section 8.2). */
 #include "http/h2_wire.h"
 
-nghttp2_nv h2_field(struct span name, struct span value)
+HOT nghttp2_nv h2_field(struct span name, struct span value)
 {
 	return (nghttp2_nv){
 		.name = (uint8_t *)(uintptr_t)name.ptr,
@@ -13,7 +13,7 @@ nghttp2_nv h2_field(struct span name, struct span value)
 }
 
 /* Fields of HTTP/1 connections, and what is sent as pseudo-header (RFC 9113 section 8.2.2). */
-static bool is_forbidden(const struct http_field *field)
+HOT static bool is_forbidden(const struct http_field *field)
 {
 	switch (field->id) {
 	case HTTP_FIELD_CONNECTION:
@@ -32,7 +32,7 @@ static bool is_forbidden(const struct http_field *field)
  * What is secret must not be guessable by its compression, and what is different each time would
  * only drive useful entries out of the table (RFC 7541 section 7.1).
  */
-static bool is_unindexed(enum http_field_id id)
+HOT static bool is_unindexed(enum http_field_id id)
 {
 	switch (id) {
 	case HTTP_FIELD_AUTHORIZATION:
@@ -46,7 +46,7 @@ static bool is_unindexed(enum http_field_id id)
 	}
 }
 
-static struct span lower_name(const struct http_field *field, struct arena *arena)
+HOT static struct span lower_name(const struct http_field *field, struct arena *arena)
 {
 	struct span known = http_field_name(field->id);
 	char *copy = NULL;
@@ -68,8 +68,8 @@ static struct span lower_name(const struct http_field *field, struct arena *aren
 	return span_of(copy, field->name.len);
 }
 
-size_t h2_fields(nghttp2_nv *to, const struct http_field *fields, size_t count,
-		 struct arena *arena)
+HOT size_t h2_fields(nghttp2_nv *to, const struct http_field *fields, size_t count,
+		     struct arena *arena)
 {
 	size_t made = 0;
 

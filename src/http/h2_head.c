@@ -4,8 +4,8 @@
 
 #define FIRST_BYTES ((size_t)1024)
 
-void h2_head_begin(struct h2_head *h, enum h2_head_kind kind, struct arena *arena,
-		   const struct http1_limits *limits)
+HOT void h2_head_begin(struct h2_head *h, enum h2_head_kind kind, struct arena *arena,
+		       const struct http1_limits *limits)
 {
 	h2_head_release(h);
 	*h = (struct h2_head){.kind = kind, .arena = arena, .limits = *limits};
@@ -20,7 +20,7 @@ static void drop(nghttp2_rcbuf **buf)
 	*buf = NULL;
 }
 
-void h2_head_release(struct h2_head *h)
+HOT void h2_head_release(struct h2_head *h)
 {
 	drop(&h->method);
 	drop(&h->scheme);
@@ -57,7 +57,7 @@ static struct span text_of(const nghttp2_rcbuf *buf)
 }
 
 /* Room for `more` bytes; NULL when out of memory, which is remembered. */
-static char *room(struct h2_head *h, char **text, size_t len, size_t *cap, size_t more)
+HOT static char *room(struct h2_head *h, char **text, size_t len, size_t *cap, size_t more)
 {
 	size_t wanted = *cap ? *cap : FIRST_BYTES;
 	char *grown;
@@ -78,15 +78,15 @@ static char *room(struct h2_head *h, char **text, size_t len, size_t *cap, size_
 	return grown + len;
 }
 
-static char *copy(char *to, struct span s)
+HOT static char *copy(char *to, struct span s)
 {
 	if (s.len)
 		memcpy(to, s.ptr, s.len);
 	return to + s.len;
 }
 
-static void put_line(struct h2_head *h, struct span name, struct span separator,
-		     struct span value)
+HOT static void put_line(struct h2_head *h, struct span name, struct span separator,
+			 struct span value)
 {
 	size_t len = name.len + separator.len + value.len + 2;
 	char *to = room(h, &h->text, h->len, &h->cap, len);
@@ -106,7 +106,7 @@ static bool is_path(struct span path)
 	return path.len && (path.ptr[0] == '/' || span_eq(path, SPAN("*")));
 }
 
-static void put_request_line(struct h2_head *h)
+HOT static void put_request_line(struct h2_head *h)
 {
 	struct span method = text_of(h->method);
 	struct span path = text_of(h->path);
@@ -141,7 +141,7 @@ static void put_request_line(struct h2_head *h)
 	}
 }
 
-static void start(struct h2_head *h)
+HOT static void start(struct h2_head *h)
 {
 	h->started = true;
 	switch (h->kind) {
@@ -153,7 +153,7 @@ static void start(struct h2_head *h)
 	}
 }
 
-static void add_pseudo(struct h2_head *h, struct span name, nghttp2_rcbuf *value)
+HOT static void add_pseudo(struct h2_head *h, struct span name, nghttp2_rcbuf *value)
 {
 	if (span_eq(name, SPAN(":method")))
 		keep(h, &h->method, value);
@@ -183,7 +183,7 @@ static void add_cookie(struct h2_head *h, struct span value)
 	h->cookie_len += len;
 }
 
-void h2_head_add(struct h2_head *h, nghttp2_rcbuf *name_buf, nghttp2_rcbuf *value_buf)
+HOT void h2_head_add(struct h2_head *h, nghttp2_rcbuf *name_buf, nghttp2_rcbuf *value_buf)
 {
 	struct span name = text_of(name_buf);
 	struct span value = text_of(value_buf);
@@ -223,7 +223,7 @@ void h2_head_add_invalid(struct h2_head *h)
 }
 
 /* The text is complete; false if not. */
-static bool finish(struct h2_head *h)
+HOT static bool finish(struct h2_head *h)
 {
 	if (h->error == HTTP1_DONE && !h->started)
 		start(h);
@@ -241,7 +241,7 @@ static bool takes_no_content(enum http_method method)
 	       method == HTTP_METHOD_TRACE;
 }
 
-static void set_framing(struct http1_head *head, bool end_stream)
+HOT static void set_framing(struct http1_head *head, bool end_stream)
 {
 	if (head->framing == HTTP1_LENGTH)
 		return;
@@ -255,8 +255,8 @@ static void set_framing(struct http1_head *head, bool end_stream)
 	head->expect_continue = head->first[HTTP_FIELD_EXPECT];
 }
 
-static enum http1_result take_request(struct h2_head *h, bool end_stream,
-				      struct http1_head *head, struct span *protocol)
+HOT static enum http1_result take_request(struct h2_head *h, bool end_stream,
+					  struct http1_head *head, struct span *protocol)
 {
 	enum http1_result result;
 	size_t consumed = 0;
@@ -277,8 +277,8 @@ static enum http1_result take_request(struct h2_head *h, bool end_stream,
 	return HTTP1_DONE;
 }
 
-enum http1_result h2_head_request(struct h2_head *h, bool end_stream, struct http1_head *head,
-				  struct span *protocol)
+HOT enum http1_result h2_head_request(struct h2_head *h, bool end_stream,
+				      struct http1_head *head, struct span *protocol)
 {
 	enum http1_result result = take_request(h, end_stream, head, protocol);
 

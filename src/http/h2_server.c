@@ -23,7 +23,7 @@ static struct h2_server *server_of(struct h2_wire *wire)
 	return CONTAINER_OF(wire, struct h2_server, wire);
 }
 
-static struct h2_exchange *exchange_of_id(nghttp2_session *session, int32_t id)
+HOT static struct h2_exchange *exchange_of_id(nghttp2_session *session, int32_t id)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
 
@@ -44,7 +44,7 @@ static void free_if_done(struct h2_server *s)
 		server_free(s);
 }
 
-static void exchange_free(struct h2_exchange *ex)
+HOT static void exchange_free(struct h2_exchange *ex)
 {
 	struct h2_server *s = ex->server;
 
@@ -123,7 +123,7 @@ static void discard_input(struct h2_server *s)
 		end_lingering(s);
 }
 
-static void update(struct h2_wire *wire)
+HOT static void update(struct h2_wire *wire)
 {
 	lose(server_of(wire));
 }
@@ -163,7 +163,8 @@ static int count_control_frame(struct h2_server *s, uint64_t answers)
 										      : 0;
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
+HOT static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd,
+			      void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
 
@@ -209,7 +210,7 @@ static void discard_request(struct h2_exchange *ex)
 		result = h2_stream_park(&ex->st.reader, deadline_ms);
 }
 
-static void exchange_main(void *arg)
+HOT static void exchange_main(void *arg)
 {
 	struct h2_exchange *ex = arg;
 	struct h2_server *s = ex->server;
@@ -243,7 +244,7 @@ static void start_draining(struct h2_server *s)
 	h2_wire_touch(&s->wire);
 }
 
-static void start_exchange(struct h2_exchange *ex)
+HOT static void start_exchange(struct h2_exchange *ex)
 {
 	struct h2_server *s = ex->server;
 	const struct http_limits *limits = h2_server_limits(s);
@@ -261,7 +262,7 @@ static void start_exchange(struct h2_exchange *ex)
 		start_draining(s);
 }
 
-static void end_request_head(struct h2_exchange *ex, bool end_stream)
+HOT static void end_request_head(struct h2_exchange *ex, bool end_stream)
 {
 	struct h2_server *s = ex->server;
 	struct http_exchange *x = ex->x;
@@ -296,8 +297,8 @@ static bool end_trailers(struct h2_exchange *ex)
 	return true;
 }
 
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
-			    void *user_data)
+HOT static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
+				void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
 	int32_t id = frame->hd.stream_id;
@@ -327,7 +328,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	return 0;
 }
 
-static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+HOT static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
+			     void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
 	struct h2_exchange *ex = exchange_of_id(session, frame->hd.stream_id);
@@ -369,8 +371,8 @@ static void report_malformed(struct h2_exchange *ex)
 		exchange_free(ex);
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code,
-			   void *user_data)
+HOT static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code,
+			       void *user_data)
 {
 	struct h2_server *s = server_of(user_data);
 	struct h2_exchange *ex = exchange_of_id(session, id);
@@ -397,7 +399,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 	return result;
 }
 
-static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
+HOT static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
 {
 	struct h2_exchange *ex = mem_zalloc(1, sizeof(*ex));
 
@@ -421,7 +423,7 @@ static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
 
 /* --- the connection --- */
 
-static void on_event(struct watch *watch, uint32_t events)
+HOT static void on_event(struct watch *watch, uint32_t events)
 {
 	struct http_connection *c = CONTAINER_OF(watch, struct http_connection, stream.watch);
 	struct h2_server *s = c->state;

@@ -31,7 +31,7 @@ struct h2_memory {
 	char bytes[];
 };
 
-static void *link_memory(struct h2_memory *memory, struct list *all)
+HOT static void *link_memory(struct h2_memory *memory, struct list *all)
 {
 	if (!memory)
 		return NULL;
@@ -39,7 +39,7 @@ static void *link_memory(struct h2_memory *memory, struct list *all)
 	return memory->bytes;
 }
 
-static struct h2_memory *unlink_memory(void *ptr)
+HOT static struct h2_memory *unlink_memory(void *ptr)
 {
 	struct h2_memory *memory = CONTAINER_OF(ptr, struct h2_memory, bytes);
 
@@ -47,12 +47,12 @@ static struct h2_memory *unlink_memory(void *ptr)
 	return memory;
 }
 
-static void *session_malloc(size_t size, void *all)
+HOT static void *session_malloc(size_t size, void *all)
 {
 	return link_memory(mem_alloc(sizeof(struct h2_memory) + size), all);
 }
 
-static void session_free(void *ptr, void *all)
+HOT static void session_free(void *ptr, void *all)
 {
 	(void)all;
 	if (ptr)
@@ -123,8 +123,8 @@ static void free_blocks(struct h2_block *block)
 }
 
 /* Copies to the end of a queue; false when out of memory, the queue is then short of a part. */
-static bool append(struct h2_block **first, struct h2_block **last, const void *bytes,
-		   size_t len)
+HOT static bool append(struct h2_block **first, struct h2_block **last, const void *bytes,
+		       size_t len)
 {
 	const char *from = bytes;
 
@@ -154,7 +154,7 @@ static bool append(struct h2_block **first, struct h2_block **last, const void *
 }
 
 /* Removes the first block, which is used up. */
-static void drop_first(struct h2_block **first, struct h2_block **last)
+HOT static void drop_first(struct h2_block **first, struct h2_block **last)
 {
 	struct h2_block *block = *first;
 
@@ -166,7 +166,7 @@ static void drop_first(struct h2_block **first, struct h2_block **last)
 
 /* --- output --- */
 
-static bool put(struct h2_wire *wire, const void *bytes, size_t len)
+HOT static bool put(struct h2_wire *wire, const void *bytes, size_t len)
 {
 	if (!append(&wire->out_first, &wire->out_last, bytes, len)) {
 		h2_wire_break(wire, NGHTTP2_INTERNAL_ERROR);
@@ -197,7 +197,7 @@ static uint32_t code_of_error(ssize_t error)
 }
 
 /* One frame from nghttp2 to the queue (or several of DATA); false when there is none. */
-static bool serialise_one(struct h2_wire *wire)
+HOT static bool serialise_one(struct h2_wire *wire)
 {
 	const uint8_t *bytes;
 	ssize_t len;
@@ -212,15 +212,15 @@ static bool serialise_one(struct h2_wire *wire)
 	return len > 0 && put(wire, bytes, (size_t)len);
 }
 
-static void serialise(struct h2_wire *wire)
+HOT static void serialise(struct h2_wire *wire)
 {
 	while (wire->out_bytes < H2_OUT_BYTES && serialise_one(wire))
 		;
 	h2_wire_touch(wire);
 }
 
-static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-			size_t len, nghttp2_data_source *source, void *user_data)
+HOT static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+			    size_t len, nghttp2_data_source *source, void *user_data)
 {
 	struct h2_wire *wire = user_data;
 	struct h2_stream *st = source->ptr;
@@ -236,8 +236,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	return wire->out_bytes < H2_OUT_BYTES ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
-static ssize_t on_data_source(nghttp2_session *session, int32_t id, uint8_t *to, size_t max,
-			      uint32_t *flags, nghttp2_data_source *source, void *user_data)
+HOT static ssize_t on_data_source(nghttp2_session *session, int32_t id, uint8_t *to, size_t max,
+				  uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
 	struct h2_stream *st = source->ptr;
 	size_t len = st->out.len < max ? st->out.len : max;
@@ -265,7 +265,8 @@ nghttp2_data_provider h2_stream_source(struct h2_stream *st)
 	return (nghttp2_data_provider){.source.ptr = st, .read_callback = on_data_source};
 }
 
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+HOT static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
+			     void *user_data)
 {
 	struct h2_stream *st;
 
@@ -284,7 +285,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 	return 0;
 }
 
-static void write_out(struct h2_wire *wire)
+HOT static void write_out(struct h2_wire *wire)
 {
 	while (wire->out_first) {
 		struct h2_block *block = wire->out_first;
@@ -308,7 +309,7 @@ static void write_out(struct h2_wire *wire)
 	}
 }
 
-static void wake_room_waiters(struct h2_wire *wire)
+HOT static void wake_room_waiters(struct h2_wire *wire)
 {
 	struct list *node;
 
@@ -320,13 +321,13 @@ static void wake_room_waiters(struct h2_wire *wire)
 	}
 }
 
-bool h2_wire_done(const struct h2_wire *wire)
+HOT bool h2_wire_done(const struct h2_wire *wire)
 {
 	return !wire->out_first && !nghttp2_session_want_read(wire->session) &&
 	       !nghttp2_session_want_write(wire->session);
 }
 
-static void flush(struct deferred *deferred)
+HOT static void flush(struct deferred *deferred)
 {
 	struct h2_wire *wire = CONTAINER_OF(deferred, struct h2_wire, flush);
 	size_t before;
@@ -409,7 +410,7 @@ void h2_wire_say_goodbye(struct h2_wire *wire, int32_t last_stream_id)
 
 /* --- input --- */
 
-void h2_wire_feed(struct h2_wire *wire, const char *bytes, size_t len)
+HOT void h2_wire_feed(struct h2_wire *wire, const char *bytes, size_t len)
 {
 	ssize_t used;
 
@@ -421,7 +422,7 @@ void h2_wire_feed(struct h2_wire *wire, const char *bytes, size_t len)
 		h2_wire_break(wire, code_of_error(used));
 }
 
-void h2_wire_read(struct h2_wire *wire)
+HOT void h2_wire_read(struct h2_wire *wire)
 {
 	char *block = block_take();
 	enum io_result result = IO_OK;
@@ -453,7 +454,7 @@ static void read_again(struct deferred *deferred)
 	h2_wire_read(CONTAINER_OF(deferred, struct h2_wire, again));
 }
 
-void h2_wire_event(struct h2_wire *wire, uint32_t events)
+HOT void h2_wire_event(struct h2_wire *wire, uint32_t events)
 {
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h2_wire_read(wire);
@@ -461,8 +462,8 @@ void h2_wire_event(struct h2_wire *wire, uint32_t events)
 		h2_wire_touch(wire);
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
-		   size_t len, void *user_data)
+HOT static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
+		       const uint8_t *bytes, size_t len, void *user_data)
 {
 	struct h2_wire *wire = user_data;
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(session, id);
@@ -484,8 +485,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 /* --- the session --- */
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-		     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
+HOT static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
+			 nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+			 void *user_data)
 {
 	struct h2_wire *wire = user_data;
 
@@ -567,14 +569,14 @@ void h2_wire_release(struct h2_wire *wire)
 
 /* --- streams --- */
 
-void h2_stream_init(struct h2_stream *st, struct h2_wire *wire, int32_t id)
+HOT void h2_stream_init(struct h2_stream *st, struct h2_wire *wire, int32_t id)
 {
 	*st = (struct h2_stream){.wire = wire, .id = id};
 	list_init(&st->room_node);
 }
 
 /* Opens the windows by what will not be looked at again. */
-static void consume(struct h2_stream *st, size_t len)
+HOT static void consume(struct h2_stream *st, size_t len)
 {
 	struct h2_wire *wire = st->wire;
 	int error;
@@ -590,7 +592,7 @@ static void consume(struct h2_stream *st, size_t len)
 		h2_wire_touch(wire);
 }
 
-void h2_stream_release(struct h2_stream *st)
+HOT void h2_stream_release(struct h2_stream *st)
 {
 	consume(st, st->in_bytes);
 	free_blocks(st->in_first);
@@ -598,7 +600,7 @@ void h2_stream_release(struct h2_stream *st)
 	list_remove(&st->room_node);
 }
 
-void h2_stream_close(struct h2_stream *st, uint32_t error_code)
+HOT void h2_stream_close(struct h2_stream *st, uint32_t error_code)
 {
 	if (st->closed)
 		return;
@@ -642,7 +644,7 @@ static bool is_gone(const struct h2_stream *st)
 	return st->closed || st->wire->broken;
 }
 
-enum io_result h2_stream_wait_room(struct h2_stream *st, int64_t deadline_ms)
+HOT enum io_result h2_stream_wait_room(struct h2_stream *st, int64_t deadline_ms)
 {
 	struct h2_wire *wire = st->wire;
 	enum io_result result = IO_OK;
@@ -655,7 +657,7 @@ enum io_result h2_stream_wait_room(struct h2_stream *st, int64_t deadline_ms)
 	return result == IO_OK && is_gone(st) ? IO_CLOSED : result;
 }
 
-enum io_result h2_stream_push_head(struct h2_stream *st)
+HOT enum io_result h2_stream_push_head(struct h2_stream *st)
 {
 	st->head_pushed = false;
 	while (!st->head_pushed && serialise_one(st->wire))
@@ -669,7 +671,7 @@ static bool is_sent(const struct h2_stream *st)
 	return !st->out.len && (!st->out_end || st->end_pushed);
 }
 
-static enum io_result send_out(struct h2_stream *st, int64_t deadline_ms)
+HOT static enum io_result send_out(struct h2_stream *st, int64_t deadline_ms)
 {
 	struct h2_wire *wire = st->wire;
 	enum io_result result = h2_stream_wait_room(st, deadline_ms);
@@ -694,8 +696,8 @@ static enum io_result send_out(struct h2_stream *st, int64_t deadline_ms)
 	return result;
 }
 
-enum io_result h2_stream_send(struct h2_stream *st, struct span piece, bool end,
-			      int64_t deadline_ms)
+HOT enum io_result h2_stream_send(struct h2_stream *st, struct span piece, bool end,
+				  int64_t deadline_ms)
 {
 	if (!piece.len && !end)
 		return is_gone(st) ? IO_CLOSED : IO_OK;

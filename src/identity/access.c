@@ -124,7 +124,7 @@ HOT bool access_rule_wants_identity(const struct access_rule *rule)
 	return rule->route->auth != CONFIG_AUTH_NONE;
 }
 
-static bool has_scopes(const struct access_rule *rule, const struct identity_private *p)
+HOT static bool has_scopes(const struct access_rule *rule, const struct identity_private *p)
 {
 	for (size_t i = 0; i < rule->route->scopes.count; i++) {
 		if (!names_have(&p->scopes, &rule->scopes[i]))

@@ -64,8 +64,8 @@ struct shown {
  * Takes over the identity's reference. A token that is bound to a key comes with the scheme DPoP,
  * and no other does (RFC 9449 section 7.2).
  */
-static void accept_token(struct auth_outcome *outcome, struct identity *identity, bool cached,
-			 const struct shown *shown)
+HOT static void accept_token(struct auth_outcome *outcome, struct identity *identity,
+			     bool cached, const struct shown *shown)
 {
 	if (!is_bound_elsewhere(identity->priv, shown->certificate) &&
 	    shown->dpop == (identity->priv->jkt.len > 0)) {
@@ -164,9 +164,9 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 		refuse(outcome, verdict.status, verdict.reason);
 }
 
-static void check_token(struct auth_worker *worker, struct authenticator *a, struct span token,
-			const struct shown *shown, int64_t deadline_ms,
-			struct auth_outcome *outcome)
+HOT static void check_token(struct auth_worker *worker, struct authenticator *a,
+			    struct span token, const struct shown *shown, int64_t deadline_ms,
+			    struct auth_outcome *outcome)
 {
 	uint8_t digest[SHA256_BYTES];
 	struct token_entry *entry;
@@ -195,9 +195,9 @@ static void check_token(struct auth_worker *worker, struct authenticator *a, str
 	}
 }
 
-void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct span token,
-		 const struct tls_identity *certificate, int64_t deadline_ms,
-		 struct auth_outcome *outcome)
+HOT void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct span token,
+		     const struct tls_identity *certificate, int64_t deadline_ms,
+		     struct auth_outcome *outcome)
 {
 	const struct shown shown = {.certificate = certificate};
 
@@ -206,7 +206,7 @@ void auth_bearer(struct auth_worker *worker, struct authenticator *a, struct spa
 
 /* --- proofs of possession --- */
 
-static const struct http_field *find_proof(const struct http1_head *head)
+HOT static const struct http_field *find_proof(const struct http1_head *head)
 {
 	const struct http_field *found = NULL;
 
@@ -415,7 +415,7 @@ void auth_certificate(struct auth_worker *worker, struct authenticator *a,
 
 enum found { FOUND_NONE, FOUND_ONE, FOUND_MANY };
 
-static enum found find_authorization(const struct http1_head *head, struct span *value)
+HOT static enum found find_authorization(const struct http1_head *head, struct span *value)
 {
 	size_t first = head->first[HTTP_FIELD_AUTHORIZATION];
 
@@ -449,7 +449,7 @@ static enum found find_api_key(const struct authenticator *a, const struct http1
 }
 
 /* RFC 9110 section 11.4: the scheme compares without case; one space or more follows. */
-static bool has_scheme(struct span value, struct span scheme, struct span *token)
+HOT static bool has_scheme(struct span value, struct span scheme, struct span *token)
 {
 	if (!span_eq_nocase(span_slice(value, 0, scheme.len), scheme))
 		return false;
@@ -472,9 +472,9 @@ static void use_certificate(struct auth_worker *worker, struct authenticator *a,
 		auth_certificate(worker, a, input->certificate, outcome);
 }
 
-void auth_request(struct auth_worker *worker, struct authenticator *a,
-		  const struct auth_input *input, int64_t deadline_ms,
-		  struct auth_outcome *outcome)
+HOT void auth_request(struct auth_worker *worker, struct authenticator *a,
+		      const struct auth_input *input, int64_t deadline_ms,
+		      struct auth_outcome *outcome)
 {
 	struct span authorization = SPAN_NONE;
 	struct span token = SPAN_NONE;

@@ -45,8 +45,8 @@ void token_cache_release(struct token_cache *cache)
 /*
  * The digest is mixed with the process's own key: nobody can look for tokens that share a set.
  */
-static struct token_entry *set_of(const struct token_cache *cache,
-				  const uint8_t digest[SHA256_BYTES])
+HOT static struct token_entry *set_of(const struct token_cache *cache,
+				      const uint8_t digest[SHA256_BYTES])
 {
 	uint64_t bits;
 	uint64_t hash;
@@ -56,15 +56,16 @@ static struct token_entry *set_of(const struct token_cache *cache,
 	return &cache->entries[(hash >> 32) * cache->sets / ((uint64_t)1 << 32) * cache->ways];
 }
 
-static bool is_fresh(const struct token_entry *entry, uint64_t generation, struct token_now now)
+HOT static bool is_fresh(const struct token_entry *entry, uint64_t generation,
+			 struct token_now now)
 {
 	return entry->generation == generation && now.ms < entry->until_ms &&
 	       now.unix_s < entry->until_unix_s;
 }
 
-struct token_entry *token_cache_find(struct token_cache *cache,
-				     const uint8_t digest[SHA256_BYTES], uint64_t generation,
-				     struct token_now now)
+HOT struct token_entry *token_cache_find(struct token_cache *cache,
+					 const uint8_t digest[SHA256_BYTES],
+					 uint64_t generation, struct token_now now)
 {
 	struct token_entry *set;
 

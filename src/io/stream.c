@@ -244,7 +244,7 @@ static void note_tls_error(struct stream *stream)
 }
 
 /* What a failed SSL_* call means: IO_AGAIN with the direction to wait for in *events. */
-static enum io_result tls_result(struct stream *stream, int returned, uint32_t *events)
+HOT static enum io_result tls_result(struct stream *stream, int returned, uint32_t *events)
 {
 	int error = SSL_get_error(stream->ssl, returned);
 	bool closed;
@@ -312,8 +312,8 @@ struct span stream_alpn(const struct stream *stream)
 	return span_of(name, len);
 }
 
-static enum io_result tls_try_read(struct stream *stream, void *to, size_t size, size_t *got,
-				   uint32_t *events)
+HOT static enum io_result tls_try_read(struct stream *stream, void *to, size_t size,
+				       size_t *got, uint32_t *events)
 {
 	int returned;
 
@@ -351,8 +351,8 @@ HOT enum io_result stream_read(struct stream *stream, void *to, size_t size, siz
 	}
 }
 
-static enum io_result tls_try_write(struct stream *stream, const void *from, size_t size,
-				    size_t *put, uint32_t *events)
+HOT static enum io_result tls_try_write(struct stream *stream, const void *from, size_t size,
+					size_t *put, uint32_t *events)
 {
 	int returned;
 
@@ -406,7 +406,7 @@ HOT enum io_result stream_write(struct stream *stream, const void *from, size_t 
 }
 
 /* Takes what was written off the front. */
-static void advance(struct iovec **iov, int *count, size_t put)
+HOT static void advance(struct iovec **iov, int *count, size_t put)
 {
 	while (*count && put >= (*iov)->iov_len) {
 		put -= (*iov)->iov_len;
@@ -424,7 +424,7 @@ static void advance(struct iovec **iov, int *count, size_t put)
  * one system call. The copy is gone when the fiber has parked, and is made again, equal, as
  * OpenSSL wants it for the same write.
  */
-static struct span next_record(const struct iovec *iov, int count)
+HOT static struct span next_record(const struct iovec *iov, int count)
 {
 	static _Thread_local char record[SSL3_RT_MAX_PLAIN_LENGTH];
 	size_t len = 0;

@@ -7,7 +7,7 @@
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
-static int bio_read(BIO *bio, char *to, size_t size, size_t *got)
+HOT static int bio_read(BIO *bio, char *to, size_t size, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
 	enum io_result result = stream_recv(stream, to, size, got);
@@ -22,7 +22,7 @@ static int bio_read(BIO *bio, char *to, size_t size, size_t *got)
 	return 0;
 }
 
-static int bio_write(BIO *bio, const char *from, size_t size, size_t *put)
+HOT static int bio_write(BIO *bio, const char *from, size_t size, size_t *put)
 {
 	struct stream *stream = BIO_get_data(bio);
 	struct iovec iov = {(void *)(uintptr_t)from, size};
@@ -36,7 +36,7 @@ static int bio_write(BIO *bio, const char *from, size_t size, size_t *put)
 	return 0;
 }
 
-static long bio_control(BIO *bio, int command, long number, void *ptr)
+HOT static long bio_control(BIO *bio, int command, long number, void *ptr)
 {
 	(void)number;
 	(void)ptr;
