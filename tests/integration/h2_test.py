@@ -349,6 +349,16 @@ def test_a_service_whose_certificate_is_not_trusted_is_a_bad_gateway():
             assert curl(gateway, "/up/file")[0] == "200"
 
 
+def test_the_protocols_that_are_offered_to_a_service_can_be_chosen():
+    files()
+    with Nghttpd(tls="a") as service:
+        # It speaks HTTP/2 only.
+        for alpn, status in (("", "200"), (", alpn: [h2]", "200"), (", alpn: [http/1.1]", "502")):
+            options = ", tls: {ca: ca.pem%s}" % alpn
+            with Setup(url=f"https://127.0.0.1:{service.port}", options=options) as (gateway, _):
+                assert curl(gateway, "/up/file")[0] == status, alpn
+
+
 def test_a_call_like_grpc_keeps_its_trailers_through_http2():
     with open(path_of("message"), "wb") as file:
         file.write(b"\x00\x00\x00\x00\x03abc")
