@@ -1,6 +1,7 @@
 /* What a file is, told by its name and the beginning of its text. */
 #include "base/compiler.h"
 #include "supply/check.h"
+#include "supply/detect.h"
 
 static struct span base_name(struct span path)
 {
@@ -13,26 +14,6 @@ static struct span base_name(struct span path)
 static bool is_yaml(struct span name)
 {
 	return span_ends_with(name, SPAN(".yaml")) || span_ends_with(name, SPAN(".yml"));
-}
-
-static bool is_dockerfile(struct span name)
-{
-	static const struct span names[] = {SPAN_INIT("dockerfile"),
-					    SPAN_INIT("containerfile")};
-
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		struct span start = span_slice(name, 0, names[i].len);
-		struct span end = name.len > names[i].len
-					  ? span_slice(name, name.len - names[i].len, name.len)
-					  : SPAN_NONE;
-
-		if (span_eq_nocase(start, names[i]) &&
-		    (name.len == names[i].len || name.ptr[names[i].len] == '.'))
-			return !span_ends_with(name, SPAN(".dockerignore"));
-		if (end.ptr && span_eq_nocase(end, names[i]) && end.ptr[-1] == '.')
-			return true;
-	}
-	return false;
 }
 
 static bool is_compose(struct span name)
@@ -100,7 +81,7 @@ bool check_wants(struct span path)
 {
 	struct span name = base_name(path);
 
-	return is_dockerfile(name) || is_yaml(name) || is_nginx(path, name) ||
+	return detect_is_dockerfile(name) || is_yaml(name) || is_nginx(path, name) ||
 	       is_sshd(path, name) || is_shell_name(name) ||
 	       /* perhaps a script */
 	       (span_find_byte(name, '.') == name.len && !has_part(path, SPAN(".git/"))) ||
@@ -138,7 +119,7 @@ enum check_kind check_kind_of(struct span path, struct span text)
 {
 	struct span name = base_name(path);
 
-	if (is_dockerfile(name))
+	if (detect_is_dockerfile(name))
 		return CHECK_DOCKERFILE;
 	if (is_compose(name))
 		return CHECK_COMPOSE;

@@ -128,6 +128,49 @@ static bool is_java_archive(struct span name)
 	return false;
 }
 
+/* "Dockerfile.md" is about one, "dockerfile.go" reads one, "Dockerfile.j2" becomes one. */
+static bool is_other_form(struct span ending)
+{
+	static const struct span others[] = {SPAN_INIT("c"),	 SPAN_INIT("dockerignore"),
+					     SPAN_INIT("erb"),	 SPAN_INIT("go"),
+					     SPAN_INIT("h"),	 SPAN_INIT("html"),
+					     SPAN_INIT("j2"),	 SPAN_INIT("java"),
+					     SPAN_INIT("jinja"), SPAN_INIT("js"),
+					     SPAN_INIT("json"),	 SPAN_INIT("md"),
+					     SPAN_INIT("mjs"),	 SPAN_INIT("py"),
+					     SPAN_INIT("rb"),	 SPAN_INIT("rs"),
+					     SPAN_INIT("rst"),	 SPAN_INIT("sh"),
+					     SPAN_INIT("tmpl"),	 SPAN_INIT("tpl"),
+					     SPAN_INIT("ts"),	 SPAN_INIT("vim"),
+					     SPAN_INIT("yaml"),	 SPAN_INIT("yml")};
+
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		if (span_eq_nocase(ending, others[i]))
+			return true;
+	}
+	return false;
+}
+
+bool detect_is_dockerfile(struct span name)
+{
+	static const struct span words[] = {SPAN_INIT("dockerfile"),
+					    SPAN_INIT("containerfile")};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		struct span word = words[i];
+		struct span start = span_slice(name, 0, word.len);
+
+		if (span_eq_nocase(start, word) && name.len == word.len)
+			return true;
+		if (span_eq_nocase(start, word) && name.ptr[word.len] == '.')
+			return !is_other_form(span_slice(name, word.len + 1, name.len));
+		if (name.len > word.len + 1 && name.ptr[name.len - word.len - 1] == '.' &&
+		    span_eq_nocase(span_slice(name, name.len - word.len, name.len), word))
+			return true;
+	}
+	return false;
+}
+
 /* Names that only look alike: by their endings and folders. */
 static const struct detector *by_shape(struct span path, struct parts p)
 {
@@ -160,9 +203,7 @@ static const struct detector *by_shape(struct span path, struct parts p)
 	if (span_ends_with(p.name, SPAN(".gemspec")) &&
 	    span_eq(p.folder, SPAN("specifications")))
 		return &gemspec;
-	if (span_starts_with(p.name, SPAN("Dockerfile.")) ||
-	    span_ends_with(p.name, SPAN(".Dockerfile")) ||
-	    span_ends_with(p.name, SPAN(".dockerfile")))
+	if (detect_is_dockerfile(p.name))
 		return &dockerfile;
 	if (span_starts_with(p.name, SPAN("pylock.")) && span_ends_with(p.name, SPAN(".toml")))
 		return &pylock;

@@ -24,6 +24,8 @@ struct detector {
  * at their places and programs are looked at. NULL for a file that is of no interest.
  */
 const struct detector *detect_file(struct span path, bool root);
+/* "Dockerfile", "Dockerfile.prod", "app.dockerfile", "Containerfile", in letters of any case. */
+bool detect_is_dockerfile(struct span name);
 /* Folders that are never looked into: ".git" and the like. */
 bool detect_skips_folder(struct span name);
 

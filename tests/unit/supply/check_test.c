@@ -146,6 +146,10 @@ static void files_are_told_by_path_and_content(void **state)
 			 CHECK_KUBERNETES);
 	assert_int_equal(check_kind_of(SPAN("a.yaml"), SPAN("a: b\n")), CHECK_NONE);
 	assert_int_equal(check_kind_of(SPAN("Dockerfile.dockerignore"), SPAN("")), CHECK_NONE);
+	assert_int_equal(check_kind_of(SPAN("rules/dockerfile.yaml"), SPAN("- a\n")),
+			 CHECK_NONE);
+	assert_int_equal(check_kind_of(SPAN("Dockerfile.md"), SPAN("")), CHECK_NONE);
+	assert_int_equal(check_kind_of(SPAN("mydockerfile"), SPAN("")), CHECK_NONE);
 	assert_int_equal(check_kind_of(SPAN("etc/nginx/conf.d/a.conf"), SPAN("")), CHECK_NGINX);
 	assert_int_equal(check_kind_of(SPAN("etc/ssh/sshd_config"), SPAN("")), CHECK_SSHD);
 	assert_int_equal(check_kind_of(SPAN("sshd_config.d/a.conf"), SPAN("")), CHECK_SSHD);
