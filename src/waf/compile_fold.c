@@ -153,8 +153,8 @@ static int test_values(struct folder *f, const struct sec_rule *rule, unsigned p
 {
 	*outcome = NEVER;
 	for (size_t i = 0; i < rule->targets.count; i++) {
-		bool known;
-		bool present;
+		bool known = false;
+		bool present = false;
 		struct span value;
 
 		if (target_value(f, &rule->targets.at[i], &known, &present, &value) != 0)
