@@ -99,7 +99,8 @@ struct config_ldap {
 	struct span ca; /* empty: the system's */
 	struct span bind_dn; /* who searches; empty: nobody in particular */
 	struct secret bind_password;
-	struct span user_dn; /* "{name}" in it: bound to at once, without a search; may be empty */
+	struct span
+		user_dn; /* "{name}" in it: bound to at once, without a search; may be empty */
 	struct span base;
 	struct span filter; /* "{name}" in it */
 	struct config_ldap_attributes attributes;

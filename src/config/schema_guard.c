@@ -297,7 +297,8 @@ static const struct schema_key overload_keys[] = {
 	{KEY("lag", DURATION, config_overload, lag_ms), .initial = "200ms", .min = 1,
 	 .text = "Lag of a worker's event loop that is 100 %."},
 	{KEY("queued", COUNT, config_overload, queued), .initial = "10000", .min = 1,
-	 .text = "Requests in the queues of all bulkheads, and jobs that wait for threads, that "
+	 .text = "Requests in the queues of all bulkheads, and jobs that wait for threads, "
+		 "that "
 		 "are 100 %."},
 	{KEY("hysteresis", PERCENT, config_overload, hysteresis_percent), .initial = "10%",
 	 .text = "Actions end this much below where they begin."},

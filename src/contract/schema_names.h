@@ -40,11 +40,11 @@ static inline bool schema_bytes_equal(const char *a, const char *b, size_t len)
 		if (len > 16)
 			return memcmp(a, b, len) == 0;
 		return ((schema_load64(a) ^ schema_load64(b)) |
-			(schema_load64(a + len - 8) ^ schema_load64(b + len - 8))) == 0;
+			(schema_load64(a + (len - 8)) ^ schema_load64(b + (len - 8)))) == 0;
 	}
 	if (len >= 4)
 		return ((schema_load32(a) ^ schema_load32(b)) |
-			(schema_load32(a + len - 4) ^ schema_load32(b + len - 4))) == 0;
+			(schema_load32(a + (len - 4)) ^ schema_load32(b + (len - 4)))) == 0;
 	for (size_t i = 0; i < len; i++)
 		if (a[i] != b[i])
 			return false;

@@ -3,10 +3,8 @@
 #include "base/compiler.h"
 
 static const char *const resource_names[] = {
-	[OVERLOAD_MEMORY] = "memory",
-	[OVERLOAD_DESCRIPTORS] = "descriptors",
-	[OVERLOAD_LAG] = "lag",
-	[OVERLOAD_CONNECTIONS] = "connections",
+	[OVERLOAD_MEMORY] = "memory", [OVERLOAD_DESCRIPTORS] = "descriptors",
+	[OVERLOAD_LAG] = "lag",	      [OVERLOAD_CONNECTIONS] = "connections",
 	[OVERLOAD_QUEUES] = "queues",
 };
 
