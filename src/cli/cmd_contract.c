@@ -67,9 +67,12 @@ static int check_file(const struct options *given, const char *path, struct find
 		      size_t *operations, struct err *err)
 {
 	struct contract_options options = {.assert_formats = options_flag(given, "formats")};
-	struct contract *contract = contract_load(path, &options, err);
+	struct document_limits documents;
+	struct contract *contract;
 	int result;
 
+	contract_options_memory(&options, &documents, options_number(given, "memory") << 20);
+	contract = contract_load(path, &options, err);
 	if (!contract)
 		return -1;
 	*operations += contract_operation_count(contract);
@@ -137,6 +140,11 @@ static const struct option_spec check_options[] = {
 	 .initial = "medium",
 	 .choices = severities},
 	{.name = "formats", .help = "Compile \"format\" as an assertion, as the gateway may."},
+	{.name = "memory",
+	 .kind = OPTION_NUMBER,
+	 .argument = "MIB",
+	 .help = "For compiled schemas, at most; for documents twice as much.",
+	 .initial = "256"},
 	{.name = NULL},
 };
 

@@ -246,6 +246,7 @@ static enum exit_status finish(struct tester *t)
 static enum exit_status run(const struct options *given)
 {
 	struct contract_options options = {.assert_formats = options_flag(given, "formats")};
+	struct document_limits documents;
 	struct tester t = {.given = given};
 	enum exit_status status = EXIT_STATUS_USAGE;
 
@@ -256,6 +257,7 @@ static enum exit_status run(const struct options *given)
 	json_writer_init(&t.json, &t.out);
 	if (t.as_json)
 		json_begin_array(&t.json);
+	contract_options_memory(&options, &documents, options_number(given, "memory") << 20);
 	t.contract = contract_load(options_operand(given, 0), &options, &t.err);
 	if (t.contract && make_tls(&t) == 0 && with_loop(&t) == 0) {
 		status = finish(&t);
@@ -293,6 +295,11 @@ static const struct option_spec option_table[] = {
 	 .argument = "N",
 	 .help = "Requests altogether, at most.",
 	 .initial = "1000"},
+	{.name = "memory",
+	 .kind = OPTION_NUMBER,
+	 .argument = "MIB",
+	 .help = "For compiled schemas, at most; for documents twice as much.",
+	 .initial = "256"},
 	{.name = "timeout",
 	 .kind = OPTION_NUMBER,
 	 .argument = "SECONDS",

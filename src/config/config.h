@@ -386,6 +386,7 @@ struct config_contract {
 	struct span base_path; /* in place of the document's; "/" stands for none */
 	bool formats; /* `format` is checked where it otherwise only annotates */
 	bool security; /* its security requirements hold */
+	uint64_t memory_bytes; /* of compiled schemas; of documents twice as much */
 };
 
 struct config_service {

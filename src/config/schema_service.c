@@ -461,6 +461,9 @@ static const struct schema_key contract_keys[] = {
 	 .text = "Check formats such as date-time and uuid."},
 	{KEY("security", BOOL, config_contract, security), .initial = "on",
 	 .text = "Demand the scopes of its security requirements."},
+	{KEY("memory", SIZE, config_contract, memory_bytes), .initial = "256M", .min = 1 << 20,
+	 .max = UINT64_C(16) << 30,
+	 .text = "For its compiled schemas, at most; for documents twice as much."},
 	{.name = NULL},
 };
 

@@ -57,6 +57,17 @@ struct contract_options {
 	void *read_context;
 };
 
+/* So much for compiled schemas, twice as much for documents; `limits` must live as long as the
+   options. */
+static inline void contract_options_memory(struct contract_options *options,
+					   struct document_limits *limits, uint64_t bytes)
+{
+	*limits = DOCUMENT_LIMITS_DEFAULT;
+	limits->max_memory_bytes = (size_t)bytes * 2;
+	options->documents = limits;
+	options->max_schema_bytes = (size_t)bytes;
+}
+
 /*
  * The contract in the file, with all files that it refers to in its folder or below. options NULL:
  * all zero. NULL with *err, whose message starts with file:line:column where there is one:

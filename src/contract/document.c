@@ -146,9 +146,13 @@ static int read_file(const char *root, const char *name, struct buf *to, struct 
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static int no_memory(struct err *err, struct span name)
+static int no_memory(const struct document_set *set, struct err *err, struct span name)
 {
-	return err_set(err, ERR_MEMORY, "%.*s: no memory for the document", SPAN_ARG(name));
+	char words[TREE_MEMORY_WORDS];
+	enum err_code code;
+
+	tree_memory_words(&set->arena, words, &code);
+	return err_set(err, code, "%.*s: %s", SPAN_ARG(name), words);
 }
 
 static struct document *add_document(struct document_set *set, struct span name,
@@ -168,7 +172,7 @@ static struct document *add_document(struct document_set *set, struct span name,
 		const struct document **more = mem_realloc(set->documents, cap * sizeof(*more));
 
 		if (!more) {
-			(void)no_memory(err, name);
+			(void)no_memory(set, err, name);
 			return NULL;
 		}
 		set->documents = more;
@@ -182,7 +186,7 @@ static struct document *add_document(struct document_set *set, struct span name,
 						at_root ? "" : "/", SPAN_ARG(name));
 	}
 	if (!document || !document->name.ptr || !document->display.ptr) {
-		(void)no_memory(err, name);
+		(void)no_memory(set, err, name);
 		return NULL;
 	}
 	return document;
@@ -242,7 +246,7 @@ static const struct document *parse_document(struct document_set *set, struct sp
 	if (!document->root)
 		return NULL;
 	if (map_put(&set->by_name, document->name, document) != 0) {
-		(void)no_memory(err, document->display);
+		(void)no_memory(set, err, document->display);
 		return NULL;
 	}
 	set->documents[set->count++] = document;
@@ -261,7 +265,7 @@ const struct document *document_load_text(struct document_set *set, struct span 
 	}
 	copy = arena_dup(&set->arena, text);
 	if (!copy.ptr) {
-		(void)no_memory(err, name);
+		(void)no_memory(set, err, name);
 		return NULL;
 	}
 	return parse_document(set, name, copy, err);

@@ -45,8 +45,7 @@ static int add_scalar(struct json_reader *r, enum json_token token, struct tree_
 		value.type = token == JSON_TOKEN_STRING ? JSON_STRING : JSON_NUMBER;
 		value.text = keep(r, r->tokens.text);
 		if (!value.text.ptr)
-			return tree_error(r->b, place, ERR_MEMORY,
-					  "no memory for the document");
+			return tree_no_memory(r->b, place);
 	} else if (token != JSON_TOKEN_NULL) {
 		value.type = JSON_BOOL;
 		value.boolean = token == JSON_TOKEN_TRUE;
@@ -59,7 +58,7 @@ static int add_key(struct json_reader *r, struct tree_place place)
 	struct span key = keep(r, r->tokens.text);
 
 	if (!key.ptr)
-		return tree_error(r->b, place, ERR_MEMORY, "no memory for the document");
+		return tree_no_memory(r->b, place);
 	return tree_key(r->b, key, place, false);
 }
 

@@ -21,9 +21,27 @@ int tree_error(struct tree_builder *b, struct tree_place place, enum err_code co
 		       place.line, place.column, text);
 }
 
-static int out_of_memory(struct tree_builder *b, struct tree_place place)
+void tree_memory_words(const struct arena *arena, char words[TREE_MEMORY_WORDS],
+		       enum err_code *code)
 {
-	return tree_error(b, place, ERR_MEMORY, "no memory for the document");
+	*code = ERR_MEMORY;
+	snprintf(words, TREE_MEMORY_WORDS, "no memory for the document");
+	/* Nearly: what was asked for is not known here. */
+	if (arena->used_bytes + arena->chunk_bytes <= arena->cap_bytes)
+		return;
+	*code = ERR_LIMIT;
+	snprintf(words, TREE_MEMORY_WORDS,
+		 "documents take more than %zu MiB: raise 'memory' of the contract",
+		 arena->cap_bytes >> 20);
+}
+
+int tree_no_memory(struct tree_builder *b, struct tree_place place)
+{
+	char words[TREE_MEMORY_WORDS];
+	enum err_code code;
+
+	tree_memory_words(b->arena, words, &code);
+	return tree_error(b, place, code, "%s", words);
 }
 
 int tree_builder_init(struct tree_builder *b)
@@ -32,7 +50,7 @@ int tree_builder_init(struct tree_builder *b)
 	b->slots = mem_zalloc(SLOTS_FIRST, sizeof(*b->slots));
 	b->cap = SLOTS_FIRST;
 	if (!b->levels || !b->slots)
-		return out_of_memory(b, (struct tree_place){0, 0});
+		return tree_no_memory(b, (struct tree_place){0, 0});
 	return 0;
 }
 
@@ -57,7 +75,7 @@ static int push(struct tree_builder *b, const struct tree_slot *slot)
 		struct tree_slot *more = mem_realloc(b->slots, b->cap * 2 * sizeof(*more));
 
 		if (!more)
-			return out_of_memory(b, slot->place);
+			return tree_no_memory(b, slot->place);
 		b->slots = more;
 		b->cap *= 2;
 	}
@@ -143,7 +161,7 @@ static int check_unique(struct tree_builder *b, struct tree_slot *slots, size_t 
 		return 0;
 	sorted = mem_alloc(count * sizeof(*sorted));
 	if (!sorted)
-		return out_of_memory(b, slots->place);
+		return tree_no_memory(b, slots->place);
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &slots[i];
 	qsort(sorted, count, sizeof(*sorted), compare_slots);
@@ -282,7 +300,7 @@ const struct tree_slot *tree_close(struct tree_builder *b)
 	    check_unique(b, b->slots + level->start, b->count - level->start) < 0)
 		return NULL;
 	if (gather(b, level->is_object, level->start, &own.value) < 0) {
-		(void)out_of_memory(b, own.place);
+		(void)tree_no_memory(b, own.place);
 		return NULL;
 	}
 	b->count = level->start;
@@ -301,7 +319,7 @@ const struct json *tree_finish(struct tree_builder *b)
 	}
 	root = arena_new(b->arena, struct json);
 	if (!root || add_region(b, root, sizeof(*root), b->slots, 1) < 0) {
-		(void)out_of_memory(b, start);
+		(void)tree_no_memory(b, start);
 		return NULL;
 	}
 	*root = b->slots[0].value;

@@ -79,6 +79,12 @@ const struct json *tree_finish(struct tree_builder *b) MUST_CHECK;
 /* True when the next thing must be a key. */
 bool tree_wants_key(const struct tree_builder *b);
 
+/* An allocation failed: by the limit of memory, or there is none. */
+int tree_no_memory(struct tree_builder *b, struct tree_place place);
+/* "no memory for the document", or which limit is reached; *code likewise. */
+#define TREE_MEMORY_WORDS 128
+void tree_memory_words(const struct arena *arena, char words[TREE_MEMORY_WORDS],
+		       enum err_code *code);
 int tree_error(struct tree_builder *b, struct tree_place place, enum err_code code,
 	       const char *format, ...) PRINTF_LIKE(4, 5);
 

@@ -20,7 +20,7 @@ static struct tree_place place_of(yaml_mark_t mark)
 
 static int no_memory(struct yaml_reader *r, struct tree_place place)
 {
-	return tree_error(r->b, place, ERR_MEMORY, "no memory for the document");
+	return tree_no_memory(r->b, place);
 }
 
 /* libyaml says of bytes that are no UTF-8 only how many come before them. */

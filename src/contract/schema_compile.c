@@ -335,13 +335,27 @@ static int dependent_schemas(struct schema_compile *c, enum schema_keyword keywo
 	return 0;
 }
 
+/* At most so many; mostly none. */
+static size_t count_branches(const struct schema_compile *c)
+{
+	static const enum schema_keyword single[] = {
+		KW_REF, KW_DYNAMIC_REF, KW_RECURSIVE_REF, KW_NOT, KW_IF, KW_THEN, KW_ELSE};
+	const struct json *const *k = c->keywords;
+	size_t most = count_of(k[KW_ALL_OF]) + count_of(k[KW_ANY_OF]) + count_of(k[KW_ONE_OF]) +
+		      count_of(k[KW_DEPENDENT_SCHEMAS]) + count_of(k[KW_DEPENDENCIES]);
+
+	for (size_t i = 0; i < COUNT_OF(single); i++)
+		most += k[single[i]] != NULL;
+	return most;
+}
+
 static int compile_branches(struct schema_compile *c, struct schema *schema)
 {
 	const struct json **k = c->keywords;
-	size_t most = 7 + count_of(k[KW_ALL_OF]) + count_of(k[KW_ANY_OF]) +
-		      count_of(k[KW_ONE_OF]) + count_of(k[KW_DEPENDENT_SCHEMAS]) +
-		      count_of(k[KW_DEPENDENCIES]);
+	size_t most = count_branches(c);
 
+	if (!most && !k[KW_ALL_OF] && !k[KW_ANY_OF] && !k[KW_ONE_OF])
+		return 0;
 	c->branches = arena_array(&c->set->arena, struct schema_branch, most);
 	if (!c->branches)
 		return schema_no_memory(c->set, c->err);

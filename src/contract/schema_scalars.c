@@ -307,8 +307,9 @@ const struct ecma *schema_compile_regex(struct schema_compile *c, struct span ex
 	set->regex_bytes += ecma_bytes(regex->ecma);
 	if (set->regex_bytes > set->options.max_bytes) {
 		schema_fail(set, c->place, keyword, c->err,
-			    "the regular expressions take more than %zu bytes",
-			    set->options.max_bytes);
+			    "regular expressions take more than %zu MiB: raise 'memory' of the "
+			    "contract",
+			    set->options.max_bytes >> 20);
 		return NULL;
 	}
 	if (map_put(&set->regexes, regex->expression, regex) < 0) {

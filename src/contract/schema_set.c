@@ -64,6 +64,13 @@ bool schema_set_fault(const struct schema_set *set, struct schema_fault *fault)
 int schema_no_memory(struct schema_set *set, struct err *err)
 {
 	set->has_fault = false;
+	/* Nearly: what was asked for is not known here. */
+	if (set->arena.used_bytes + set->arena.chunk_bytes > set->arena.cap_bytes)
+		return err_set(
+			err, ERR_LIMIT,
+			"schemas take more than %zu MiB once compiled: raise 'memory' of the "
+			"contract",
+			set->arena.cap_bytes >> 20);
 	return err_set(err, ERR_MEMORY, "out of memory for schemas");
 }
 

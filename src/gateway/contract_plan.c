@@ -170,10 +170,12 @@ int contract_plan_load(struct snapshot_service *service, const struct config *cf
 {
 	const struct config_contract *config = service->config->contract;
 	struct contract_options options = {.head_as_get = true};
+	struct document_limits documents;
 
 	if (!config || config->mode == CONFIG_CHECK_OFF)
 		return 0;
 	options.assert_formats = config->formats;
+	contract_options_memory(&options, &documents, config->memory_bytes);
 	if (config->base_path.len)
 		options.base_path =
 			span_eq(config->base_path, SPAN("/")) ? SPAN("") : config->base_path;

@@ -145,8 +145,8 @@ static void alias_bombs_and_deep_or_large_documents_are_refused(void **state)
 	refused(&limits, "a: [1]\n", ERR_LIMIT, "'a.yaml' is larger than 4 bytes");
 	limits = DOCUMENT_LIMITS_DEFAULT;
 	limits.max_memory_bytes = 100;
-	refused(&limits, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: [1, 2, 3]\n", ERR_MEMORY,
-		"a.yaml: no memory for the document");
+	refused(&limits, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: [1, 2, 3]\n", ERR_LIMIT,
+		"a.yaml: documents take more than 0 MiB: raise 'memory' of the contract");
 }
 
 static void every_node_has_a_place(void **state)

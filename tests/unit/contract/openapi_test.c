@@ -365,6 +365,69 @@ static void references_lead_through_files(void **state)
 	contract_unref(c);
 }
 
+/* 1,000 operations with 22,000 patterns, no two of which are the same: 10 MB. */
+static void write_large(struct buf *to)
+{
+	static const char words[] =
+		"\"description\":\"What it is for, in as many words as such "
+		"documents mostly take for it, and a few more of them, so "
+		"that the whole of it becomes as long as it should be: well "
+		"above what is common.\"";
+
+	buf_append_cstr(to,
+			"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"t\",\"version\":\"1\"},"
+			"\"paths\":{");
+	for (unsigned o = 0; o < 1000; o++) {
+		buf_printf(to,
+			   "%s\"/things%u\":{\"post\":{\"requestBody\":{\"content\":{"
+			   "\"application/"
+			   "json\":{\"schema\":{\"type\":\"object\",\"properties\":{",
+			   o ? "," : "", o);
+		for (unsigned i = 0; i < 44; i++)
+			buf_printf(to,
+				   i % 2 ? "%s\"field%u\":{%s,\"minimum\":%u}"
+					 : "%s\"field%u\":{%s,\"pattern\":\"^(a|b)+%u$\"}",
+				   i ? "," : "", i, words, o * 44 + i);
+		buf_append_cstr(to, "}}}}},\"responses\":{\"200\":{\"description\":\"ok\"}}}}");
+	}
+	buf_append_cstr(to, "}}");
+}
+
+static void a_document_of_ten_megabytes_loads_in_bounded_memory(void **state)
+{
+	struct contract_options options = {.head_as_get = true};
+	struct document_limits documents;
+	struct contract *c;
+	struct err err = {.code = ERR_NONE};
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, (size_t)32 << 20);
+	write_large(&text);
+	assert_false(buf_failed(&text));
+	assert_true(text.len > 10000000);
+	contract_options_memory(&options, &documents, (uint64_t)64 << 20);
+	c = contract_load_text(buf_span(&text), SPAN("large.json"), &options, &err);
+	if (!c)
+		fail_msg("%s", err.message);
+	assert_int_equal(contract_operation_count(c), 1000);
+	contract_unref(c);
+	/* What it is that does not suffice, where it did not, and what to do. */
+	options.max_schema_bytes = (size_t)4 << 20;
+	assert_null(contract_load_text(buf_span(&text), SPAN("large.json"), &options, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_non_null(strstr(err.message, "large.json:1:"));
+	assert_non_null(strstr(err.message, "schemas take more than 4 MiB once compiled: raise "
+					    "'memory' of the contract"));
+	documents.max_memory_bytes = (size_t)16 << 20;
+	assert_null(contract_load_text(buf_span(&text), SPAN("large.json"), &options, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_non_null(strstr(err.message,
+			       "documents take more than 16 MiB: raise 'memory' of "
+			       "the contract"));
+	buf_release(&text);
+}
+
 static void failing_allocations_are_errors(void **state)
 {
 	static const char text[] = HEAD
@@ -404,6 +467,7 @@ int main(void)
 		cmocka_unit_test(a_scheme_that_is_not_there_can_be_met_by_nobody),
 		cmocka_unit_test(version_3_2_has_more_methods),
 		cmocka_unit_test(references_lead_through_files),
+		cmocka_unit_test(a_document_of_ten_megabytes_loads_in_bounded_memory),
 		cmocka_unit_test(failing_allocations_are_errors),
 	};
 
