@@ -135,6 +135,57 @@ static int find(struct admin_work *w, struct idp_client *client, struct err *err
 			    "client", err);
 }
 
+/* What is given replaces what there was. */
+static int set_lists(struct admin_work *w, struct idp_client *client, struct err *err)
+{
+	const struct {
+		const char *option;
+		struct config_strings *list;
+	} lists[] = {
+		{"redirects", &client->redirects},
+		{"logout-redirects", &client->logout_redirects},
+		{"grants", &client->grants},
+		{"scopes", &client->scopes},
+		{"resources", &client->resources},
+		{"roles", &client->roles},
+		{"exchange", &client->exchange},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		struct config_strings list = {NULL, 0};
+		bool given;
+
+		if (admin_list(w, lists[i].option, &list, &given, err) < 0)
+			return -1;
+		if (given)
+			*lists[i].list = list;
+	}
+	long_grants(&client->grants);
+	return 0;
+}
+
+static int set(struct admin_work *w, struct err *err)
+{
+	struct idp_client client;
+
+	if (find(w, &client, err) < 0 || set_lists(w, &client, err) < 0)
+		return -1;
+	if (options_text(w->given, "name"))
+		client.name = admin_text(w, "name");
+	if (options_text(w->given, "logout-url"))
+		client.logout_uri = admin_text(w, "logout-url");
+	if (options_flag(w->given, "disable"))
+		client.disabled = true;
+	if (options_flag(w->given, "enable"))
+		client.disabled = false;
+	if (admin_result(client_put(w->idp, &client, err), "client", err) < 0)
+		return -1;
+	idp_audit(w->idp, "client.changed", "client", client.id, NULL, SPAN_NONE);
+	warn_of_grants(w, &client);
+	print_client(w, &client);
+	return 0;
+}
+
 static int show(struct admin_work *w, struct err *err)
 {
 	struct idp_client client;
@@ -195,6 +246,11 @@ static int list(struct admin_work *w, struct err *err)
 static enum exit_status run_create(const struct options *given)
 {
 	return admin_run(given, create);
+}
+
+static enum exit_status run_set(const struct options *given)
+{
+	return admin_run(given, set);
 }
 
 static enum exit_status run_show(const struct options *given)
@@ -294,6 +350,34 @@ const struct command cmd_client_create = {
 	.operands = id_operand,
 	.examples = create_examples,
 	.run = run_create};
+
+static const struct option_spec set_options[] = {
+	ADMIN_CONFIG_OPTION,
+	{.name = "name", .kind = OPTION_TEXT, .argument = "NAME", .help = "Name for people."},
+	LIST_OPTION("grants", "What it may ask for."),
+	LIST_OPTION("scopes", "Scopes that it may ask for."),
+	LIST_OPTION("redirects", "Redirect URIs, compared byte by byte."),
+	LIST_OPTION("logout-redirects", "Where users may be sent after they have logged out."),
+	LIST_OPTION("resources", "Audiences besides the issuer that it may ask for."),
+	LIST_OPTION("roles", "Roles of the tokens that it gets for itself."),
+	LIST_OPTION("exchange", "Clients whose tokens it may exchange for its own; * for all."),
+	{.name = "logout-url",
+	 .kind = OPTION_TEXT,
+	 .argument = "URL",
+	 .help = "Where it is told that a user has logged out."},
+	{.name = "disable", .help = "It gets nothing any more."},
+	{.name = "enable", .help = "It is as it was before."},
+	{.name = NULL}};
+
+const struct command cmd_client_set = {
+	.name = "client set",
+	.summary = "change an OAuth client",
+	.description =
+		"What is given replaces what there was; all else stays. Prints the client "
+		"as a JSON object.",
+	.options = set_options,
+	.operands = id_operand,
+	.run = run_set};
 
 const struct command cmd_client_list = {.name = "client list",
 					.summary = "print all clients as JSON, one a line",

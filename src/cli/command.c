@@ -53,6 +53,7 @@ const struct command *const commands[] = {
 	&cmd_group_list,
 	&cmd_group_remove,
 	&cmd_client_create,
+	&cmd_client_set,
 	&cmd_client_list,
 	&cmd_client_show,
 	&cmd_client_secret,

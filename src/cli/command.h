@@ -48,6 +48,7 @@ extern const struct command cmd_group_list;
 extern const struct command cmd_group_remove;
 extern const struct command cmd_group_set;
 extern const struct command cmd_client_create;
+extern const struct command cmd_client_set;
 extern const struct command cmd_client_list;
 extern const struct command cmd_client_show;
 extern const struct command cmd_client_secret;

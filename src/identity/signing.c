@@ -19,6 +19,7 @@ struct signing_key {
 	struct span kid;
 	unsigned algorithm;
 	int64_t created_unix_s;
+	int64_t created_unix_ms; /* of two that were made in a second one is newer */
 	EVP_PKEY *key;
 };
 
@@ -108,6 +109,9 @@ static int read_key(struct idp *idp, const struct store_record *record,
 	key->kid = record->key;
 	key->algorithm = jws_algorithm_parse(json_text(object, "alg"));
 	key->created_unix_s = json_number(object, "created");
+	key->created_unix_ms = json_number(object, "created_ms");
+	if (!key->created_unix_ms)
+		key->created_unix_ms = key->created_unix_s * 1000;
 	if (vault_open_sealed(idp->vault, record->key, json_text(object, "private"), &pem,
 			      err) < 0)
 		return err_wrap(err, "signing key %.*s", SPAN_ARG(record->key));
@@ -123,7 +127,7 @@ static void sort_newest_first(struct signing_ring *ring)
 {
 	for (size_t i = 1; i < ring->count; i++)
 		for (size_t j = i;
-		     j > 0 && ring->keys[j].created_unix_s > ring->keys[j - 1].created_unix_s;
+		     j > 0 && ring->keys[j].created_unix_ms > ring->keys[j - 1].created_unix_ms;
 		     j--) {
 			struct signing_key key = ring->keys[j];
 
@@ -205,7 +209,7 @@ static enum store_result put_key(struct idp *idp, EVP_PKEY *key, const struct co
 				 struct err *err)
 {
 	const struct config_identity *config = &cfg->identity;
-	int64_t now = clock_unix_s();
+	int64_t now_ms = clock_unix_ms(), now = now_ms / 1000;
 	int64_t life_s = 2 * (int64_t)(config->signing.rotate_ms / 1000) +
 			 (int64_t)(config->tokens.access_ms / 1000) + PUBLISH_FIRST_S;
 	struct store_change changes[2] = {*turn, {.kind = SPAN("key")}};
@@ -224,6 +228,7 @@ static enum store_result put_key(struct idp *idp, EVP_PKEY *key, const struct co
 	json_member_string(&w, SPAN("alg"),
 			   span_cstr(jws_algorithm_name(config->signing.algorithm)));
 	json_member_int(&w, SPAN("created"), now);
+	json_member_int(&w, SPAN("created_ms"), now_ms);
 	json_member_string(&w, SPAN("private"), sealed);
 	json_end_object(&w);
 	changes[1].key = span_of(kid, sizeof(kid));

@@ -276,6 +276,9 @@ def strangers_cannot_lock_a_known_device_out(gateway):
     for _ in range(4):
         browser.log_in("alice", "guess")
     assert WRONG in browser.log_in("alice", "a long password").text
+    # An administrator lets all of the user's devices in again.
+    cli(gateway, "user", "unlock", "alice")
+    assert "Your account" in browser.log_in("alice", "a long password").text
 
 
 @with_server

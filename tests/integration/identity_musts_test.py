@@ -5,6 +5,7 @@ and section; what needs more than a few lines is in the other files. All on one 
 import base64
 import hashlib
 import json
+import os
 import re
 import secrets
 import time
@@ -620,11 +621,6 @@ def rfc9449_4_3_9_the_url_is_that_of_the_request(w):
         checked(w, htu=url)
 
 
-def rfc9449_4_3_10_a_nonce_is_ours(w):
-    # Where none is demanded, one that is there changes nothing (the rest is in identity_client_test).
-    assert proven(w, w.key, OWN, nonce="x").status in (200, 400)
-
-
 def rfc9449_4_3_11_the_proof_was_made_now(w):
     now = int(time.time())
     for made in (now - 3600, now + 3600, "now", -1):
@@ -943,6 +939,30 @@ def oidc_16_11_what_is_told_of_a_user_is_what_was_granted(w):
     assert set(found) == {"sub"}, found
 
 
+def the_table_names_tests_that_there_are():
+    """docs/standards.md: each name is that of a test, and each of ours is in it."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    defined = set()
+    for folder in ("tests/integration", "tests/unit/identity", "tests/clients"):
+        for name in os.listdir(os.path.join(root, folder)):
+            if name.endswith((".py", ".c", ".mjs")):
+                with open(os.path.join(root, folder, name), encoding="utf-8") as file:
+                    text = file.read()
+                defined |= set(re.findall(r"^def (\w+)\(", text, re.M))
+                defined |= set(re.findall(r"^async function (\w+)\(", text, re.M))
+                defined |= set(re.findall(r"^static void (\w+)\(void \*\*state\)", text, re.M))
+    with open(os.path.join(root, "docs", "standards.md"), encoding="utf-8") as file:
+        rows = [line for line in file if line.startswith("|")]
+    named = set()
+    for row in rows:
+        for name in re.findall(r"`([a-z][a-z0-9]*_[a-z0-9_]*_[a-z0-9_]+)`", row.split("|")[-2]):
+            named.add(name)
+            assert name in defined, (name, row)
+    assert len(named) > 150, len(named)
+    ours = {name for name in globals() if re.match(r"(rfc\d+|oidc)_", name)}
+    assert not ours - named, ours - named
+
+
 def main():
     world = One()
     world.key = Key()
@@ -959,7 +979,7 @@ def main():
         return wrapped
 
     try:
-        run([with_world(test) for test in tests])
+        run([the_table_names_tests_that_there_are] + [with_world(test) for test in tests])
     finally:
         world.close()
 

@@ -230,6 +230,25 @@ def requests_are_refused_as_rfc_6749_says(world):
 
 
 @in_world()
+def a_client_is_changed_and_switched_off_by_command(world):
+    own = lambda: world.browser.token(world.secret, client_id="shop", grant_type="client_credentials")
+    assert "orders.write" in own().json["scope"]
+    shown = cli(world.gateway, "client", "set", "shop", "--scopes", "orders.read", "--name", "The Shop")[0]
+    assert shown["scopes"] == ["orders.read"] and shown["client_name"] == "The Shop"
+    assert shown["redirect_uris"] == [CALLBACK, CALLBACK + "?x=1"]  # as before
+    time.sleep(1.1)  # clients are remembered for a second
+    assert own().json["scope"] == "orders.read"
+    cli(world.gateway, "client", "set", "shop", "--disable")
+    time.sleep(1.1)
+    refused(own(), 401, "invalid_client")
+    cli(world.gateway, "client", "set", "shop", "--enable")
+    time.sleep(1.1)
+    assert own().status == 200
+    cli(world.gateway, "client", "set", "shop", "--redirects", "/x", status=1)
+    cli(world.gateway, "client", "set", "nobody", "--disable", status=1)
+
+
+@in_world()
 def a_client_that_may_not_does_not(world):
     secret = cli(world.gateway, "client", "create", "limited", "--grants", "client_credentials",
                  "--scopes", "orders.read", "--redirects", CALLBACK)[0]["client_secret"]
@@ -518,6 +537,7 @@ if __name__ == "__main__":
         a_code_is_only_for_the_client_that_asked,
         clients_must_show_their_secret_in_one_way,
         requests_are_refused_as_rfc_6749_says,
+        a_client_is_changed_and_switched_off_by_command,
         a_client_that_may_not_does_not,
         a_refresh_token_is_new_each_time_and_reuse_ends_the_family,
         a_refresh_gives_no_more_than_was_granted,
