@@ -91,9 +91,8 @@ static void talk(int fd)
 {
 	static const struct span good = SPAN_INIT("\x0a\x01\x00\x04\x00\x04\x00");
 	unsigned char message[2048];
-	ssize_t got;
 
-	while ((got = read(fd, message, sizeof(message))) > 6) {
+	while (read(fd, message, sizeof(message)) > 6) {
 		size_t at = message[1] & 0x80 ? 2 + (message[1] & 0x7f) : 2;
 
 		switch (message[at + 3]) {
