@@ -258,14 +258,17 @@ static void finish_text(struct contract_check *c)
 			   schema_run_scalar(c->run, c->media->schema, buf_span(&c->kept)), 0);
 }
 
+/* The lengths of a schema for content that nobody reads are in bytes, whatever it says besides. */
 static void finish_binary(struct contract_check *c)
 {
-	if (!c->media->binary)
-		return;
-	if (c->received < c->media->min_bytes)
-		check_problem(c, CONTRACT_IN_BODY, SPAN_NONE, SPAN("minLength"), SPAN_NONE);
-	if (c->received > c->media->max_bytes)
-		check_problem(c, CONTRACT_IN_BODY, SPAN_NONE, SPAN("maxLength"), SPAN_NONE);
+	const struct openapi_media *media = c->media;
+
+	if (c->received < media->min_bytes)
+		check_length_problem(c, SPAN_NONE, media->schema, "minLength",
+				     media->min_bytes);
+	if (c->received > media->max_bytes)
+		check_length_problem(c, SPAN_NONE, media->schema, "maxLength",
+				     media->max_bytes);
 }
 
 enum contract_result contract_check_finish(struct contract_check *c)

@@ -65,6 +65,9 @@ struct contract_check {
 /* Problems are dropped, but counted as a failure, when there are too many or no memory is left. */
 void check_problem(struct contract_check *c, enum contract_where where, struct span name,
 		   struct span keyword, struct span detail);
+/* Bytes of the body, or of a part, of which there are too few or too many. */
+void check_length_problem(struct contract_check *c, struct span name,
+			  const struct schema *schema, const char *keyword, size_t bytes);
 /* What the run found, with its own places. */
 void check_run_problems(struct contract_check *c, enum contract_where where, struct span name,
 			enum schema_result outcome, uint64_t offset);

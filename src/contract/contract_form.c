@@ -348,7 +348,8 @@ static void end_part(struct contract_check *c)
 		return;
 	/* minLength is seen by the schema: see feed_file(). */
 	if (part->bytes > field->max_bytes)
-		check_problem(c, CONTRACT_IN_BODY, field->name, SPAN("maxLength"), SPAN_NONE);
+		check_length_problem(c, field->name, field->schema, "maxLength",
+				     field->max_bytes);
 }
 
 static void take_event(struct contract_check *c, enum multipart_event event)

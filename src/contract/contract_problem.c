@@ -33,6 +33,22 @@ void check_problem(struct contract_check *c, enum contract_where where, struct s
 	add(c, &p);
 }
 
+void check_length_problem(struct contract_check *c, struct span name,
+			  const struct schema *schema, const char *keyword, size_t bytes)
+{
+	char text[48];
+	int len = snprintf(text, sizeof(text), "%s %zu bytes",
+			   keyword[1] == 'i' ? "at least" : "at most", bytes);
+	struct contract_problem p = {.where = CONTRACT_IN_BODY,
+				     .name = name,
+				     .keyword = span_cstr(keyword),
+				     .schema = schema_location(schema),
+				     .detail = span_of(text, (size_t)len),
+				     .offset = c->received};
+
+	add(c, &p);
+}
+
 void check_run_problems(struct contract_check *c, enum contract_where where, struct span name,
 			enum schema_result outcome, uint64_t offset)
 {

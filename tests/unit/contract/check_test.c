@@ -93,7 +93,8 @@ static const char document[] =
 	"string, maxLength: 4}}}}}}\n"
 	"  /binary: {post: {operationId: binary, requestBody: {content: {image/png: {schema: "
 	"{type: "
-	"string, format: binary, maxLength: 4}}}}}}\n"
+	"string, format: binary, maxLength: 4}}, application/pdf: {schema: {minLength: 2, "
+	"maxLength: 4}}}}}}\n"
 	"  /none: {get: {operationId: none, responses: {'200': {description: ok}}}}\n"
 	"  /nested: {post: {operationId: nested, requestBody: {content: {application/json: "
 	"{schema: "
@@ -291,6 +292,20 @@ static void other_bodies_are_checked_by_kind(void **state)
 	gives("/text", "text/plain", "\xff", "encoding ");
 	gives("/binary", "image/png", "\xff\xfe", "valid");
 	gives("/binary", "image/png", "12345", "maxLength ");
+	gives("/binary", "application/pdf", "\xff\xfe", "valid");
+	gives("/binary", "application/pdf", "1", "minLength ");
+	gives("/binary", "application/pdf", "12345", "maxLength ");
+}
+
+static void lengths_in_bytes_are_told_with_their_schema(void **state)
+{
+	const struct contract_problem *problems;
+
+	(void)state;
+	gives("/binary", "image/png", "12345", "maxLength ");
+	assert_int_equal(contract_check_problems(check, &problems), 1);
+	assert_true(span_ends_with(problems[0].schema, SPAN("/image~1png/schema")));
+	assert_true(span_eq(problems[0].detail, SPAN("at most 4 bytes")));
 }
 
 static void content_that_is_not_in_the_contract_is_refused(void **state)
@@ -552,6 +567,7 @@ int main(void)
 		cmocka_unit_test(multipart_bodies_meet_their_schema),
 		cmocka_unit_test(headers_of_parts_meet_their_schema),
 		cmocka_unit_test(other_bodies_are_checked_by_kind),
+		cmocka_unit_test(lengths_in_bytes_are_told_with_their_schema),
 		cmocka_unit_test(content_that_is_not_in_the_contract_is_refused),
 		cmocka_unit_test(unknown_properties_and_fields_are_stripped),
 		cmocka_unit_test(responses_meet_status_headers_and_schema),
