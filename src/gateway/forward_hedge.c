@@ -157,15 +157,20 @@ static void use_second(struct hedge *hedge)
 
 enum io_result forward_call_hedged(struct forward *f)
 {
-	struct hedge *hedge = arena_zalloc(&f->e->x->arena, 1, sizeof(*hedge));
+	struct hedge *hedge = arena_alloc(&f->e->x->arena, sizeof(*hedge));
 	int64_t begun_ns;
 	enum io_result result;
 
 	if (!hedge)
 		return forward_call(f);
+	/* `second`, which is large, and its results are only set when it is asked. */
 	hedge->first = f;
 	hedge->main = fiber_self();
+	hedge->fiber = NULL;
+	hedge->asked = false;
 	hedge->racing = true;
+	hedge->won = false;
+	hedge->waiting = false;
 	timer_init(&hedge->timer, on_timer);
 	timer_set(&hedge->timer, loop_deadline_ms(delay_ms(f)));
 	begun_ns = clock_ns();

@@ -287,6 +287,15 @@ static bool split_sum(const struct breaker *breaker, uint64_t sum, struct sums *
 	       sums->slow <= sums->calls;
 }
 
+/* The sums of this generation as they are. */
+static bool read_sum(const struct breaker *breaker, uint32_t generation, struct sums *sums)
+{
+	uint64_t sum = atomic_load_explicit(&breaker->sum, memory_order_acquire);
+
+	return (sum >> SUM_TAG_SHIFT) == (generation & (((uint32_t)1 << SUM_TAG_BITS) - 1)) &&
+	       split_sum(breaker, sum, sums);
+}
+
 static bool add_to_ring(struct breaker *breaker, uint32_t generation, uint32_t flags,
 			struct sums *sums)
 {
@@ -296,6 +305,9 @@ static bool add_to_ring(struct breaker *breaker, uint32_t generation, uint32_t f
 	uint32_t old = atomic_load_explicit(slot, memory_order_relaxed);
 	uint64_t delta, sum;
 
+	/* Mostly a good call takes the place of a good call: nothing changes. */
+	if (LIKELY(old == now))
+		return read_sum(breaker, generation, sums);
 	do {
 		int32_t age =
 			distance(generation, old >> SLOT_GENERATION_SHIFT, GENERATION_BITS);
