@@ -302,12 +302,14 @@ int os_dpkg_copyright(const struct lock_input *in, struct err *err)
 	for (cut = folder.len; cut > 0 && folder.ptr[cut - 1] != '/'; cut--)
 		;
 	package = span_slice(folder, cut, folder.len);
-	for (uint32_t i = 0; i < in->inv->count; i++) {
-		struct component *c = &in->inv->at[i];
+	/* Packages of the system come behind all else. */
+	for (uint32_t i = in->inv->count; i > 0; i--) {
+		struct component *c = &in->inv->at[i - 1];
 
+		if (c->ecosystem != ECOSYSTEM_DPKG)
+			break;
 		/* The same package may be there for several architectures. */
-		if (c->ecosystem != ECOSYSTEM_DPKG || !span_eq(c->name, package) ||
-		    c->licence.len)
+		if (!span_eq(c->name, package) || c->licence.len)
 			continue;
 		if (!made) {
 			if (span_eq_nocase(span_slice(text, 0, 6), SPAN("Format")))
