@@ -1,9 +1,6 @@
 #include "contract/schema_fast.h"
 
-#include "contract/schema_fast_read.h"
-#include "parse/utf8.h"
-
-#define INLINE FAST_INLINE
+#include "contract/schema_fast_scalar.h"
 
 /* Names of an object that are told apart by bits here. */
 #define NAME_WORDS 4
@@ -11,291 +8,7 @@
 #define PICK_MEMBERS 32
 #define PENALTY_MAX 128
 
-struct fast {
-	struct schema_run *run;
-	const char *end;
-	uint64_t fuel; /* values that may still be looked at, again and again for branches */
-	unsigned depth;
-	unsigned frames;
-	uint64_t evals; /* what the general functions would have open for branches, at most */
-	bool watch; /* unknown properties are looked for */
-	bool unsure; /* the answer NULL does not mean "not met" */
-	bool cut; /* because the piece ends */
-};
-
 static const char *value(struct fast *f, const struct schema *s, const char *p);
-
-static const char *unsure(struct fast *f)
-{
-	f->unsure = true;
-	return NULL;
-}
-
-static const char *cut(struct fast *f)
-{
-	f->cut = true;
-	return unsure(f);
-}
-
-INLINE const char *space(const struct fast *f, const char *p)
-{
-	if (LIKELY(p < f->end && (unsigned char)*p > ' '))
-		return p;
-	return json_skip_space(p, f->end);
-}
-
-/* -- strings -- */
-
-struct text {
-	struct span raw;
-	bool escaped; /* it stands there with escapes */
-};
-
-/* With escapes, or something wrong. */
-static __attribute__((noinline)) const char *
-read_escaped(struct fast *f, const char *start, const char *p, bool high, struct text *text)
-{
-	const char *end;
-
-	switch (fast_skip_escaped(p, f->end, &high, &end)) {
-	case FAST_READ: break;
-	case FAST_CUT: return cut(f);
-	case FAST_WRONG: return unsure(f);
-	}
-	*text = (struct text){span_of(start, (size_t)(end - start)), true};
-	if (text->raw.len > f->run->limits.max_string_bytes || (high && !utf8_valid(text->raw)))
-		return unsure(f);
-	return end + 1;
-}
-
-/* The string that begins at the quote p. */
-INLINE const char *read_string(struct fast *f, const char *p, struct text *text)
-{
-	const char *start = p + 1;
-	bool high = false;
-	const char *q = json_skip_plain(start, f->end, &high);
-
-	if (UNLIKELY(q == f->end))
-		return cut(f);
-	if (UNLIKELY(*q != '"'))
-		return read_escaped(f, start, q, high, text);
-	*text = (struct text){span_of(start, (size_t)(q - start)), false};
-	if (UNLIKELY(text->raw.len > f->run->limits.max_string_bytes ||
-		     (high && !utf8_valid(text->raw))))
-		return unsure(f);
-	return q + 1;
-}
-
-/* What the text means, until the next one is decoded; false: no memory. */
-static bool decode(struct fast *f, const struct text *text, struct span *decoded)
-{
-	struct buf *to = &f->run->fast.text;
-
-	*decoded = text->raw;
-	if (!text->escaped)
-		return true;
-	buf_clear(to);
-	if (buf_reserve(to, text->raw.len) < 0) {
-		(void)unsure(f);
-		return false;
-	}
-	*decoded = span_of(to->ptr, (size_t)(fast_decode(text->raw, to->ptr) - to->ptr));
-	return true;
-}
-
-static bool listed(const struct schema *s, struct span text)
-{
-	for (unsigned i = 0; i < COUNT_OF(s->values); i++)
-		if (s->values[i] && schema_names_find(&s->values[i]->strings, text,
-						      SCHEMA_NAME_NONE) == SCHEMA_NAME_NONE)
-			return false;
-	return true;
-}
-
-static bool text_meets(struct fast *f, const struct schema *s, struct span text)
-{
-	const struct schema_string *string = s->string;
-
-	if ((s->values[0] || s->values[1]) && !listed(s, text))
-		return false;
-	if (!string)
-		return true;
-	if (!schema_length_fits(string, text))
-		return false;
-	if (string->pattern && ecma_match(f->run->matcher, string->pattern, text) != ECMA_MATCH)
-		return false;
-	return !string->has_format || format_check(string->format, text);
-}
-
-/* When its length alone does not tell. */
-static __attribute__((noinline)) bool escaped_meets(struct fast *f, const struct schema *s,
-						    const struct text *text)
-{
-	const struct schema_string *string = s->string;
-	struct span decoded;
-
-	/* A code point takes one to twelve bytes, escaped. */
-	if (!s->values[0] && !s->values[1] &&
-	    (!string || (!string->pattern && !string->has_format &&
-			 text->raw.len <= string->max && text->raw.len / 12 >= string->min)))
-		return true;
-	return decode(f, text, &decoded) && text_meets(f, s, decoded);
-}
-
-INLINE bool string_meets(struct fast *f, const struct schema *s, const struct text *text)
-{
-	const struct schema_string *string = s->string;
-
-	if (UNLIKELY(!(s->types & SCHEMA_STRING) || s->never))
-		return false;
-	if (UNLIKELY(text->escaped))
-		return escaped_meets(f, s, text);
-	if (s->values[0] || s->values[1])
-		return text_meets(f, s, text->raw);
-	if (!string)
-		return true;
-	if (UNLIKELY(string->pattern || string->has_format))
-		return text_meets(f, s, text->raw);
-	return schema_length_fits(string, text->raw);
-}
-
-/* -- other scalars -- */
-
-/* By the general function, which tells nothing here. */
-static const char *scalar_slowly(struct fast *f, const struct schema *s, struct scalar *scalar,
-				 const char *end)
-{
-	scalar->has_hash = false;
-	if (!run_check_scalar(f->run, s, scalar, true))
-		return NULL;
-	return end;
-}
-
-/* Is it a multiple of the divisor? False also when it is too large to tell here. */
-INLINE bool divides(const struct schema_number *d, const struct fast_number *n)
-{
-	uint64_t value;
-
-	if (!d->scaled)
-		return false;
-	if (LIKELY(d->places == 0 && !n->fraction)) {
-		value = n->whole;
-	} else if (n->places > d->places ||
-		   __builtin_mul_overflow(n->whole, fast_powers[d->places], &value) ||
-		   __builtin_add_overflow(value, n->rest * fast_powers[d->places - n->places],
-					  &value)) {
-		return false;
-	}
-	/* Where they fit, 32 bits are divided much faster. */
-	if (LIKELY((value | d->divisor_scaled) >> 32 == 0))
-		return (uint32_t)value % (uint32_t)d->divisor_scaled == 0;
-	return value % d->divisor_scaled == 0;
-}
-
-/* An integer, for a schema that lists values. */
-static bool number_listed(const struct schema *s, const struct fast_number *n, bool negative)
-{
-	int64_t value = negative ? -(int64_t)n->whole : (int64_t)n->whole;
-
-	if (n->fraction || s->never || s->branch_count || s->strict_integers || s->number ||
-	    !(s->types & SCHEMA_INTEGER) || (!s->values[0] && !s->values[1]))
-		return false;
-	for (unsigned i = 0; i < COUNT_OF(s->values); i++)
-		if (s->values[i] && !schema_values_have(s->values[i], value))
-			return false;
-	return true;
-}
-
-/* True when the schema is met for certain. */
-INLINE bool number_meets(const struct schema *s, const struct fast_number *n, bool negative)
-{
-	unsigned bit = n->fraction ? SCHEMA_NUMBER : SCHEMA_INTEGER;
-	int64_t low = (int64_t)n->whole;
-	int64_t high = low + n->fraction;
-
-	if (UNLIKELY(!n->small))
-		return false;
-	if (UNLIKELY(!s->plain_scalar))
-		return number_listed(s, n, negative);
-	if (UNLIKELY(!(s->types & bit)))
-		return false;
-	if (!s->number)
-		return true;
-	if (negative) {
-		int64_t swap = -low;
-
-		low = -high;
-		high = swap;
-	}
-	return low >= s->number->low && high <= s->number->high &&
-	       (!s->number->has_divisor || divides(s->number, n));
-}
-
-static __attribute__((noinline)) const char *
-number_slowly(struct fast *f, const struct schema *s, const char *p, const char *end)
-{
-	struct scalar scalar;
-
-	scalar_number(&scalar, span_of(p, (size_t)(end - p)));
-	return scalar_slowly(f, s, &scalar, end);
-}
-
-INLINE const char *number(struct fast *f, const struct schema *s, const char *p)
-{
-	struct fast_number n;
-
-	if (UNLIKELY(!fast_read_number(p, f->end, &n) ||
-		     (size_t)(n.end - p) > f->run->limits.max_number_bytes))
-		return unsure(f);
-	if (LIKELY(s->always || number_meets(s, &n, *p == '-')))
-		return n.end;
-	return number_slowly(f, s, p, n.end);
-}
-
-INLINE const char *literal(struct fast *f, const struct schema *s, const char *p)
-{
-	struct scalar scalar = {.type = JSON_BOOL, .bit = SCHEMA_BOOLEAN};
-	size_t left = (size_t)(f->end - p);
-	const char *q;
-
-	if (left >= 4 && schema_bytes_equal(p, "true", 4)) {
-		scalar.boolean = true;
-		q = p + 4;
-	} else if (left >= 5 && schema_bytes_equal(p, "false", 5)) {
-		q = p + 5;
-	} else if (left >= 4 && schema_bytes_equal(p, "null", 4)) {
-		scalar.type = JSON_NULL;
-		scalar.bit = SCHEMA_NULL;
-		q = p + 4;
-	} else {
-		return left < 5 ? cut(f) : unsure(f);
-	}
-	if (s->plain_scalar)
-		return s->types & scalar.bit ? q : NULL;
-	return scalar_slowly(f, s, &scalar, q);
-}
-
-/* A scalar for a schema with branches. */
-static const char *branched_scalar(struct fast *f, const struct schema *s, const char *p)
-{
-	struct scalar scalar = {.type = JSON_STRING, .bit = SCHEMA_STRING};
-	struct fast_number n;
-	struct text text;
-	const char *q;
-
-	if (*p == '"') {
-		q = read_string(f, p, &text);
-		return q && decode(f, &text, &scalar.text) ? scalar_slowly(f, s, &scalar, q)
-							   : NULL;
-	}
-	if (*p == 't' || *p == 'f' || *p == 'n')
-		return literal(f, s, p);
-	if (!fast_read_number(p, f->end, &n) ||
-	    (size_t)(n.end - p) > f->run->limits.max_number_bytes)
-		return unsure(f);
-	scalar_number(&scalar, span_of(p, (size_t)(n.end - p)));
-	return scalar_slowly(f, s, &scalar, n.end);
-}
 
 /* -- arrays -- */
 
@@ -399,6 +112,14 @@ INLINE bool lexeme_at(const struct fast *f, const struct schema_member *member, 
 	return len && (size_t)(f->end - p) >= len && schema_bytes_equal(p, member->lexeme, len);
 }
 
+/* The name that came last after the one before `likely`: peers write an object's members in the same
+   order each time, though maybe not in that of the schema. */
+INLINE uint32_t *after_slot(struct fast_memory *m, const struct schema_object *o,
+			    uint32_t likely)
+{
+	return &m->after[((uintptr_t)o / 32 + likely * 5) % FAST_AFTER];
+}
+
 /* Any key, and the colon; *name is its index in the object's names. */
 static const char *read_key(struct fast *f, struct members *m, const char *p, struct span *key,
 			    uint32_t *name)
@@ -487,9 +208,17 @@ INLINE const char *member(struct fast *f, struct members *m, const char *p)
 	if (LIKELY(o && name < o->names.count && lexeme_at(f, &o->members[name], p))) {
 		p += o->members[name].lexeme_len;
 	} else {
-		p = read_key(f, m, p, &key, &name);
-		if (!p)
-			return NULL;
+		uint32_t *learned = after_slot(&f->run->fast, o, m->likely);
+
+		name = *learned;
+		if (o && name < o->names.count && lexeme_at(f, &o->members[name], p)) {
+			p += o->members[name].lexeme_len;
+		} else {
+			p = read_key(f, m, p, &key, &name);
+			if (!p)
+				return NULL;
+			*learned = name;
+		}
 	}
 	p = space(f, p);
 	m->count++;
@@ -655,11 +384,25 @@ struct outcome {
 	unsigned one;
 };
 
-/* False when the schema that has the branch is not met. */
-static bool take_branch(struct fast *f, const struct schema_branch *branch, struct outcome *o,
-			const char *p)
+/* The types that a value may have which begins so. */
+INLINE unsigned types_of(char first)
 {
-	const char *end;
+	switch (first) {
+	case '{': return SCHEMA_OBJECT;
+	case '[': return SCHEMA_ARRAY;
+	case '"': return SCHEMA_STRING;
+	case 't':
+	case 'f': return SCHEMA_BOOLEAN;
+	case 'n': return SCHEMA_NULL;
+	default: return SCHEMA_INTEGER | SCHEMA_NUMBER;
+	}
+}
+
+/* False when the schema that has the branch is not met; `types` as the value has them. */
+static bool take_branch(struct fast *f, const struct schema_branch *branch, struct outcome *o,
+			const char *p, unsigned types)
+{
+	const char *end = NULL;
 
 	/* What it depends on is known when the members have been read. */
 	if (branch->apply == SCHEMA_APPLY_DEPENDENT) {
@@ -670,7 +413,8 @@ static bool take_branch(struct fast *f, const struct schema_branch *branch, stru
 	    (branch->apply == SCHEMA_APPLY_THEN && !o->condition) ||
 	    (branch->apply == SCHEMA_APPLY_ELSE && o->condition))
 		return true;
-	end = value(f, branch->schema, p);
+	if (branch->schema->reach & types)
+		end = value(f, branch->schema, p);
 	if (f->unsure)
 		return false;
 	o->end = end ? end : o->end;
@@ -753,7 +497,7 @@ static const char *take_branches(struct fast *f, const struct schema *s, const c
 	for (uint32_t i = 0; i < s->branch_count; i++) {
 		if (by && s->branches[i].apply == by->apply)
 			continue;
-		if (!take_branch(f, &s->branches[i], &o, p))
+		if (!take_branch(f, &s->branches[i], &o, p, types_of(*p)))
 			return NULL;
 	}
 	if ((s->has_any && !o.any) || (s->has_one && o.one != 1))
@@ -782,13 +526,39 @@ static const char *take_joined(struct fast *f, const struct schema *s, const cha
 	return joined ? container(f, joined, p, NULL) : take_branches(f, s, p);
 }
 
+INLINE const char *scalar_here(struct fast *f, const struct schema *s, const char *p);
+
+static const char *branched_scalar(struct fast *f, const struct schema *s, const char *p)
+{
+	unsigned types = types_of(*p);
+	struct outcome o = {.end = NULL};
+	bool says_more = s->types != SCHEMA_ANY_TYPE || s->string || s->number ||
+			 s->values[0] || s->values[1];
+
+	if (!(s->reach & types))
+		return NULL;
+	for (uint32_t i = 0; i < s->branch_count; i++)
+		if (s->branches[i].apply != SCHEMA_APPLY_DEPENDENT &&
+		    !take_branch(f, &s->branches[i], &o, p, types))
+			return NULL;
+	if ((s->has_any && !o.any) || (s->has_one && o.one != 1))
+		return NULL;
+	return o.end && !says_more ? o.end : scalar_here(f, s, p);
+}
+
 static const char *branched(struct fast *f, const struct schema *s, const char *p)
 {
 	bool object = *p == '{';
 	const char *end;
 
-	if (!object && *p != '[')
-		return branched_scalar(f, s, p);
+	if (!object && *p != '[') {
+		if (f->frames >= FAST_FRAMES)
+			return whole_scalar(f, s, p);
+		f->frames++;
+		end = branched_scalar(f, s, p);
+		f->frames--;
+		return end;
+	}
 	if (UNLIKELY(!(s->types & (object ? SCHEMA_OBJECT : SCHEMA_ARRAY))))
 		return NULL;
 	if (UNLIKELY(f->frames >= FAST_FRAMES || s->values[0] || s->values[1] ||
@@ -803,11 +573,25 @@ static const char *branched(struct fast *f, const struct schema *s, const char *
 	return end;
 }
 
-INLINE const char *value_here(struct fast *f, const struct schema *s, const char *p)
+/* What the schema itself says of a scalar, without its branches. */
+INLINE const char *scalar_here(struct fast *f, const struct schema *s, const char *p)
 {
 	struct text text;
 	const char *end;
 
+	switch (*p) {
+	case '"':
+		end = read_string(f, p, &text);
+		return end && string_meets(f, s, &text) ? end : NULL;
+	case 't':
+	case 'f':
+	case 'n': return literal(f, s, p);
+	default: return number(f, s, p);
+	}
+}
+
+INLINE const char *value_here(struct fast *f, const struct schema *s, const char *p)
+{
 	if (UNLIKELY(p == f->end))
 		return cut(f);
 	if (UNLIKELY(f->fuel-- == 0)) {
@@ -816,17 +600,9 @@ INLINE const char *value_here(struct fast *f, const struct schema *s, const char
 	}
 	if (UNLIKELY(s->branch_count))
 		return branched(f, s, p);
-	switch (*p) {
-	case '"':
-		end = read_string(f, p, &text);
-		return end && string_meets(f, s, &text) ? end : NULL;
-	case '{':
-	case '[': return container(f, s, p, NULL);
-	case 't':
-	case 'f':
-	case 'n': return literal(f, s, p);
-	default: return number(f, s, p);
-	}
+	if (*p == '{' || *p == '[')
+		return container(f, s, p, NULL);
+	return scalar_here(f, s, p);
 }
 
 static const char *value(struct fast *f, const struct schema *s, const char *p)

@@ -165,6 +165,9 @@ struct scalar {
 /* Where run_fast() did not know, in this piece: a table of which later entries displace earlier. */
 #define FAST_FAILED 32
 
+/* Guesses of which name comes next; any number may stand there. */
+#define FAST_AFTER 64
+
 /* What run_fast() keeps. */
 struct fast_memory {
 	const char *failed[FAST_FAILED];
@@ -173,6 +176,7 @@ struct fast_memory {
 	unsigned skip; /* ... so many values are left to the general functions */
 	struct fast_seen seen; /* of all that is open */
 	uint64_t unique; /* how many of them are items */
+	uint32_t after[FAST_AFTER];
 	struct buf text; /* a string with escapes, decoded */
 };
 

@@ -139,6 +139,54 @@ static const struct {
 	 SCHEMA_VALID},
 	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"minimum\":3}]}}", "[2]",
 	 SCHEMA_INVALID},
+	/* Branches over scalars, and what is said beside them. */
+	{"{\"items\":{\"anyOf\":[{\"type\":\"string\",\"maxLength\":2},{\"type\":\"null\"},"
+	 "{\"type\":\"array\"},{\"type\":\"integer\"}]}}",
+	 "[\"ab\",null,[true],5,-7,1.0]", SCHEMA_VALID},
+	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}}", "[1.5]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}}", "[true]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}],\"minimum\":3}}",
+	 "[3,\"a\"]", SCHEMA_VALID},
+	{"{\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}],\"minimum\":3}}",
+	 "[2]", SCHEMA_INVALID},
+	{"{\"items\":{\"oneOf\":[{\"maxLength\":3},{\"minLength\":3}]}}", "[\"ab\",\"abcd\"]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"oneOf\":[{\"maxLength\":3},{\"minLength\":3}]}}", "[\"abc\"]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"oneOf\":[{\"maxLength\":3},{\"minLength\":3}]}}", "[1]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"not\":{\"enum\":[\"a\",1,null]}}}", "[\"b\",2,true,[],{}]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"not\":{\"enum\":[\"a\",1,null]}}}", "[null]", SCHEMA_INVALID},
+	{"{\"items\":{\"not\":{\"type\":\"string\"}}}", "[1,\"a\\x\"]", SCHEMA_MALFORMED},
+	{"{\"items\":{\"not\":{\"type\":\"array\"}}}", "[01]", SCHEMA_MALFORMED},
+	{"{\"items\":{\"if\":{\"type\":\"string\"},\"then\":{\"maxLength\":1},\"else\":{"
+	 "\"maximum\":1}}}",
+	 "[\"a\",1,null]", SCHEMA_VALID},
+	{"{\"items\":{\"if\":{\"type\":\"string\"},\"then\":{\"maxLength\":1},\"else\":{"
+	 "\"maximum\":1}}}",
+	 "[2]", SCHEMA_INVALID},
+	{"{\"items\":{\"const\":1,\"allOf\":[{\"type\":\"integer\"}]}}", "[1,1.0]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"const\":true,\"allOf\":[{\"type\":\"boolean\"}]}}", "[false]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"dependentSchemas\":{\"a\":false},\"anyOf\":[{},{\"minimum\":1}]}}",
+	 "[0,\"a\"]", SCHEMA_VALID},
+	/* Members in another order than the schema's, the same each time. */
+	{"{\"items\":{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"},"
+	 "\"c\":{\"type\":\"null\"}},\"required\":[\"a\"]}}",
+	 "[{\"c\":null,\"b\":\"\",\"a\":1},{\"c\":null,\"b\":\"\",\"a\":2},{\"c\":null,\"b\":"
+	 "\"\",\"a\":3}]",
+	 SCHEMA_VALID},
+	{"{\"items\":{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"},"
+	 "\"c\":{\"type\":\"null\"}}}}",
+	 "[{\"c\":null,\"b\":\"\",\"a\":1},{\"c\":null,\"b\":\"\",\"a\":2},{\"c\":null,\"b\":"
+	 "\"\",\"a\":\"3\"}]",
+	 SCHEMA_INVALID},
+	{"{\"items\":{\"properties\":{\"a\":{},\"b\":{},\"c\":{}}}}",
+	 "[{\"c\":1,\"b\":1},{\"c\":1,\"b\":1,\"c\":1}]", SCHEMA_MALFORMED},
 	/* More keys and items than are compared one by one. */
 	{"{\"additionalProperties\":{\"type\":\"integer\"}}",
 	 "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,"
