@@ -38,21 +38,19 @@ static bool is_multipart(const struct request_case *c, const struct ids *ours,
 {
 	struct span type = case_header(c, SPAN("Content-Type"));
 
-	(void)ours;
-	(void)theirs;
-	return span_find(type, SPAN("multipart")) < type.len;
+	return span_find(type, SPAN("multipart")) < type.len &&
+	       span_find_byte(c->body, '"') < c->body.len && ids_have(theirs, 200002) &&
+	       !ids_have(ours, 200002);
 }
 
 static struct class classes[] = {
 	{"json", is_json_strictness,
 	 "text behind a JSON document is an error here; libmodsecurity takes a string that is "
-	 "not "
-	 "finished there for nothing",
+	 "not finished there for nothing",
 	 0},
 	{"multipart", is_multipart,
 	 "in a field of a part, a quote that is not closed: libmodsecurity refuses the part, "
-	 "ours "
-	 "reads on to the end of the line",
+	 "ours reads on to the end of the line",
 	 0},
 };
 
