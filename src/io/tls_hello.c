@@ -68,6 +68,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 
 void tls_hello_use(SSL_CTX *ssl)
 {
+	/* Here, before other threads know the context: afterwards the index is only read. */
+	pthread_once(&index_once, make_index);
 	SSL_CTX_set_client_hello_cb(ssl, on_client_hello, NULL);
 }
 
@@ -75,7 +77,6 @@ int tls_hello_watch(SSL *ssl, tls_hello_fn *accept, void *arg)
 {
 	struct watched *watched = mem_zalloc(1, sizeof(*watched));
 
-	pthread_once(&index_once, make_index);
 	if (!watched || hello_index < 0 || SSL_set_ex_data(ssl, hello_index, watched) != 1) {
 		mem_free(watched);
 		return -1;
