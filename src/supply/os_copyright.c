@@ -228,36 +228,42 @@ static struct span join(const struct licences *l)
 	return all;
 }
 
+/* What stands behind "License:" or "Files:", if the line is that field. */
+static bool field(struct span line, struct span name, struct span *value)
+{
+	if (line.len <= name.len || line.ptr[name.len] != ':' ||
+	    !span_eq_nocase(span_slice(line, 0, name.len), name))
+		return false;
+	*value = span_trim(span_slice(line, name.len + 1, line.len));
+	return true;
+}
+
 /* A paragraph of Files counts, but for the packaging's own; so does the header. */
 static void read_format(struct licences *l)
 {
 	struct span files = SPAN(""), licence = SPAN("");
-	bool first = true;
+	bool first = true, more = true;
 	struct lock_lines lines;
 	struct span line;
 
 	lock_lines_init(&lines, l->in->text);
-	for (;;) {
-		bool more = lock_lines_next(&lines, &line);
-		size_t colon;
-
+	while (more) {
+		more = lock_lines_next(&lines, &line);
+		/* Most lines are of texts, and are indented. */
+		if (more && line.len && line.ptr[0] == ' ' && span_trim(line).len)
+			continue;
 		if (!more || span_trim(line).len == 0) {
 			if ((files.len || first) && !span_eq(files, SPAN("debian/*")))
 				add(l, licence);
 			first = first && !files.len && !licence.len;
 			files = licence = SPAN("");
-			if (!more)
-				return;
-			continue;
+		} else if (field(line, SPAN("Files"), &files)) {
+			/* "Files:" alone has its patterns in the lines below. */
+			if (!files.len)
+				files = SPAN("*");
+		} else {
+			(void)field(line, SPAN("License"), &licence);
 		}
-		colon = span_find_byte(line, ':');
-		if (span_eq_nocase(span_slice(line, 0, colon), SPAN("Files")))
-			files = span_trim(span_slice(line, colon + 1, line.len));
-		else if (span_eq_nocase(span_slice(line, 0, colon), SPAN("License")))
-			licence = span_slice(line, colon + 1, line.len);
-		/* "Files:" alone has its patterns in the lines below. */
-		if (span_eq_nocase(span_slice(line, 0, colon), SPAN("Files")) && !files.len)
-			files = SPAN("*");
 	}
 }
 
