@@ -411,7 +411,7 @@ void health_checks_stop(struct health_checks *checks)
 	for (size_t i = 0; checks->checkers && i < checks->count; i++)
 		if (checks->checkers[i].fiber)
 			fiber_cancel(checks->checkers[i].fiber);
-	for (size_t i = 0; i < checks->sweeper_count; i++)
+	for (size_t i = 0; checks->sweepers && i < checks->sweeper_count; i++)
 		if (checks->sweepers[i].fiber)
 			fiber_cancel(checks->sweepers[i].fiber);
 	release(checks);
