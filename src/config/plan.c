@@ -260,6 +260,7 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 		text_listen(&cfg->listen.at[i], out);
 	if (cfg->admin.enabled)
 		buf_printf(out, "admin\n  %.*s\n", SPAN_ARG(cfg->admin.address.text));
+	plan_logins(cfg, out);
 	buf_append_cstr(out, "services\n");
 	for (size_t i = 0; i < cfg->services.count; i++)
 		text_service(&cfg->services.at[i], out);

@@ -428,6 +428,15 @@ def a_configuration_that_cannot_work_is_refused():
                                   check=False, timeout=60)
             assert done.returncode == (1 if problem else 0), (entries, done)
             assert (problem or "") in done.stderr + done.stdout, (entries, done)
+        gateway.write(text.replace("  roles:", f"""  ldap: [{entry(url, SEARCH + ', roles: [guest]')}]
+  federation: [{{name: corp, issuer: "https://corp.example", client_id: gate}}]
+  roles:""", 1))
+        done = subprocess.run([PROGRAM, "check", "-c", gateway.config], capture_output=True, text=True,
+                              check=False, timeout=60)
+        for line in ("passwords: after 3 failures waits of 1h to 1h",
+                     "passwords of directory staff: ldaps://ldap.example (TLS); makes users with the roles guest",
+                     "users of corp: https://corp.example; only users who are joined to it"):
+            assert line in done.stdout, done.stdout + done.stderr
         for more, warning in ((f"{SEARCH}, start_tls: false", "in the clear"), (f"{SEARCH}, verify: false", "not verified")):
             gateway.write(text.replace("  roles:", f"  ldap: [{entry('ldap://x.example', more)}]\n  roles:", 1))
             done = subprocess.run([PROGRAM, "check", "-c", gateway.config], capture_output=True, text=True,
