@@ -4,6 +4,7 @@ const fs = require("fs");
 const path = require("path");
 const [folder, modules] = process.argv.slice(2);
 const Ajv = require(require.resolve("ajv/dist/2020", { paths: [modules] })).default;
+const addFormats = require(require.resolve("ajv-formats", { paths: [modules] })).default;
 const ROUND_NS = 60e6;
 const ROUNDS = 9;
 
@@ -11,7 +12,7 @@ for (const line of fs.readFileSync(path.join(folder, "cases"), "utf8").trim().sp
   const [name, size, schemaFile, dataFile] = line.split(" ");
   const schema = JSON.parse(fs.readFileSync(path.join(folder, schemaFile), "utf8"));
   const body = fs.readFileSync(path.join(folder, dataFile)); // a Buffer, as a server receives it
-  const validate = new Ajv({ allErrors: false, strict: false }).compile(schema);
+  const validate = addFormats(new Ajv({ allErrors: false, strict: false })).compile(schema);
   const check = () => validate(JSON.parse(body.toString("utf8")));
   if (!check()) throw new Error(`${dataFile} is not valid: ${JSON.stringify(validate.errors)}`);
   let calls = 1;

@@ -79,7 +79,8 @@ static int bench_case(const char *folder, struct span name, struct span size,
 	struct arena arena;
 	struct err err = {0};
 	struct schema_run *run = schema_run_new(NULL, &err);
-	struct schema_set *set = schema_set_new(NULL, &err);
+	struct schema_set_options options = {.assert_formats = true};
+	struct schema_set *set = schema_set_new(&options, &err);
 	const struct json *tree;
 	const struct schema *schema = NULL;
 	struct schema_document *document;

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/problems.h"
 #include "config/config.h"
+#include "contract/contract.h"
 
 static enum exit_status print_plan(const struct options *given, const struct config *cfg)
 {
@@ -26,6 +27,32 @@ static enum exit_status print_plan(const struct options *given, const struct con
 	return output_text(&out);
 }
 
+/* The documents as "serve" would read them. */
+static enum exit_status check_contracts(const struct options *given, const struct config *cfg)
+{
+	enum exit_status status = EXIT_STATUS_OK;
+
+	for (size_t i = 0; i < cfg->services.count; i++) {
+		const struct config_contract *config = cfg->services.at[i].contract;
+		struct contract_options contract_options = {.head_as_get = true};
+		struct document_limits documents;
+		struct contract *contract;
+		struct err err = {.code = ERR_NONE};
+
+		if (!config || config->mode == CONFIG_CHECK_OFF)
+			continue;
+		contract_options.assert_formats = config->formats;
+		contract_options_memory(&contract_options, &documents, config->memory_bytes);
+		contract = contract_load(config->file.ptr, &contract_options, &err);
+		if (!contract) {
+			output_error(given, &err);
+			status = EXIT_STATUS_FAILED;
+		}
+		contract_unref(contract);
+	}
+	return status;
+}
+
 static enum exit_status run(const struct options *given)
 {
 	const char *path = options_operand(given, 0);
@@ -41,7 +68,9 @@ static enum exit_status run(const struct options *given)
 		status = problems_report(given, &problems);
 	} else {
 		problems_print(given, &problems);
-		status = print_plan(given, cfg);
+		status = check_contracts(given, cfg);
+		if (status == EXIT_STATUS_OK)
+			status = print_plan(given, cfg);
 	}
 	config_unref(cfg);
 	return status;
@@ -89,7 +118,9 @@ const struct command cmd_check = {
 	.name = "check",
 	.summary = "check a configuration file and print the plan",
 	.description =
-		"Reads the configuration as \"serve\" would, names every problem with file, "
+		"Reads the configuration as \"serve\" would, with the contracts of its "
+		"services, "
+		"names every problem with file, "
 		"line "
 		"and column, and prints the plan: each operation with who may call it and "
 		"under "

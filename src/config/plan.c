@@ -187,6 +187,24 @@ static void text_discover(const struct config_discover *discover, struct buf *ou
 									     : " (h2c)");
 }
 
+static void text_contract(const struct config_contract *contract, struct buf *out)
+{
+	static const char *const checks[] = {[CONFIG_CHECK_OFF] = "off",
+					     [CONFIG_CHECK_OBSERVE] = "observe",
+					     [CONFIG_CHECK_ENFORCE] = "enforce"};
+	static const char *const unknown[] = {[CONFIG_UNKNOWN_ALLOW] = "allow",
+					      [CONFIG_UNKNOWN_STRIP] = "strip",
+					      [CONFIG_UNKNOWN_REFUSE] = "refuse"};
+
+	buf_printf(out, "      contract %.*s: requests %s, responses %s; unknown: query %s, ",
+		   SPAN_ARG(contract->file), checks[contract->mode],
+		   checks[contract->responses], unknown[contract->unknown_query]);
+	buf_printf(out, "properties %s, of responses %s%s\n",
+		   unknown[contract->unknown_properties],
+		   unknown[contract->unknown_response_properties],
+		   contract->security ? "" : "; its security does not count");
+}
+
 static void text_service(const struct config_service *service, struct buf *out)
 {
 	buf_printf(out, "  %.*s: ", SPAN_ARG(service->name));
@@ -208,6 +226,8 @@ static void text_service(const struct config_service *service, struct buf *out)
 			   service->retry.budget_percent);
 	buf_append_byte(out, '\n');
 	plan_guards(service, out);
+	if (service->contract)
+		text_contract(service->contract, out);
 }
 
 static void text_networks(const char *verb, const struct cidr *networks, size_t count,

@@ -28,9 +28,9 @@
  *	result = schema_run_finish(run);
  *
  * Memory of a run grows with depth, with the number of schemas that are tried at once (oneOf and
- * the like run side by side over the same tokens), with 8 to 16 bytes for an item of an array with
- * uniqueItems, with the keys of open objects (8 bytes for each that no schema names), and never
- * with the length of arrays or of the text. What cannot be decided within the limits is not valid.
+ * the like run side by side over the same tokens), with 8 to 64 bytes for an item of an array with
+ * uniqueItems and for a key that no schema names in an open object, and never with the length of
+ * arrays or of the text. What cannot be decided within the limits is not valid.
  *
  * Values are compared by SipHash with the process's key where one of them is an array or object
  * (const, enum, uniqueItems) and, for uniqueItems, always.

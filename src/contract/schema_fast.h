@@ -4,8 +4,9 @@
  * know": then the general functions look at the same text from its beginning, and they are the
  * ones that tell problems, limits and malformed text. For the files of the engine only.
  *
- * What it does not know: unevaluated*, contains, dependentSchemas, values of enum and const that
- * are arrays or objects, most that could make a property unknown while unknown ones are looked for,
+ * What it does not know: unevaluated* beside branches (but for those that schema_join.c has joined),
+ * values of enum and const that are arrays or objects, items that must differ and are arrays, objects
+ * or numbers with a point, most that could make a property unknown while unknown ones are looked for,
  * and text that is nested deeper than FAST_FRAMES. Work is bounded by a multiple of the text.
  */
 #ifndef CONTRACT_SCHEMA_FAST_H

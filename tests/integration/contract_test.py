@@ -4,19 +4,24 @@
 import gzip
 import hashlib
 import json
+import os
 import socket
+import subprocess
+import tempfile
 import time
 import urllib.request
 import zlib
 
-from harness import Gateway, Service, answer, field, run
+from harness import PROGRAM, Gateway, Service, answer, field, run
 
 DOCUMENT = b"""
-openapi: 3.0.3
+openapi: 3.1.0
 info: {title: Orders, version: "1"}
 components:
   securitySchemes:
     login: {type: oauth2, flows: {clientCredentials: {tokenUrl: https://id.example/t, scopes: {write: w}}}}
+    other: {type: http, scheme: bearer}
+    tls: {type: mutualTLS}
   schemas:
     Order:
       type: object
@@ -44,6 +49,13 @@ paths:
       requestBody: {content: {application/json: {schema: {type: array, items: {type: integer}}}}}
       responses:
         "200": {description: ok}
+  /secured/or: {get: {security: [{login: [admin]}, {login: [write]}], responses: {"200": {description: ok}}}}
+  /secured/and: {get: {security: [{login: [write], other: [audit]}], responses: {"200": {description: ok}}}}
+  /secured/both: {get: {security: [{login: [write], other: []}], responses: {"200": {description: ok}}}}
+  /secured/nobody: {get: {security: [], responses: {"200": {description: ok}}}}
+  /secured/optional: {get: {security: [{login: [write]}, {}], responses: {"200": {description: ok}}}}
+  /secured/tls: {get: {security: [{tls: []}], responses: {"200": {description: ok}}}}
+  /secured/missing: {get: {security: [{nothing: []}], responses: {"200": {description: ok}}}}
   /slow:
     get:
       operationId: slow
@@ -229,6 +241,19 @@ def test_security_requirements_of_the_document_hold():
         assert setup.get("/api/orders")[0] == 200
 
 
+def test_alternatives_of_security_requirements_hold_as_they_are_joined():
+    expected = {  # without a key, for one without scopes, for one with "write"
+        "or": (401, 403, 200), "and": (401, 403, 403), "both": (401, 403, 200),
+        "nobody": (200, 200, 200), "optional": (200, 200, 200), "tls": (401, 403, 403),
+        "missing": (401, 403, 403)}
+    with Setup() as setup:
+        for path, statuses in expected.items():
+            for name, status in zip((None, "reader", "writer"), statuses):
+                headers = {"X-Api-Key": key_of(name)} if name else {}
+                got = setup.gateway.request("GET", f"/api/secured/{path}", b"", headers)[0]
+                assert got == status, (path, name, got)
+
+
 def test_observing_refuses_nothing_and_reports_what_would_have_been():
     with Setup("mode: observe", status="201 Created", response=b"") as setup:
         assert setup.post(b'{"article":"A-1","secret":"hunter2"}')[0] == 201
@@ -402,6 +427,28 @@ def test_a_broken_document_is_named_with_file_and_line():
     service.close()
     assert gateway.process.returncode != 0
     assert "orders.yaml:" in log and "minimum" in log, log
+
+
+def test_a_check_of_the_configuration_reads_the_document():
+    values = {"writer": "0" * 64, "reader": "1" * 64, "port": 1,
+              "contract": "mode: enforce, responses: observe", "limits": ""}
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "sallyport.yaml")
+        document = os.path.join(folder, "orders.yaml")
+        text = (CONFIG % values).replace("{port}", "8080").replace("{admin}", "9901")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(text)
+        with open(document, "wb") as file:
+            file.write(DOCUMENT)
+        done = subprocess.run([PROGRAM, "check", config], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "orders.yaml: requests enforce, responses observe;" in done.stdout, done.stdout
+        with open(document, "wb") as file:
+            file.write(DOCUMENT.replace(b"minimum: 1", b"minimum: one"))
+        done = subprocess.run([PROGRAM, "check", config], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 1 and "orders.yaml:15:32: " in done.stderr, done.stderr
 
 
 def test_a_sensitive_operation_that_nothing_has_is_an_error():
