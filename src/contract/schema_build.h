@@ -152,6 +152,8 @@ const struct schema *schema_program(struct schema_set *set, struct schema_place 
 				    enum schema_direction direction, struct err *err);
 /* Bounds what schemas apply to one value, and sets what follows from that; after all jobs. */
 int schema_measure(struct schema_set *set, struct schema *root, struct err *err);
+/* schema_parts.c: the name with quotes and colon; its length, 0 when it has no such form. */
+unsigned char schema_write_lexeme(struct span name, char to[SCHEMA_LEXEME_MAX]);
 /* schema_pick.c: looks for what tells the branches of a measured schema apart. */
 int schema_pick_find(struct schema_set *set, struct schema *schema, struct err *err);
 /* schema_join.c: makes the schema without branches for it, where there is one and memory for it. */

@@ -337,6 +337,18 @@ static const char *container(struct fast *f, const struct schema *s, const char 
 	return end;
 }
 
+static uint32_t picked_value(struct fast *f, const struct schema_pick *pick, const char *p,
+			     bool *known)
+{
+	struct text raw;
+	struct span text;
+
+	if (p == f->end || *p != '"' || !read_string(f, p, &raw) || !decode(f, &raw, &text))
+		return SCHEMA_NAME_NONE;
+	*known = true;
+	return schema_names_find(&pick->values, text, SCHEMA_NAME_NONE);
+}
+
 /*
  * The index of the value that the property has which tells the branches apart; SCHEMA_NAME_NONE with
  * *known: the object meets none of them.
@@ -348,25 +360,26 @@ static uint32_t pick(struct fast *f, const struct schema_pick *pick, const char 
 
 	*known = false;
 	p = space(f, p + 1);
+	/* Mostly it comes first. */
+	if (LIKELY(pick->lexeme_len && f->end - p >= pick->lexeme_len &&
+		   schema_bytes_equal(p, pick->lexeme, pick->lexeme_len)))
+		return picked_value(f, pick, space(f, p + pick->lexeme_len), known);
 	for (unsigned i = 0; i < PICK_MEMBERS && p < f->end && *p == '"'; i++) {
 		bool it;
 
 		p = read_string(f, p, &raw);
 		if (!p || !decode(f, &raw, &text))
 			return SCHEMA_NAME_NONE;
-		it = span_eq(text, pick->name);
+		it = text.len == pick->name.len &&
+		     schema_bytes_equal(text.ptr, pick->name.ptr, text.len);
 		p = space(f, p);
 		if (p == f->end || *p != ':')
 			return SCHEMA_NAME_NONE;
 		p = space(f, p + 1);
 		if (p == f->end)
 			return SCHEMA_NAME_NONE;
-		if (it) {
-			if (*p != '"' || !read_string(f, p, &raw) || !decode(f, &raw, &text))
-				return SCHEMA_NAME_NONE;
-			*known = true;
-			return schema_names_find(&pick->values, text, SCHEMA_NAME_NONE);
-		}
+		if (it)
+			return picked_value(f, pick, p, known);
 		p = value(f, schema_anything(), p);
 		p = p ? space(f, p) : f->end;
 		if (p == f->end || *p != ',')

@@ -86,24 +86,27 @@ INLINE const char *read_string(struct fast *f, const char *p, struct text *text)
 	return q + 1;
 }
 
-/* What the text means, until the next one is decoded; false: no memory. */
-SLOW bool decode(struct fast *f, const struct text *text, struct span *decoded)
+SLOW bool decode_slowly(struct fast *f, struct span raw, struct span *decoded)
 {
 	struct buf *to = &f->run->fast.text;
 
-	*decoded = text->raw;
-	if (!text->escaped)
-		return true;
 	buf_clear(to);
-	if (buf_reserve(to, text->raw.len) < 0) {
+	if (buf_reserve(to, raw.len) < 0) {
 		(void)unsure(f);
 		return false;
 	}
-	*decoded = span_of(to->ptr, (size_t)(fast_decode(text->raw, to->ptr) - to->ptr));
+	*decoded = span_of(to->ptr, (size_t)(fast_decode(raw, to->ptr) - to->ptr));
 	return true;
 }
 
-SLOW bool listed(const struct schema *s, struct span text)
+/* What the text means, until the next one is decoded; false: no memory. */
+INLINE bool decode(struct fast *f, const struct text *text, struct span *decoded)
+{
+	*decoded = text->raw;
+	return LIKELY(!text->escaped) || decode_slowly(f, text->raw, decoded);
+}
+
+INLINE bool listed(const struct schema *s, struct span text)
 {
 	for (unsigned i = 0; i < COUNT_OF(s->values); i++)
 		if (s->values[i] && schema_names_find(&s->values[i]->strings, text,
@@ -112,7 +115,7 @@ SLOW bool listed(const struct schema *s, struct span text)
 	return true;
 }
 
-SLOW bool text_meets(struct fast *f, const struct schema *s, struct span text)
+static inline bool text_meets(struct fast *f, const struct schema *s, struct span text)
 {
 	const struct schema_string *string = s->string;
 

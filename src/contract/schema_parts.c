@@ -145,15 +145,14 @@ static bool is_plain(struct span name)
 	return json_plain_length(name, &high) == name.len;
 }
 
-static void set_lexeme(struct schema_member *member, struct span name)
+unsigned char schema_write_lexeme(struct span name, char to[SCHEMA_LEXEME_MAX])
 {
-	member->plain_name = is_plain(name);
-	if (!member->plain_name || name.len + 3 > sizeof(member->lexeme))
-		return;
-	member->lexeme[0] = '"';
-	memcpy(member->lexeme + 1, name.ptr, name.len);
-	memcpy(member->lexeme + 1 + name.len, "\":", 2);
-	member->lexeme_len = (unsigned char)(name.len + 3);
+	if (!is_plain(name) || name.len + 3 > SCHEMA_LEXEME_MAX)
+		return 0;
+	to[0] = '"';
+	memcpy(to + 1, name.ptr, name.len);
+	memcpy(to + 1 + name.len, "\":", 2);
+	return (unsigned char)(name.len + 3);
 }
 
 static int compile_members(struct schema_compile *c, struct schema_object *object)
@@ -173,8 +172,11 @@ static int compile_members(struct schema_compile *c, struct schema_object *objec
 			return -1;
 		members[index].hidden = is_hidden(c, &member->value);
 	}
-	for (uint32_t i = 0; i < c->names.count; i++)
-		set_lexeme(&members[i], c->names.entries[i]);
+	for (uint32_t i = 0; i < c->names.count; i++) {
+		members[i].plain_name = is_plain(c->names.entries[i]);
+		members[i].lexeme_len =
+			schema_write_lexeme(c->names.entries[i], members[i].lexeme);
+	}
 	object->members = members;
 	return 0;
 }

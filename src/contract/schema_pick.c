@@ -104,6 +104,7 @@ static int write_pick(struct schema_set *set, struct schema *schema, const struc
 		}
 	}
 	*pick = (struct schema_pick){.apply = g->apply, .name = name, .schemas = schemas};
+	pick->lexeme_len = schema_write_lexeme(name, pick->lexeme);
 	if (schema_names_build(&pick->values, &set->arena, entries, count) < 0)
 		return schema_no_memory(set, err);
 	schema->pick = pick;

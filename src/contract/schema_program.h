@@ -56,6 +56,9 @@ struct schema_pick {
 	const struct schema *const *schemas; /* of the branch for each value */
 	/* For each value all that an object must meet (schema_join.c), or NULL; NULL: none. */
 	const struct schema *const *joined;
+	/* The name with quotes and colon, as it mostly stands there; 0: it is too long, or escaped. */
+	unsigned char lexeme_len;
+	char lexeme[SCHEMA_LEXEME_MAX];
 };
 
 struct schema_pattern {
