@@ -215,6 +215,10 @@ INLINE bool number_meets(const struct schema *s, const struct fast_number *n, bo
 	int64_t low = (int64_t)n->whole;
 	int64_t high = low + n->fraction;
 
+	/* Any number, however it is written. */
+	if (s->plain_scalar && !s->number &&
+	    (s->types & (SCHEMA_INTEGER | SCHEMA_NUMBER)) == (SCHEMA_INTEGER | SCHEMA_NUMBER))
+		return true;
 	if (UNLIKELY(!n->small))
 		return false;
 	/* Its branches, if it has any, are others' matter. */

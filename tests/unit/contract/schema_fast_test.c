@@ -277,6 +277,8 @@ static const struct {
 	 SCHEMA_INVALID},
 	{"{\"items\":{\"enum\":[1,2.0,3e2,-5]}}", "[5]", SCHEMA_INVALID},
 	{"{\"items\":{\"enum\":[1,2.0,3e2,-5]}}", "[301]", SCHEMA_INVALID},
+	{"{\"items\":{\"type\":\"number\"}}", "[1e5,-2.5E-3,123456789012345678901234567890]",
+	 SCHEMA_VALID},
 	{"{\"items\":{\"const\":0.5}}", "[0.50,5e-1]", SCHEMA_VALID},
 	{"{\"items\":{\"multipleOf\":0.25}}", "[1,0.5,0.750,-2.25,1e1]", SCHEMA_VALID},
 	{"{\"items\":{\"multipleOf\":0.25}}", "[0.3]", SCHEMA_INVALID},
