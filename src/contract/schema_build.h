@@ -101,6 +101,7 @@ struct schema_set {
 	size_t job_cap;
 	size_t nodes;
 	size_t regex_bytes;
+	size_t joined_bytes; /* roughly, of what schema_join() has made */
 	struct schema **fresh; /* made by the compilation that goes on */
 	size_t fresh_count;
 	size_t fresh_cap;

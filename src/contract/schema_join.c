@@ -7,6 +7,8 @@
 
 #define PARTS_MAX 16
 #define NAMES_MAX 256
+/* Joined schemas may take one part in so many of the set's memory. */
+#define BUDGET_PART 16
 
 /* What applies to the object, the schema that asks for it first. */
 struct parts {
@@ -178,9 +180,15 @@ static const struct schema *join(struct schema_set *set, const struct parts *par
 	struct schema *schema;
 	struct schema_object *object;
 
-	/* It only saves time: what is there may not become too much by it. */
-	if (parts->names > NAMES_MAX || set->arena.used_bytes > set->arena.cap_bytes / 2 ||
-	    !join_parts(&j, parts))
+	size_t bytes = sizeof(*schema) + sizeof(*object) +
+		       parts->names * (sizeof(*j.entries) + sizeof(*j.members));
+
+	/* It only saves time: what has room without it must have room with it. */
+	if (parts->names > NAMES_MAX ||
+	    set->joined_bytes + bytes > set->options.max_bytes / BUDGET_PART)
+		return NULL;
+	set->joined_bytes += bytes;
+	if (!join_parts(&j, parts))
 		return NULL;
 	schema = arena_new(&set->arena, struct schema);
 	object = arena_new(&set->arena, struct schema_object);
