@@ -424,12 +424,49 @@ static void properties_known_by_one_branch_only_stay_unknown_elsewhere(void **st
 	fixture_release(&f);
 }
 
+/* `count` members or items of which the last is the same as one in the middle, if it is to be. */
+static void write_many(struct buf *to, bool object, unsigned count, bool twice)
+{
+	buf_clear(to);
+	buf_append_byte(to, object ? '{' : '[');
+	for (unsigned i = 0; i < count; i++) {
+		unsigned number = twice && i == count - 1 ? count / 2 : i;
+
+		buf_printf(to, object ? "%s\"key %u\":[1]" : "%s%u", i ? "," : "", number);
+	}
+	buf_append_byte(to, object ? '}' : ']');
+}
+
+static void many_keys_and_items_are_told_apart(void **state)
+{
+	static const unsigned counts[] = {8, 9, 10, 31, 32, 33, 64, 65, 3000};
+	struct buf text;
+	struct fixture f;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	fixture_init(&f, "{\"uniqueItems\":true,\"items\":{\"type\":\"integer\"}}");
+	for (size_t i = 0; i < COUNT_OF(counts); i++) {
+		write_many(&text, true, counts[i], false);
+		assert_int_equal(fixture_check(&f, buf_cstr(&text)), SCHEMA_VALID);
+		write_many(&text, true, counts[i], true);
+		assert_int_equal(fixture_check(&f, buf_cstr(&text)), SCHEMA_MALFORMED);
+		write_many(&text, false, counts[i], false);
+		assert_int_equal(fixture_check(&f, buf_cstr(&text)), SCHEMA_VALID);
+		write_many(&text, false, counts[i], true);
+		assert_int_equal(fixture_check(&f, buf_cstr(&text)), SCHEMA_INVALID);
+	}
+	buf_release(&text);
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_piece_is_checked_as_its_bytes_are),
 		cmocka_unit_test(any_cut_gives_the_same),
 		cmocka_unit_test(what_is_nested_deep_is_checked_too),
+		cmocka_unit_test(many_keys_and_items_are_told_apart),
 		cmocka_unit_test(properties_known_by_one_branch_only_stay_unknown_elsewhere),
 	};
 
