@@ -404,8 +404,7 @@ static size_t scheme_length(struct span reference)
 	return colon < reference.len && colon < slash ? colon : 0;
 }
 
-/* A document that names itself by an absolute URI: `$self` of OpenAPI 3.2, `$id` of a schema. */
-static const struct document *find_by_own_name(const struct document_set *set, struct span uri)
+const struct document *document_named(const struct document_set *set, struct span uri)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct json *root = set->documents[i]->root;
@@ -444,7 +443,7 @@ static const struct document *referred_document(struct document_set *set,
 	if (location.len == 0)
 		return from;
 	if (scheme_length(location) || span_starts_with(location, SPAN("//"))) {
-		found = find_by_own_name(set, location);
+		found = document_named(set, location);
 		if (!found)
 			(void)err_set(err, ERR_DENIED,
 				      "'%.*s' is not a file; nothing is fetched from elsewhere",

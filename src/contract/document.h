@@ -84,6 +84,9 @@ const struct document *document_load_text(struct document_set *set, struct span 
 size_t document_count(const struct document_set *set);
 const struct document *document_at(const struct document_set *set, size_t index);
 
+/* One that names itself by this absolute URI: `$self` of OpenAPI 3.2, `$id` of a schema; or NULL. */
+const struct document *document_named(const struct document_set *set, struct span uri);
+
 /*
  * Where a node stands: for a member's value, the place of its key. False for a node that is in no
  * file of the set; `place` is then zeroed.

@@ -308,6 +308,10 @@ static int load_schemas(void *context, struct schema_set *set, struct span uri, 
 	char name[1024];
 	size_t len;
 
+	document = document_named(contract->documents, uri);
+	/* The name of a schema (`$id`) is the set's matter. */
+	if (document && !is_schema(document->root))
+		return schema_set_add(set, uri, document->root, &source, err) ? 0 : -1;
 	if (!span_starts_with(uri, SPAN(URI_PREFIX)) || uri.len >= sizeof(name))
 		return err_set(err, ERR_DENIED,
 			       "'%.*s' is not a file; nothing is fetched from elsewhere",

@@ -365,6 +365,30 @@ static void references_lead_through_files(void **state)
 	contract_unref(c);
 }
 
+static void schemas_are_found_by_the_name_of_their_document(void **state)
+{
+	static const char text[] =
+		"openapi: 3.2.0\n$self: https://api.test/defs/root.yaml\n"
+		"info: {title: t, version: '1'}\npaths:\n  /t:\n    post:\n      requestBody:\n"
+		"        content:\n          application/json:\n            schema: {$ref: "
+		"'https://api.test/defs/root.yaml#/components/schemas/T'}\n"
+		"      responses: {'200': {description: ok}}\n"
+		"components: {schemas: {T: {type: object, properties: {next: {$ref: "
+		"'#/components/schemas/T'}}}}}\n";
+	struct contract *c = load(text, NULL);
+
+	(void)state;
+	assert_int_equal(contract_operation_count(c), 1);
+	contract_unref(c);
+	refused("openapi: 3.2.0\n$self: https://api.test/defs/root.yaml\n"
+		"info: {title: t, version: '1'}\npaths: {/t: {get: {responses: {'200': "
+		"{description: ok, content: {application/json: {schema: {$ref: "
+		"'https://other.test/x.yaml#/T'}}}}}}}}\n",
+		"a.yaml:4:95: file:///a.yaml#/paths/~1t/get/responses/200/content/"
+		"application~1json/schema/$ref: \"https://other.test/x.yaml#/T\": "
+		"'https://other.test/x.yaml' is not a file; nothing is fetched from elsewhere");
+}
+
 /* 1,000 operations with 22,000 patterns, no two of which are the same: 10 MB. */
 static void write_large(struct buf *to)
 {
@@ -467,6 +491,7 @@ int main(void)
 		cmocka_unit_test(a_scheme_that_is_not_there_can_be_met_by_nobody),
 		cmocka_unit_test(version_3_2_has_more_methods),
 		cmocka_unit_test(references_lead_through_files),
+		cmocka_unit_test(schemas_are_found_by_the_name_of_their_document),
 		cmocka_unit_test(a_document_of_ten_megabytes_loads_in_bounded_memory),
 		cmocka_unit_test(failing_allocations_are_errors),
 	};
