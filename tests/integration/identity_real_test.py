@@ -81,7 +81,7 @@ class Setting:
                 page = self.browser.submit(name="alice", password="a long password")
             elif "Allow" in page.text:
                 page = self.browser.submit(decision="allow")
-            elif "Log out?" in page.text:
+            elif "Log out?" in page.text or "Connect a device</h1>" in page.text and "Continue" in page.text:
                 page = self.browser.submit()
             else:
                 return page.text
