@@ -270,16 +270,17 @@ def start_long_scan(path, *options):
 
 def a_child_that_is_ended_is_an_error(work):
     path = os.path.join(work, "long.tar")
-    # Unpacks to 32 GiB, which takes longer than this test.
-    image(path, zstd_zeros(tar_of_zeros_head(32 << 30), 262145))
-    scanning, child = start_long_scan(path)
+    # Unpacks to 1 TiB, which takes longer than this test.
+    image(path, zstd_zeros(tar_of_zeros_head(1 << 40), (1 << 23) + 1))
+    unpacked = ("--max-unpacked", str(2 << 20))
+    scanning, child = start_long_scan(path, *unpacked)
     status = status_of(child)
     assert status["NoNewPrivs"].strip() == "1", status
     os.kill(child, signal.SIGKILL)
     out, err = scanning.communicate(timeout=DEADLINE)
     assert scanning.returncode == 2, scanning.returncode
     assert b"ended by a limit" in err and not out, (out, err)
-    done = run("scan", "--only", "config", "--timeout", "1", path)
+    done = run("scan", "--only", "config", "--timeout", "1", *unpacked, path)
     assert done.returncode == 2 and b"took too long" in done.stderr, done.stderr
     assert not done.stdout
 

@@ -225,7 +225,7 @@ static void broken_operators_are_refused_with_a_reason(void **state)
 		{"@rbl bl.example", "network"},
 		{"@inspectFile x.lua", "program"},
 		{"@fuzzyHash x 1", "libmodsecurity"},
-		{"@validateSchema x.xsd", "documents"},
+		{"@validateSchema x.xsd", "cannot be read"},
 		{"@geoLookup", "database"},
 	};
 
