@@ -72,10 +72,11 @@ static void refuse_type(struct contract_check *c, struct span detail)
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-static void start_content(struct contract_check *c, struct span parameters)
+static void start_content(struct contract_check *c, struct span type, struct span parameters)
 {
 	struct schema_run_options options = {.unknown = check_unknown(c)};
 	struct span charset, boundary;
+	bool named;
 
 	if (!media_parameter(parameters, SPAN("charset"), &charset) ||
 	    !media_parameter(parameters, SPAN("boundary"), &boundary)) {
@@ -93,7 +94,10 @@ static void start_content(struct contract_check *c, struct span parameters)
 	switch (c->kind) {
 	case OPENAPI_KIND_JSON: schema_run_start(c->run, c->media->schema, &options); break;
 	case OPENAPI_KIND_MULTIPART:
-		if (!multipart_start(&c->multipart, boundary, true))
+		/* Parts that are told by their position need no names, unless RFC 7578 says so. */
+		named = !c->media->part_count ||
+			span_eq_nocase(type, SPAN("multipart/form-data"));
+		if (!multipart_start(&c->multipart, boundary, named))
 			refuse_type(c, SPAN("a boundary"));
 		break;
 	case OPENAPI_KIND_XML:
@@ -149,7 +153,7 @@ void check_begin_content(struct contract_check *c, const struct openapi_content 
 	if (c->media->binary && c->kind != OPENAPI_KIND_FORM &&
 	    c->kind != OPENAPI_KIND_MULTIPART)
 		c->kind = OPENAPI_KIND_BINARY;
-	start_content(c, parameters);
+	start_content(c, type, parameters);
 }
 
 /* ---- feeding --------------------------------------------------------------------------------- */

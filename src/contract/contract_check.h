@@ -12,7 +12,7 @@
 
 /* A part of multipart content; what is small is kept until the end. */
 struct check_part {
-	size_t name, name_len; /* in check->kept */
+	size_t name, name_len; /* in check->kept; or the position */
 	size_t type, type_len;
 	size_t text, text_len;
 	uint64_t bytes; /* all of it */

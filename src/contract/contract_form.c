@@ -186,14 +186,14 @@ void check_feed_pairs(struct contract_check *c, const struct openapi_media *medi
 	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_END, SPAN_NONE);
 }
 
-static void start_run(struct contract_check *c)
+static void start_run(struct contract_check *c, const struct schema *schema)
 {
 	struct schema_run_options options = {.unknown = check_unknown(c)};
 
-	/* What is unknown was cut before it could be fed. */
+	/* What is unknown was cut before it could be fed, or cannot be. */
 	if (options.unknown == SCHEMA_UNKNOWN_STRIP)
 		options.unknown = SCHEMA_UNKNOWN_ALLOW;
-	schema_run_start(c->run, c->media->schema, &options);
+	schema_run_start(c->run, schema, &options);
 }
 
 void check_finish_form(struct contract_check *c)
@@ -210,7 +210,7 @@ void check_finish_form(struct contract_check *c)
 		return;
 	case PAIRS_MEMORY: (void)check_end(c, CONTRACT_MEMORY); return;
 	}
-	start_run(c);
+	start_run(c, c->media->schema);
 	check_feed_pairs(c, c->media, &c->form, CONTRACT_IN_BODY, c->policy.properties);
 	if (c->result == CONTRACT_MORE)
 		check_run_problems(c, CONTRACT_IN_BODY, SPAN_NONE, schema_run_finish(c->run),
@@ -307,32 +307,49 @@ static void check_part_headers(struct contract_check *c, const struct openapi_fi
 	}
 }
 
+/* Parts by position are called by their index. */
+static const struct openapi_field *field_at(const struct openapi_media *media, size_t index)
+{
+	return &media->parts[index < media->part_count ? index : media->part_count - 1];
+}
+
 static void begin_part(struct contract_check *c)
 {
 	const struct multipart *m = &c->multipart;
-	struct check_part *part = &c->parts[c->part_count++];
+	size_t index = c->part_count++;
+	struct check_part *part = &c->parts[index];
 	struct span type = m->content_type.ptr ? m->content_type : SPAN("text/plain");
+	struct span name = m->name;
+	bool ordered = c->media->part_count > 0;
+	char digits[24];
 
-	*part = (struct check_part){.start = m->part_start,
-				    .field = find_field(c->media, m->name)};
-	if (!utf8_valid(m->name)) {
+	*part = (struct check_part){.start = m->part_start};
+	if (ordered) {
+		int len = snprintf(digits, sizeof(digits), "%zu", index);
+
+		name = span_of(digits, (size_t)len);
+		part->field = field_at(c->media, index);
+	} else {
+		part->field = find_field(c->media, name);
+	}
+	if (!utf8_valid(name)) {
 		check_problem(c, CONTRACT_IN_BODY, SPAN_NONE, SPAN("encoding"), SPAN_NONE);
 		(void)check_end(c, CONTRACT_INVALID);
 		return;
 	}
-	if (!hold(c, m->name, &part->name, &part->name_len) ||
+	if (!hold(c, name, &part->name, &part->name_len) ||
 	    !hold(c, m->content_type, &part->type, &part->type_len))
 		return;
 	part->is_file = is_file(part->field, m);
 	part->cut = !part->field && c->policy.properties == CONTRACT_UNKNOWN_STRIP &&
-		    !is_known(c->media, m->name);
+		    !is_known(c->media, name);
 	part->held = !part->is_file && !part->cut;
 	part->text = c->kept.len;
 	if (part->field)
 		check_part_headers(c, part->field, m->header);
 	if (part->field && part->field->content_type.len &&
 	    !type_fits(part->field->content_type, type))
-		check_problem(c, CONTRACT_IN_BODY, m->name, SPAN("contentType"),
+		check_problem(c, CONTRACT_IN_BODY, name, SPAN("contentType"),
 			      part->field->content_type);
 }
 
@@ -348,8 +365,8 @@ static void end_part(struct contract_check *c)
 		return;
 	/* minLength is seen by the schema: see feed_file(). */
 	if (part->bytes > field->max_bytes)
-		check_length_problem(c, field->name, field->schema, "maxLength",
-				     field->max_bytes);
+		check_length_problem(c, kept(c, part->name, part->name_len), field->schema,
+				     "maxLength", field->max_bytes);
 }
 
 static void take_event(struct contract_check *c, enum multipart_event event)
@@ -434,7 +451,8 @@ static void feed_part(struct contract_check *c, struct check_part *part, bool it
 	} else if (is_json_type(type) ||
 		   (part->field && is_json_type(part->field->content_type)) ||
 		   (is_object_only(part->field) && span_starts_with(text, SPAN("{")))) {
-		check_cut_part(c, part, item);
+		if (!c->media->part_count)
+			check_cut_part(c, part, item);
 		if (feed_json(c, kept(c, part->text, part->text_len)))
 			return;
 		check_problem(c, CONTRACT_IN_BODY, kept(c, part->name, part->name_len),
@@ -482,19 +500,50 @@ static void feed_parts(struct contract_check *c, size_t first)
 		(void)schema_run_token(c->run, JSON_TOKEN_ARRAY_END, SPAN_NONE);
 }
 
+static void finish_run(struct contract_check *c, struct span name)
+{
+	if (c->result == CONTRACT_MORE)
+		check_run_problems(c, CONTRACT_IN_BODY, name, schema_run_finish(c->run), 0);
+}
+
+/* The parts are the items of an array, and each of them one that itemSchema describes. */
+static void check_ordered(struct contract_check *c)
+{
+	start_run(c, c->media->schema);
+	(void)schema_run_token(c->run, JSON_TOKEN_ARRAY_BEGIN, SPAN_NONE);
+	for (size_t i = 0; i < c->part_count && c->result == CONTRACT_MORE; i++)
+		feed_part(c, &c->parts[i], true);
+	(void)schema_run_token(c->run, JSON_TOKEN_ARRAY_END, SPAN_NONE);
+	finish_run(c, SPAN_NONE);
+	for (size_t i = 0; c->media->item && i < c->part_count && c->result == CONTRACT_MORE;
+	     i++) {
+		struct check_part *part = &c->parts[i];
+
+		start_run(c, c->media->item);
+		feed_part(c, part, true);
+		finish_run(c, kept(c, part->name, part->name_len));
+	}
+}
+
+static void check_named(struct contract_check *c)
+{
+	start_run(c, c->media->schema);
+	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_BEGIN, SPAN_NONE);
+	for (size_t i = 0; i < c->part_count && c->result == CONTRACT_MORE; i++)
+		if (!c->parts[i].used && !c->parts[i].cut)
+			feed_parts(c, i);
+	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_END, SPAN_NONE);
+	finish_run(c, SPAN_NONE);
+}
+
 void check_finish_multipart(struct contract_check *c)
 {
 	multipart_finish(&c->multipart);
 	drain(c);
 	if (c->result != CONTRACT_MORE)
 		return;
-	start_run(c);
-	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_BEGIN, SPAN_NONE);
-	for (size_t i = 0; i < c->part_count && c->result == CONTRACT_MORE; i++)
-		if (!c->parts[i].used && !c->parts[i].cut)
-			feed_parts(c, i);
-	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_END, SPAN_NONE);
-	if (c->result == CONTRACT_MORE)
-		check_run_problems(c, CONTRACT_IN_BODY, SPAN_NONE, schema_run_finish(c->run),
-				   0);
+	if (c->media->part_count)
+		check_ordered(c);
+	else
+		check_named(c);
 }

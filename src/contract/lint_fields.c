@@ -23,10 +23,14 @@ static const struct field encoding_fields[] = {
 static const struct shape encoding = {"an encoding", encoding_fields};
 
 static const struct field media_fields[] = {
-	{"schema", NULL, ONE},	      {"itemSchema", NULL, ONE},
-	{"example", NULL, ONE},	      {"examples", NULL, ONE},
-	{"encoding", &encoding, MAP}, {"prefixEncoding", NULL, ONE},
-	{"itemEncoding", NULL, ONE},  {NULL, NULL, ONE},
+	{"schema", NULL, ONE},
+	{"itemSchema", NULL, ONE},
+	{"example", NULL, ONE},
+	{"examples", NULL, ONE},
+	{"encoding", &encoding, MAP},
+	{"prefixEncoding", &encoding, LIST},
+	{"itemEncoding", &encoding, ONE},
+	{NULL, NULL, ONE},
 };
 static const struct shape media = {"a media type", media_fields};
 

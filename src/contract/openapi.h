@@ -39,7 +39,7 @@ struct openapi_parameter;
 
 /* A field of a form, or a part of multipart content. */
 struct openapi_field {
-	struct span name;
+	struct span name; /* empty for a part that is told by its position */
 	const struct schema *schema;
 	unsigned types; /* enum schema_type bits */
 	enum openapi_style style;
@@ -59,6 +59,12 @@ struct openapi_media {
 	size_t min_bytes, max_bytes;
 	const struct openapi_field *fields;
 	size_t field_count;
+	/*
+	 * 3.2: parts of multipart content by position, the last one for all further parts. None:
+	 * parts are fields.
+	 */
+	const struct openapi_field *parts;
+	size_t part_count;
 	const struct json *node;
 };
 

@@ -91,7 +91,8 @@ static bool binary_of(const struct contract *c, const struct schema *schema, siz
 
 /* ---- fields of forms ------------------------------------------------------------------------- */
 
-static int read_encoding(struct openapi_builder *b, const struct openapi_node *encodings,
+/* An Encoding Object; NULL: none. */
+static int read_encoding(struct openapi_builder *b, const struct openapi_node *node,
 			 struct openapi_field *field)
 {
 	static const struct {
@@ -104,20 +105,19 @@ static int read_encoding(struct openapi_builder *b, const struct openapi_node *e
 		{SPAN_INIT("deepObject"), OPENAPI_DEEP},
 	};
 	struct span style = SPAN_NONE;
-	struct openapi_node node;
 
 	field->style = OPENAPI_FORM;
 	field->explode = true;
-	if (!encodings->value || !openapi_get(encodings, field->name, &node))
+	if (!node)
 		return 0;
-	if (openapi_expect(b, &node, JSON_OBJECT, "an encoding") < 0 ||
-	    openapi_string(b, &node, "contentType", &field->content_type) < 0 ||
-	    openapi_read_headers(b, &node, &field->headers, &field->header_count) < 0 ||
-	    openapi_string(b, &node, "style", &style) < 0)
+	if (openapi_expect(b, node, JSON_OBJECT, "an encoding") < 0 ||
+	    openapi_string(b, node, "contentType", &field->content_type) < 0 ||
+	    openapi_read_headers(b, node, &field->headers, &field->header_count) < 0 ||
+	    openapi_string(b, node, "style", &style) < 0)
 		return -1;
 	for (size_t i = 0; style.ptr && i <= COUNT_OF(known); i++) {
 		if (i == COUNT_OF(known))
-			return openapi_error(b, &node, ERR_INVALID,
+			return openapi_error(b, node, ERR_INVALID,
 					     "unknown style of an encoding");
 		if (span_eq(style, known[i].name)) {
 			field->style = known[i].style;
@@ -125,7 +125,7 @@ static int read_encoding(struct openapi_builder *b, const struct openapi_node *e
 		}
 	}
 	field->explode = field->style == OPENAPI_FORM;
-	return openapi_bool(b, &node, "explode", &field->explode);
+	return openapi_bool(b, node, "explode", &field->explode);
 }
 
 static int add_field(struct openapi_builder *b, const struct openapi_node *encodings,
@@ -134,6 +134,8 @@ static int add_field(struct openapi_builder *b, const struct openapi_node *encod
 {
 	struct openapi_field *field = &fields[media->field_count];
 	const struct schema *items;
+	struct openapi_node node;
+	bool encoded;
 
 	for (size_t i = 0; i < media->field_count; i++)
 		if (span_eq(fields[i].name, name))
@@ -148,7 +150,8 @@ static int add_field(struct openapi_builder *b, const struct openapi_node *encod
 	items = (field->types & SCHEMA_ARRAY) ? schema_items(field->schema) : NULL;
 	field->binary = binary_of(b->contract, items ? items : field->schema, &field->min_bytes,
 				  &field->max_bytes);
-	if (read_encoding(b, encodings, field) < 0)
+	encoded = encodings->value && openapi_get(encodings, field->name, &node);
+	if (read_encoding(b, encoded ? &node : NULL, field) < 0)
 		return -1;
 	media->field_count++;
 	return 0;
@@ -182,6 +185,95 @@ static int read_fields(struct openapi_builder *b, const struct openapi_node *nod
 	return 0;
 }
 
+/* ---- parts by position ----------------------------------------------------------------------- */
+
+/* What both `schema` and `itemSchema` say of a part. */
+static void describe_part(const struct contract *c, const struct openapi_media *media,
+			  size_t index, struct openapi_field *part)
+{
+	const struct schema *const schemas[] = {schema_item(media->schema, index), media->item};
+
+	part->schema = schema_anything();
+	part->types = SCHEMA_ANY_TYPE;
+	part->max_bytes = SIZE_MAX;
+	for (size_t i = 0; i < COUNT_OF(schemas); i++) {
+		size_t min, max;
+
+		if (!schemas[i])
+			continue;
+		part->types &= schema_types(schemas[i]);
+		if (!binary_of(c, schemas[i], &min, &max))
+			continue;
+		part->binary = true;
+		part->min_bytes = min > part->min_bytes ? min : part->min_bytes;
+		if (max < part->max_bytes) {
+			part->max_bytes = max;
+			part->schema = schemas[i];
+		}
+	}
+}
+
+static int read_positions(struct openapi_builder *b, const struct openapi_node *node,
+			  const struct openapi_node *prefix, const struct openapi_node *rest,
+			  struct openapi_media *media)
+{
+	size_t encoded = prefix ? prefix->value->array.count : 0;
+	size_t count = schema_prefix_count(media->schema);
+	struct openapi_field *parts;
+
+	if (encoded > count)
+		count = encoded;
+	if (count > FIELDS_MAX)
+		return openapi_error(b, node, ERR_LIMIT, "more than %d parts by position",
+				     FIELDS_MAX);
+	parts = arena_array(&b->contract->arena, struct openapi_field, count + 1);
+	if (!parts)
+		return openapi_no_memory(b);
+	for (size_t i = 0; i <= count; i++) {
+		struct openapi_node at;
+		const struct openapi_node *encoding = rest;
+
+		if (i < encoded && openapi_item(prefix, i, &at))
+			encoding = &at;
+		parts[i] = (struct openapi_field){.name = SPAN("")};
+		describe_part(b->contract, media, i, &parts[i]);
+		if (read_encoding(b, encoding, &parts[i]) < 0)
+			return -1;
+	}
+	media->parts = parts;
+	media->part_count = count + 1;
+	return 0;
+}
+
+/* OpenAPI 3.2, "Encoding By Position": parts are the items of an array. */
+static int read_parts(struct openapi_builder *b, const struct openapi_node *node,
+		      struct openapi_media *media)
+{
+	bool multipart = openapi_kind_of(media->range) == OPENAPI_KIND_MULTIPART;
+	bool array = (schema_types(media->schema) & ~(unsigned)SCHEMA_NULL) == SCHEMA_ARRAY;
+	struct openapi_node prefix, rest, named;
+	bool has_prefix = openapi_get(node, SPAN("prefixEncoding"), &prefix);
+	bool has_rest = openapi_get(node, SPAN("itemEncoding"), &rest);
+	bool by_name = openapi_get(node, SPAN("encoding"), &named);
+
+	if (!multipart && !openapi_range_covers(media->range, SPAN("multipart/mixed")))
+		return 0;
+	if ((has_prefix && openapi_expect(b, &prefix, JSON_ARRAY, "prefixEncoding") < 0) ||
+	    (has_rest && openapi_expect(b, &rest, JSON_OBJECT, "itemEncoding") < 0))
+		return -1;
+	/* In a range of everything, itemSchema may be for other content than encoding is. */
+	if (by_name && (has_prefix || has_rest || (multipart && media->item)))
+		return openapi_error(b, &named, ERR_INVALID,
+				     "encoding names parts, but %s has them by position",
+				     has_prefix ? "prefixEncoding"
+				     : has_rest ? "itemEncoding"
+						: "itemSchema");
+	if (by_name || (!has_prefix && !has_rest && !media->item && !array))
+		return 0;
+	return read_positions(b, node, has_prefix ? &prefix : NULL, has_rest ? &rest : NULL,
+			      media);
+}
+
 /* ---- content --------------------------------------------------------------------------------- */
 
 static int read_media(struct openapi_builder *b, struct openapi_node *node,
@@ -211,6 +303,8 @@ static int read_media(struct openapi_builder *b, struct openapi_node *node,
 		if (!media->item)
 			return -1;
 	}
+	if (b->contract->version >= 32 && read_parts(b, node, media) < 0)
+		return -1;
 	if (kind == OPENAPI_KIND_FORM || kind == OPENAPI_KIND_MULTIPART ||
 	    memchr(media->range.ptr, '*', media->range.len))
 		return read_fields(b, node, media);

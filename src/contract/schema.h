@@ -158,7 +158,10 @@ unsigned schema_types(const struct schema *schema);
  */
 const struct schema *schema_property(const struct schema *schema, struct span name);
 const struct schema *schema_items(const struct schema *schema);
-/* The same where just one place says something, whatever holds; else NULL. */
+/* Of the item at a position, and how many positions prefixItems says something of. */
+const struct schema *schema_item(const struct schema *schema, size_t index);
+size_t schema_prefix_count(const struct schema *schema);
+/* As schema_property() and schema_items() where one place alone says something; else NULL. */
 const struct schema *schema_only_property(const struct schema *schema, struct span name);
 const struct schema *schema_only_items(const struct schema *schema);
 /* The schema for members that are not named; NULL when nothing is said. */

@@ -53,6 +53,41 @@ const struct schema *schema_items(const struct schema *schema)
 	return NULL;
 }
 
+const struct schema *schema_item(const struct schema *schema, size_t index)
+{
+	const struct schema_array *array = schema->array;
+
+	if (array && index < array->prefix_count)
+		return array->prefix[index];
+	if (array && array->items)
+		return array->items;
+	for (uint32_t i = 0; i < schema->branch_count; i++) {
+		const struct schema *found =
+			looks_through(schema->branches[i].apply)
+				? schema_item(schema->branches[i].schema, index)
+				: NULL;
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+size_t schema_prefix_count(const struct schema *schema)
+{
+	size_t most = schema->array ? schema->array->prefix_count : 0;
+
+	for (uint32_t i = 0; i < schema->branch_count; i++) {
+		size_t count = looks_through(schema->branches[i].apply)
+				       ? schema_prefix_count(schema->branches[i].schema)
+				       : 0;
+
+		if (count > most)
+			most = count;
+	}
+	return most;
+}
+
 struct places {
 	const struct schema *found;
 	unsigned count;

@@ -140,6 +140,19 @@ static void broken_schemas_that_nothing_uses_are_found(void **state)
 			    "broken-schema:5");
 }
 
+static void encodings_by_position_are_looked_into(void **state)
+{
+	(void)state;
+	assert_string_equal(lint(HEAD SAFE
+				 "paths:\n  /a:\n    get:\n      responses:\n        200:\n"
+				 "          content:\n            multipart/mixed:\n"
+				 "              schema: {type: array, maxItems: 2}\n"
+				 "              prefixEncoding:\n"
+				 "                - {contentTyp: text/plain}\n"
+				 "              itemEncoding: {header: {}}\n"),
+			    "unknown-field:14 unknown-field:15");
+}
+
 static void an_unknown_field_is_told_its_neighbour(void **state)
 {
 	struct contract *c =
@@ -199,6 +212,7 @@ int main(void)
 		cmocka_unit_test(recursive_schemas_are_looked_at_once),
 		cmocka_unit_test(servers_fields_and_secrets_are_looked_at),
 		cmocka_unit_test(broken_schemas_that_nothing_uses_are_found),
+		cmocka_unit_test(encodings_by_position_are_looked_into),
 		cmocka_unit_test(an_unknown_field_is_told_its_neighbour),
 		cmocka_unit_test(failing_allocations_are_errors),
 	};
