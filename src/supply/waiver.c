@@ -107,12 +107,25 @@ void waiver_text(const struct waiver *w, struct buf *to)
 	put_line(to, w->champion);
 }
 
+/* What is read again: a plain "${" stands there as "$${". */
 static void put_member(struct buf *to, const char *before, struct span value)
 {
+	struct span rest = value;
+
 	if (value.len == 0)
 		return;
 	buf_append_cstr(to, before);
-	put_line(to, value);
+	buf_append_byte(to, '"');
+	while (rest.len) {
+		size_t at = span_find(rest, SPAN("${"));
+
+		buf_append_json(to, span_slice(rest, 0, at));
+		if (at == rest.len)
+			break;
+		buf_append_cstr(to, "$${");
+		rest = span_slice(rest, at + 2, rest.len);
+	}
+	buf_append_cstr(to, "\"\n");
 }
 
 void waiver_write(const struct waiver *w, struct buf *to)

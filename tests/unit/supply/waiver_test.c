@@ -273,6 +273,29 @@ static void a_waiver_holds_for_its_scope_alone(void **state)
 	assert_false(is_waived("pkg:npm/a@1.0.0", "1.0.0", file, "billing"));
 }
 
+static void what_is_written_reads_as_it_was(void **state)
+{
+	const struct waiver w = {.id = SPAN("CVE-2020-1"),
+				 .scope = {.path = SPAN("a ${b} $${c} ${")},
+				 .reason = SPAN("\"quoted\", ${HOME}\n$"),
+				 .owner = SPAN("bob"),
+				 .expires = SPAN("2026-01-31")};
+	struct config_problems problems = {0};
+	struct waiver_list list;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 4096);
+	waiver_write(&w, &text);
+	assert_int_equal(waiver_list_load_text(&list, buf_span(&text), "w", &problems), 0);
+	assert_int_equal(list.all.count, 1);
+	assert_true(span_eq(list.all.at[0].scope.path, w.scope.path));
+	assert_true(span_eq(list.all.at[0].reason, w.reason));
+	assert_true(span_eq(list.all.at[0].expires, w.expires));
+	waiver_list_release(&list);
+	buf_release(&text);
+}
+
 static void a_waiver_that_is_not_whole_is_refused_with_its_place(void **state)
 {
 	static const struct {
@@ -325,6 +348,7 @@ int main(void)
 		cmocka_unit_test(only_the_key_of_its_champion_counts),
 		cmocka_unit_test(what_was_altered_can_be_signed_anew),
 		cmocka_unit_test(a_waiver_holds_for_its_scope_alone),
+		cmocka_unit_test(what_is_written_reads_as_it_was),
 		cmocka_unit_test(a_waiver_that_is_not_whole_is_refused_with_its_place),
 		cmocka_unit_test(a_key_is_made_once_and_for_its_owner_only),
 	};
