@@ -107,24 +107,60 @@ void waiver_text(const struct waiver *w, struct buf *to)
 	put_line(to, w->champion);
 }
 
-/* What is read again: a plain "${" stands there as "$${". */
+#define ESCAPE_SIZE 8
+
+/* Characters that YAML ends lines at, or takes in no document: to be written as escapes. */
+static const struct {
+	struct span bytes;
+	const char *escape;
+} awkward[] = {
+	{SPAN_INIT("${"), "$${"}, /* a plain one is written so */
+	{SPAN_INIT("\xe2\x80\xa8"), "\\u2028"},
+	{SPAN_INIT("\xe2\x80\xa9"), "\\u2029"},
+	{SPAN_INIT("\xef\xbb\xbf"), "\\ufeff"},
+	{SPAN_INIT("\xef\xbf\xbe"), "\\ufffe"},
+	{SPAN_INIT("\xef\xbf\xbf"), "\\uffff"},
+};
+
+/* The escape of what text begins with, and how many bytes that is; 0: it needs none. */
+static size_t escape_of(struct span text, char escape[ESCAPE_SIZE])
+{
+	const unsigned char *p = (const unsigned char *)text.ptr;
+
+	if (text.len >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+		snprintf(escape, ESCAPE_SIZE, "\\u%04x", p[1]);
+		return 2;
+	}
+	for (size_t i = 0; i < COUNT_OF(awkward); i++) {
+		if (span_starts_with(text, awkward[i].bytes)) {
+			snprintf(escape, ESCAPE_SIZE, "%s", awkward[i].escape);
+			return awkward[i].bytes.len;
+		}
+	}
+	return 0;
+}
+
+/* So that it is read again as it was. */
 static void put_member(struct buf *to, const char *before, struct span value)
 {
-	struct span rest = value;
+	size_t plain = 0, at = 0;
 
 	if (value.len == 0)
 		return;
 	buf_append_cstr(to, before);
 	buf_append_byte(to, '"');
-	while (rest.len) {
-		size_t at = span_find(rest, SPAN("${"));
+	while (at < value.len) {
+		char escape[ESCAPE_SIZE];
+		size_t len = escape_of(span_slice(value, at, value.len), escape);
 
-		buf_append_json(to, span_slice(rest, 0, at));
-		if (at == rest.len)
-			break;
-		buf_append_cstr(to, "$${");
-		rest = span_slice(rest, at + 2, rest.len);
+		if (len) {
+			buf_append_json(to, span_slice(value, plain, at));
+			buf_append_cstr(to, escape);
+			plain = at + len;
+		}
+		at += len ? len : 1;
 	}
+	buf_append_json(to, span_slice(value, plain, value.len));
 	buf_append_cstr(to, "\"\n");
 }
 

@@ -275,11 +275,12 @@ static void a_waiver_holds_for_its_scope_alone(void **state)
 
 static void what_is_written_reads_as_it_was(void **state)
 {
-	const struct waiver w = {.id = SPAN("CVE-2020-1"),
-				 .scope = {.path = SPAN("a ${b} $${c} ${")},
-				 .reason = SPAN("\"quoted\", ${HOME}\n$"),
-				 .owner = SPAN("bob"),
-				 .expires = SPAN("2026-01-31")};
+	const struct waiver w = {
+		.id = SPAN("CVE-2020-1"),
+		.scope = {.path = SPAN("a ${b} $${c} ${")},
+		.reason = SPAN("\"quoted\", ${HOME}\n$"),
+		.owner = SPAN("b\xc2\x80\xc2\x85\xe2\x80\xa8\xef\xbb\xbf\xc3\xa4 b"),
+		.expires = SPAN("2026-01-31")};
 	struct config_problems problems = {0};
 	struct waiver_list list;
 	struct buf text;
@@ -291,6 +292,7 @@ static void what_is_written_reads_as_it_was(void **state)
 	assert_int_equal(list.all.count, 1);
 	assert_true(span_eq(list.all.at[0].scope.path, w.scope.path));
 	assert_true(span_eq(list.all.at[0].reason, w.reason));
+	assert_true(span_eq(list.all.at[0].owner, w.owner));
 	assert_true(span_eq(list.all.at[0].expires, w.expires));
 	waiver_list_release(&list);
 	buf_release(&text);
