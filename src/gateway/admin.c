@@ -13,6 +13,7 @@
 #include "gateway/identity_metrics.h"
 #include "gateway/procedure_service.h"
 #include "gateway/procedure_timeline.h"
+#include "gateway/prometheus.h"
 #include "gateway/webhook_service.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
@@ -84,23 +85,14 @@ static void print_usage(const struct admin *admin, struct buf *out)
 
 	overload_watch_read(admin->watch, &used);
 	if (used.resident_bytes)
-		buf_printf(out,
-			   "# HELP process_resident_memory_bytes Resident memory.\n"
-			   "# TYPE process_resident_memory_bytes gauge\n"
-			   "process_resident_memory_bytes %llu\n",
-			   (unsigned long long)used.resident_bytes);
+		prometheus_number(out, "process_resident_memory_bytes", "gauge",
+				  "Resident memory.", used.resident_bytes);
 	if (used.descriptors)
-		buf_printf(out,
-			   "# HELP process_open_fds Open file descriptors.\n"
-			   "# TYPE process_open_fds gauge\n"
-			   "process_open_fds %llu\n",
-			   (unsigned long long)used.descriptors);
+		prometheus_number(out, "process_open_fds", "gauge", "Open file descriptors.",
+				  used.descriptors);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-		buf_printf(out,
-			   "# HELP process_max_fds How many may be open.\n"
-			   "# TYPE process_max_fds gauge\n"
-			   "process_max_fds %llu\n",
-			   (unsigned long long)limit.rlim_cur);
+		prometheus_number(out, "process_max_fds", "gauge", "How many may be open.",
+				  limit.rlim_cur);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		buf_printf(out,
 			   "# HELP process_cpu_seconds_total Processor time, user and system.\n"
@@ -116,21 +108,12 @@ static void print_limiter(const struct limiter *limiter, struct buf *out)
 	struct limiter_stats stats;
 
 	limiter_read_stats(limiter, &stats);
-	buf_printf(out,
-		   "# HELP sallyport_limiter_keys Users, addresses and so on that rate limits "
-		   "remember.\n"
-		   "# TYPE sallyport_limiter_keys gauge\n"
-		   "sallyport_limiter_keys %llu\n"
-		   "# HELP sallyport_limiter_keys_max How many they can remember.\n"
-		   "# TYPE sallyport_limiter_keys_max gauge\n"
-		   "sallyport_limiter_keys_max %llu\n"
-		   "# HELP sallyport_limiter_evictions_total Keys forgotten before their time "
-		   "to make "
-		   "room.\n"
-		   "# TYPE sallyport_limiter_evictions_total counter\n"
-		   "sallyport_limiter_evictions_total %llu\n",
-		   (unsigned long long)stats.keys, (unsigned long long)stats.capacity,
-		   (unsigned long long)stats.evictions);
+	prometheus_number(out, "sallyport_limiter_keys", "gauge",
+			  "Users, addresses and so on that rate limits remember.", stats.keys);
+	prometheus_number(out, "sallyport_limiter_keys_max", "gauge",
+			  "How many they can remember.", stats.capacity);
+	prometheus_number(out, "sallyport_limiter_evictions_total", "counter",
+			  "Keys forgotten before their time to make room.", stats.evictions);
 }
 
 static void print_process(const struct admin *admin, struct buf *out)
@@ -165,19 +148,12 @@ static void print_audit(struct audit_log *log, struct buf *out)
 	if (!log)
 		return;
 	audit_read_stats(log, &stats);
-	buf_printf(
-		out,
-		"# HELP sallyport_audit_records_total Records written to the audit log.\n"
-		"# TYPE sallyport_audit_records_total counter\n"
-		"sallyport_audit_records_total %llu\n"
-		"# HELP sallyport_audit_lost_total Events that the audit log has lost.\n"
-		"# TYPE sallyport_audit_lost_total counter\n"
-		"sallyport_audit_lost_total %llu\n"
-		"# HELP sallyport_audit_failures_total Writes of the audit log that failed.\n"
-		"# TYPE sallyport_audit_failures_total counter\n"
-		"sallyport_audit_failures_total %llu\n",
-		(unsigned long long)stats.written, (unsigned long long)stats.lost,
-		(unsigned long long)stats.failures);
+	prometheus_number(out, "sallyport_audit_records_total", "counter",
+			  "Records written to the audit log.", stats.written);
+	prometheus_number(out, "sallyport_audit_lost_total", "counter",
+			  "Events that the audit log has lost.", stats.lost);
+	prometheus_number(out, "sallyport_audit_failures_total", "counter",
+			  "Writes of the audit log that failed.", stats.failures);
 }
 
 static void answer_metrics(struct admin *admin, struct http_exchange *x)

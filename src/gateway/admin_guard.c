@@ -1,5 +1,6 @@
 #include "gateway/admin_guard.h"
 
+#include "gateway/prometheus.h"
 #include "io/loop.h"
 #include "parse/json.h"
 #include "parse/json_write.h"
@@ -124,15 +125,13 @@ void admin_guard_overload_metrics(const struct gateway_shared *shared, struct bu
 {
 	uint32_t actions = atomic_load_explicit(&shared->overload, memory_order_relaxed);
 
-	buf_append_cstr(out,
-			"# HELP sallyport_overload_pressure Percent of a resource in use.\n"
-			"# TYPE sallyport_overload_pressure gauge\n");
+	prometheus_head(out, "sallyport_overload_pressure", "gauge",
+			"Percent of a resource in use.");
 	for (unsigned i = 0; i < OVERLOAD_RESOURCES; i++)
 		buf_printf(out, "sallyport_overload_pressure{resource=\"%s\"} %u\n",
 			   overload_resource_name((enum overload_resource)i),
 			   atomic_load_explicit(&shared->pressure[i], memory_order_relaxed));
-	buf_append_cstr(out, "# HELP sallyport_overload_action 1: in force.\n"
-			     "# TYPE sallyport_overload_action gauge\n");
+	prometheus_head(out, "sallyport_overload_action", "gauge", "1: in force.");
 	for (unsigned i = 0; i < OVERLOAD_ACTIONS; i++)
 		buf_printf(out, "sallyport_overload_action{action=\"%s\"} %d\n",
 			   overload_action_name((enum overload_action)i),
@@ -228,7 +227,7 @@ static void print_metric(struct buf *out, const struct snapshot *snapshot, const
 {
 	const struct config *cfg = snapshot->config;
 
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	prometheus_head(out, name, type, help);
 	for (size_t i = 0; i < cfg->services.count; i++)
 		if (snapshot->services[i].guard)
 			print_service_parts(out, name, value, snapshot->services[i].guard);

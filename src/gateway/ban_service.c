@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/audit.h"
+#include "gateway/prometheus.h"
 #include "guard/ban_store.h"
 #include "guard/ban_who.h"
 #include "parse/json_write.h"
@@ -355,13 +356,8 @@ void ban_service_metrics(struct ban_service *service, struct buf *out)
 	pthread_mutex_lock(&service->lock);
 	lost = service->lost;
 	pthread_mutex_unlock(&service->lock);
-	buf_printf(out,
-		   "# HELP sallyport_bans_active Clients that are banned now.\n"
-		   "# TYPE sallyport_bans_active gauge\n"
-		   "sallyport_bans_active %zu\n"
-		   "# HELP sallyport_bans_unshared_total Bans that could not be queued for the "
-		   "store.\n"
-		   "# TYPE sallyport_bans_unshared_total counter\n"
-		   "sallyport_bans_unshared_total %llu\n",
-		   ban_count(service->table, clock_unix_ms()), (unsigned long long)lost);
+	prometheus_number(out, "sallyport_bans_active", "gauge", "Clients that are banned now.",
+			  ban_count(service->table, clock_unix_ms()));
+	prometheus_number(out, "sallyport_bans_unshared_total", "counter",
+			  "Bans that could not be queued for the store.", lost);
 }

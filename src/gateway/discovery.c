@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "gateway/discovery_internal.h"
+#include "gateway/prometheus.h"
 #include "parse/json_write.h"
 
 /* Changes that come together are told together. */
@@ -331,7 +332,7 @@ static void print_metric(const struct discovery *discovery, struct buf *out, con
 			 const char *type, const char *help,
 			 uint64_t (*value)(const struct finder *finder))
 {
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	prometheus_head(out, name, type, help);
 	for (size_t i = 0; i < discovery->count; i++)
 		buf_printf(out, "%s{service=\"%.*s\"} %llu\n", name,
 			   SPAN_ARG(discovery->finders[i].service->name),

@@ -3,6 +3,7 @@
 #include "gateway/exchange.h"
 #include "gateway/fallback.h"
 #include "gateway/metrics.h"
+#include "gateway/prometheus.h"
 #include "parse/json_write.h"
 
 static const char *const bucket_names[METRICS_BUCKETS] = {
@@ -165,11 +166,6 @@ static void print_histogram(const struct sum *sum, const struct wording *w, stru
 	buf_printf(out, "} %llu\n", (unsigned long long)total);
 }
 
-static void head(struct buf *out, const char *name, const char *type, const char *help)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static uint64_t sum_counters(struct metrics *const *all, size_t count, size_t offset)
 {
 	uint64_t sum = 0;
@@ -183,9 +179,7 @@ static uint64_t sum_counters(struct metrics *const *all, size_t count, size_t of
 static void print_total(struct metrics *const *all, size_t count, struct buf *out,
 			const char *name, const char *help, size_t offset)
 {
-	head(out, name, "counter", help);
-	buf_printf(out, "%s %llu\n", name,
-		   (unsigned long long)sum_counters(all, count, offset));
+	prometheus_number(out, name, "counter", help, sum_counters(all, count, offset));
 }
 
 /* Of two counters, one of requests and one of responses. */
@@ -194,7 +188,7 @@ static void print_of_two(struct metrics *const *all, size_t count, struct buf *o
 {
 	static const char *const of[2] = {"request", "response"};
 
-	head(out, name, "counter", help);
+	prometheus_head(out, name, "counter", help);
 	for (size_t i = 0; i < 2; i++)
 		buf_printf(out, "%s{of=\"%s\"} %llu\n", name, of[i],
 			   (unsigned long long)sum_counters(all, count,
@@ -204,8 +198,9 @@ static void print_of_two(struct metrics *const *all, size_t count, struct buf *o
 /* What was done beside or in the place of a plain call to a service. */
 static void print_instead(struct metrics *const *all, size_t count, struct buf *out)
 {
-	head(out, "sallyport_upstream_hedges_total", "counter",
-	     "Second attempts beside a first, by whether theirs was the first good answer.");
+	prometheus_head(
+		out, "sallyport_upstream_hedges_total", "counter",
+		"Second attempts beside a first, by whether theirs was the first good answer.");
 	for (unsigned i = 0; i < 2; i++)
 		buf_printf(out, "sallyport_upstream_hedges_total{result=\"%s\"} %llu\n",
 			   i ? "won" : "lost",
@@ -213,8 +208,8 @@ static void print_instead(struct metrics *const *all, size_t count, struct buf *
 				   all, count,
 				   offsetof(struct metrics, upstream_hedges) +
 					   i * sizeof(counter)));
-	head(out, "sallyport_fallbacks_total", "counter",
-	     "Answers in the place of a service's.");
+	prometheus_head(out, "sallyport_fallbacks_total", "counter",
+			"Answers in the place of a service's.");
 	for (unsigned i = 0; i < COUNT_OF(fallback_names); i++)
 		buf_printf(out, "sallyport_fallbacks_total{kind=\"%s\"} %llu\n",
 			   fallback_names[i],
@@ -226,10 +221,10 @@ static void print_instead(struct metrics *const *all, size_t count, struct buf *
 /* Those that nobody has asked for have no lines: there may be thousands of routes. */
 static void print_sums(const struct sums *sums, const struct wording *w, struct buf *out)
 {
-	head(out, w->requests, "counter", w->requests_help);
+	prometheus_head(out, w->requests, "counter", w->requests_help);
 	for (size_t i = 0; i < sums->count; i++)
 		print_requests(&sums->at[i], w, out);
-	head(out, w->duration, "histogram", w->duration_help);
+	prometheus_head(out, w->duration, "histogram", w->duration_help);
 	for (size_t i = 0; i < sums->count; i++)
 		if (sums->at[i].total)
 			print_histogram(&sums->at[i], w, out);
@@ -251,7 +246,8 @@ static void print_operations(struct metrics *const *all, size_t count, struct bu
 		return;
 	}
 	print_sums(&sums, &wording, out);
-	head(out, "sallyport_http_response_body_bytes_total", "counter", "Body bytes sent.");
+	prometheus_head(out, "sallyport_http_response_body_bytes_total", "counter",
+			"Body bytes sent.");
 	for (size_t i = 0; i < sums.count; i++) {
 		if (!sums.at[i].total)
 			continue;
@@ -298,25 +294,20 @@ static void print_tokens(struct metrics *const *all, size_t count, struct buf *o
 		sum.entries += stats.entries;
 		sum.capacity += stats.capacity;
 	}
-	head(out, "sallyport_token_cache_lookups_total", "counter",
-	     "Bearer tokens looked for among those that were verified before.");
+	prometheus_head(out, "sallyport_token_cache_lookups_total", "counter",
+			"Bearer tokens looked for among those that were verified before.");
 	buf_printf(out,
 		   "sallyport_token_cache_lookups_total{result=\"hit\"} %llu\n"
 		   "sallyport_token_cache_lookups_total{result=\"miss\"} %llu\n",
 		   (unsigned long long)sum.hits, (unsigned long long)sum.misses);
-	head(out, "sallyport_token_cache_entries", "gauge", "Tokens that are remembered.");
-	buf_printf(out, "sallyport_token_cache_entries %zu\n", sum.entries);
-	head(out, "sallyport_token_cache_entries_max", "gauge",
-	     "Tokens that can be remembered.");
-	buf_printf(out, "sallyport_token_cache_entries_max %zu\n", sum.capacity);
-	head(out, "sallyport_token_cache_evictions_total", "counter",
-	     "Tokens forgotten before their time to make room.");
-	buf_printf(out, "sallyport_token_cache_evictions_total %llu\n",
-		   (unsigned long long)sum.evictions);
-	head(out, "sallyport_introspections_total", "counter",
-	     "Questions to introspection endpoints.");
-	buf_printf(out, "sallyport_introspections_total %llu\n",
-		   (unsigned long long)sum.introspections);
+	prometheus_number(out, "sallyport_token_cache_entries", "gauge",
+			  "Tokens that are remembered.", sum.entries);
+	prometheus_number(out, "sallyport_token_cache_entries_max", "gauge",
+			  "Tokens that can be remembered.", sum.capacity);
+	prometheus_number(out, "sallyport_token_cache_evictions_total", "counter",
+			  "Tokens forgotten before their time to make room.", sum.evictions);
+	prometheus_number(out, "sallyport_introspections_total", "counter",
+			  "Questions to introspection endpoints.", sum.introspections);
 }
 
 void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
@@ -326,8 +317,8 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_operations(all, count, out);
 	print_services(all, count, out);
 	print_tokens(all, count, out);
-	head(out, "sallyport_refused_total", "counter",
-	     "Requests refused or failed, by phase.");
+	prometheus_head(out, "sallyport_refused_total", "counter",
+			"Requests refused or failed, by phase.");
 	for (unsigned i = 0; i < PHASE_COUNT; i++)
 		buf_printf(out, "sallyport_refused_total{phase=\"%s\"} %llu\n",
 			   phase_name((enum phase_id)i),
@@ -357,8 +348,8 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_banned_connections_total",
 		    "Connections of banned clients, closed at once.",
 		    offsetof(struct metrics, banned_connections));
-	head(out, "sallyport_banned_requests_total", "counter",
-	     "Requests of banned clients: refused, or in mode observe let through.");
+	prometheus_head(out, "sallyport_banned_requests_total", "counter",
+			"Requests of banned clients: refused, or in mode observe let through.");
 	for (unsigned i = 0; i < 2; i++)
 		buf_printf(out, "sallyport_banned_requests_total{mode=\"%s\"} %llu\n",
 			   i ? "block" : "observe",
@@ -380,7 +371,8 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_instead(all, count, out);
 	for (size_t i = 0; i < count; i++)
 		open += atomic_load_explicit(&all[i]->connections_open, memory_order_relaxed);
-	head(out, "sallyport_connections_open", "gauge", "Client connections that are open.");
+	prometheus_head(out, "sallyport_connections_open", "gauge",
+			"Client connections that are open.");
 	buf_printf(out, "sallyport_connections_open %lld\n", (long long)open);
 }
 
