@@ -33,6 +33,14 @@ bool span_ends_with(struct span s, struct span suffix)
 								 suffix.ptr, suffix.len) == 0);
 }
 
+bool span_is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
 size_t span_find_byte(struct span s, char byte)
 {
 	const char *at = s.len ? memchr(s.ptr, byte, s.len) : NULL;

@@ -52,6 +52,8 @@ bool span_eq_nocase(struct span a, struct span b);
 int span_compare(struct span a, struct span b);
 bool span_starts_with(struct span s, struct span prefix);
 bool span_ends_with(struct span s, struct span suffix);
+/* No byte above 0x7f. */
+bool span_is_ascii(struct span s);
 /* The index of the first such byte or sequence, or s.len when there is none. */
 size_t span_find_byte(struct span s, char byte);
 size_t span_find(struct span s, struct span needle);

@@ -298,8 +298,7 @@ static const struct schema_key overload_keys[] = {
 	 .text = "Lag of a worker's event loop that is 100 %."},
 	{KEY("queued", COUNT, config_overload, queued), .initial = "10000", .min = 1,
 	 .text = "Requests in the queues of all bulkheads, and jobs that wait for threads, "
-		 "that "
-		 "are 100 %."},
+		 "that are 100 %."},
 	{KEY("hysteresis", PERCENT, config_overload, hysteresis_percent), .initial = "10%",
 	 .text = "Actions end this much below where they begin."},
 	{KEY("fair_share", PERCENT, config_overload, fair_share_percent), .initial = "70%",

@@ -7,6 +7,7 @@
 #include "http/client.h"
 #include "io/net_address.h"
 #include "io/tls.h"
+#include "parse/form.h"
 
 #define TOKEN_MAX 65536
 /* One turn of list and watch takes at least so long, whatever the server does. */
@@ -161,25 +162,11 @@ static struct http_call *ask(struct watcher *w, int64_t deadline_ms, unsigned *s
 
 /* --- what is asked --- */
 
-static void put_encoded(struct buf *out, struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-		char lower = ascii_lower((char)c);
-
-		if ((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-		    c == '_' || c == '.' || c == '~')
-			buf_append_byte(out, (char)c);
-		else
-			buf_printf(out, "%%%02X", c);
-	}
-}
-
 static void put_selector(struct watcher *w)
 {
 	buf_clear(&w->query);
 	buf_append_cstr(&w->query, "labelSelector=kubernetes.io%2Fservice-name%3D");
-	put_encoded(&w->query, w->config->service);
+	form_append_escaped(&w->query, w->config->service);
 }
 
 static int finish_query(struct watcher *w, struct err *err)
@@ -233,7 +220,7 @@ static int take_page(struct watcher *w, struct span *more, struct err *err)
 	buf_printf(&w->query, "&limit=%d", SLICES_PAGE);
 	if (more->len) {
 		buf_append_cstr(&w->query, "&continue=");
-		put_encoded(&w->query, *more);
+		form_append_escaped(&w->query, *more);
 	}
 	if (finish_query(w, err) < 0 || read_token(w, err) < 0)
 		return -1;
@@ -337,7 +324,7 @@ static enum turn watch(struct watcher *w, struct err *err)
 	buf_printf(&w->query,
 		   "&watch=1&allowWatchBookmarks=true&timeoutSeconds=%lld&resourceVersion=",
 		   (long long)watch_s);
-	put_encoded(&w->query, slices_version(w->slices));
+	form_append_escaped(&w->query, slices_version(w->slices));
 	if (finish_query(w, err) < 0 || read_token(w, err) < 0)
 		return TURN_FAILED;
 	call = ask(w, loop_deadline_ms(timeout_ms), &status, err);

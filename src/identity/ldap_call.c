@@ -3,6 +3,7 @@
 #include <ldap.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "identity/idp_internal.h"
 #include "identity/password.h"
@@ -205,16 +206,12 @@ static LDAPMessage *search(const struct ldap_call *c, const char *base, int scop
 
 static struct span hexadecimal(struct span bytes, struct arena *arena)
 {
-	struct span text = SPAN_NONE;
-	struct buf to;
+	char *digits = arena_alloc(arena, 2 * bytes.len);
 
-	buf_init(&to, 2 * ID_MAX + 1);
-	for (size_t i = 0; i < bytes.len; i++)
-		buf_printf(&to, "%02x", (unsigned)(unsigned char)bytes.ptr[i]);
-	if (!buf_failed(&to))
-		text = arena_dup(arena, buf_span(&to));
-	buf_release(&to);
-	return text;
+	if (!digits)
+		return SPAN_NONE;
+	hex_encode(digits, bytes.ptr, bytes.len);
+	return span_of(digits, 2 * bytes.len);
 }
 
 static bool is_text(struct span text)
@@ -400,14 +397,6 @@ static int find_entry(struct ldap_call *c, struct err *err)
 	return result;
 }
 
-static bool is_ascii(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /*
  * Letters that look different are the same to a directory (RFC 4518), and each would have its own
  * count of failures here: without a search, by which the entry is known, names are plain.
@@ -418,7 +407,7 @@ static int name_entry(struct ldap_call *c, struct err *err)
 
 	if (!dn.ptr)
 		return no_memory(c, err);
-	if (is_ascii(c->name) && !(c->dn = ldap_strdup(dn.ptr)))
+	if (span_is_ascii(c->name) && !(c->dn = ldap_strdup(dn.ptr)))
 		return no_memory(c, err);
 	return 0;
 }

@@ -39,14 +39,6 @@ static bool is_address(struct span text)
 
 /* ---- the message (RFC 5322) ---- */
 
-static bool is_ascii(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* `to` has room for the encoded text and a NUL. */
 static size_t encode(char *to, struct span from)
 {
@@ -79,7 +71,7 @@ static void put_words(struct buf *to, struct span text)
 /* "=?" would be read as the start of an encoded word, and a long line must not be. */
 static void put_text(struct buf *to, struct span text)
 {
-	if (is_ascii(text) && text.len <= 60 && span_find(text, SPAN("=?")) == text.len)
+	if (span_is_ascii(text) && text.len <= 60 && span_find(text, SPAN("=?")) == text.len)
 		buf_append(to, text);
 	else
 		put_words(to, text);
