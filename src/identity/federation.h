@@ -62,6 +62,11 @@ bool federation_start(struct idp_exchange *x, const struct config_federation *pr
 
 /* ---- users join logins to their accounts (web_links.c) ---- */
 
+/* The link to the provider that the user has; ptr NULL: none. */
+struct span federation_link_to(const struct idp_user *user,
+			       const struct config_federation *provider);
+/* What people know the provider by. */
+void federation_put_title(struct page *page, const struct config_federation *provider);
 void federation_put_links(struct page *page, const struct idp_user *user);
 void federation_link(struct idp_exchange *x, const struct config_federation *provider);
 void federation_unlink(struct idp_exchange *x, const struct config_federation *provider);

@@ -247,28 +247,6 @@ static bool has_empty(const struct form *form)
 	return false;
 }
 
-/* What is public and the same for all. */
-static bool document_now(struct idp_exchange *x)
-{
-	static const struct {
-		struct span path;
-		void (*serve)(struct idp_exchange *x);
-	} documents[] = {
-		{SPAN_INIT("/identity/keys"), oauth_keys},
-		{SPAN_INIT("/.well-known/openid-configuration"), oauth_metadata},
-		{SPAN_INIT("/.well-known/oauth-authorization-server"), oauth_metadata},
-		{SPAN_INIT("/.well-known/oauth-protected-resource"), oauth_resource_metadata},
-	};
-
-	for (size_t i = 0; i < COUNT_OF(documents); i++) {
-		if (span_eq(documents[i].path, x->path)) {
-			documents[i].serve(x);
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool serve_now(struct idp_exchange *x)
 {
 	bool issue = span_eq(x->path, SPAN("/identity/token")), done = false;
@@ -277,7 +255,7 @@ static bool serve_now(struct idp_exchange *x)
 	struct form form;
 
 	if (x->method == HTTP_METHOD_GET)
-		return document_now(x);
+		return web_serve_document(x);
 	if (x->method != HTTP_METHOD_POST || x->dpop.len || x->dpop_repeated ||
 	    !(issue || span_eq(x->path, SPAN("/identity/introspect"))) ||
 	    !span_eq_nocase(x->content_type, SPAN("application/x-www-form-urlencoded")) ||

@@ -428,17 +428,21 @@ enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session
 	return result;
 }
 
-enum { GET_ONLY = 1, POST_ONLY = 2, BOTH = 3 };
+/* A document is public, and the same for all: it takes neither the store nor a session. */
+enum { GET_ONLY = 1, POST_ONLY = 2, BOTH = 3, IS_DOCUMENT = 4 };
 
 static const struct {
 	struct span path;
 	int methods;
 	void (*serve)(struct idp_exchange *x);
 } parts[] = {
-	{SPAN_INIT("/.well-known/openid-configuration"), GET_ONLY, oauth_metadata},
-	{SPAN_INIT("/.well-known/oauth-authorization-server"), GET_ONLY, oauth_metadata},
-	{SPAN_INIT("/.well-known/oauth-protected-resource"), GET_ONLY, oauth_resource_metadata},
-	{SPAN_INIT("/identity/keys"), GET_ONLY, oauth_keys},
+	{SPAN_INIT("/.well-known/openid-configuration"), GET_ONLY | IS_DOCUMENT,
+	 oauth_metadata},
+	{SPAN_INIT("/.well-known/oauth-authorization-server"), GET_ONLY | IS_DOCUMENT,
+	 oauth_metadata},
+	{SPAN_INIT("/.well-known/oauth-protected-resource"), GET_ONLY | IS_DOCUMENT,
+	 oauth_resource_metadata},
+	{SPAN_INIT("/identity/keys"), GET_ONLY | IS_DOCUMENT, oauth_keys},
 	{SPAN_INIT("/identity/authorize"), BOTH, oauth_authorize},
 	{SPAN_INIT("/identity/par"), POST_ONLY, oauth_par},
 	{SPAN_INIT("/identity/register"), POST_ONLY, oauth_register},
@@ -518,6 +522,17 @@ static void finish(struct idp_exchange *x)
 {
 	if (x->unavailable)
 		web_unavailable(x, NULL);
+}
+
+bool web_serve_document(struct idp_exchange *x)
+{
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		if ((parts[i].methods & IS_DOCUMENT) && span_eq(parts[i].path, x->path)) {
+			parts[i].serve(x);
+			return true;
+		}
+	}
+	return false;
 }
 
 void idp_serve(struct idp_exchange *x)

@@ -116,6 +116,9 @@ bool web_need_fresh(struct idp_exchange *x, struct idp_session *session, struct 
 enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session,
 			     struct err *err);
 
+/* Answers a GET of one of the public documents, which does not block; false: it is none. */
+bool web_serve_document(struct idp_exchange *x) MUST_CHECK;
+
 void admin_api(struct idp_exchange *x);
 /* IDP_FEDERATION_PATH NAME "/start", "/callback", "/link", "/unlink" (web_federation.c) */
 void federation_page(struct idp_exchange *x);

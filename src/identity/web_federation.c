@@ -25,7 +25,7 @@ void federation_put_buttons(struct page *page, struct span back)
 		page_raw(page, "/start?return=");
 		form_append_escaped(&page->html, back);
 		page_raw(page, "\">Log in with ");
-		page_text(page, provider->title.len ? provider->title : provider->name);
+		federation_put_title(page, provider);
 		page_raw(page, "</a></p>\n");
 	}
 }
@@ -216,19 +216,13 @@ static struct span trusted_email(struct idp_exchange *x, const struct arrival *a
 static enum store_result link_by_email(struct idp_exchange *x, struct arrival *a,
 				       struct span email, struct err *err)
 {
-	struct span prefix = arena_printf(x->arena, "%.*s ", SPAN_ARG(a->provider->issuer));
-	enum store_result result;
-	bool linked = false;
+	enum store_result result = user_find_email(x->idp, email, x->arena, &a->user, err);
 
-	if (!prefix.ptr)
-		return idp_no_memory(err);
-	result = user_find_email(x->idp, email, x->arena, &a->user, err);
 	if (result == STORE_ABSENT || result == STORE_FAILED)
 		return result;
 	/* Addresses are given to others at times: one subject of an issuer is one user. */
-	for (size_t i = 0; result == STORE_OK && i < a->user.links.count; i++)
-		linked = linked || span_starts_with(a->user.links.at[i], prefix);
-	if (result != STORE_OK || linked || !a->user.email_verified || a->user.disabled ||
+	if (result != STORE_OK || federation_link_to(&a->user, a->provider).ptr ||
+	    !a->user.email_verified || a->user.disabled ||
 	    a->user.links.count >= USER_LINKS_MAX) {
 		a->refusal = "There is an account with your address that this login cannot be "
 			     "joined to.";

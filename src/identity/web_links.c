@@ -8,9 +8,8 @@
 
 #define TRIES 4
 
-/* The link to the provider that the user has; ptr NULL: none. */
-static struct span link_to(const struct idp_user *user,
-			   const struct config_federation *provider)
+struct span federation_link_to(const struct idp_user *user,
+			       const struct config_federation *provider)
 {
 	for (size_t i = 0; i < user->links.count; i++) {
 		struct span link = user->links.at[i];
@@ -22,7 +21,7 @@ static struct span link_to(const struct idp_user *user,
 	return SPAN_NONE;
 }
 
-static void put_title(struct page *page, const struct config_federation *provider)
+void federation_put_title(struct page *page, const struct config_federation *provider)
 {
 	page_text(page, provider->title.len ? provider->title : provider->name);
 }
@@ -36,18 +35,18 @@ void federation_put_links(struct page *page, const struct idp_user *user)
 	page_raw(page, "<section><h2>Logins elsewhere</h2>\n");
 	for (size_t i = 0; i < identity->federation.count; i++) {
 		const struct config_federation *provider = &identity->federation.at[i];
-		bool joined = link_to(user, provider).ptr != NULL;
+		bool joined = federation_link_to(user, provider).ptr != NULL;
 		struct span action =
 			arena_printf(page->x->arena, IDP_FEDERATION_PATH "%.*s/%s",
 				     SPAN_ARG(provider->name), joined ? "unlink" : "link");
 
 		page_form(page, action.ptr ? action.ptr : "/identity", SPAN(""));
 		page_raw(page, "<p class=\"said\">");
-		put_title(page, provider);
+		federation_put_title(page, provider);
 		page_raw(page, joined ? ": joined. " : ": not joined. ");
 		page_raw(page, "<button class=\"second\" type=\"submit\">");
 		page_raw(page, joined ? "Cut off " : "Join ");
-		put_title(page, provider);
+		federation_put_title(page, provider);
 		page_raw(page, "</button></p>\n");
 		page_form_end(page);
 	}
@@ -86,7 +85,7 @@ static void show_way(struct idp_exchange *x, const struct config_federation *pro
 			"can log in to this account.</p>\n<p><a class=\"button\" href=\"");
 	page_text(&page, url);
 	page_raw(&page, "\">Go on to ");
-	put_title(&page, provider);
+	federation_put_title(&page, provider);
 	page_raw(&page, "</a></p>\n<p><a href=\"/identity/security\">Rather not</a></p>\n");
 	page_end(&page, 200);
 }
@@ -100,7 +99,7 @@ void federation_link(struct idp_exchange *x, const struct config_federation *pro
 
 	if (!begin(x, &session, &user))
 		return;
-	if (link_to(&user, provider).ptr) {
+	if (federation_link_to(&user, provider).ptr) {
 		say(x, 409, "Your account is joined to a login there. Cut that off first.");
 		return;
 	}
@@ -127,7 +126,7 @@ static enum store_result try_join(struct idp_exchange *x,
 	result = user_get(x->idp, user->id, x->arena, user, err);
 	if (result != STORE_OK)
 		return result;
-	if (user->disabled || link_to(user, provider).ptr ||
+	if (user->disabled || federation_link_to(user, provider).ptr ||
 	    user->links.count >= USER_LINKS_MAX) {
 		*refusal = "Your account is joined to as many logins as it can be.";
 		return STORE_ABSENT;
@@ -227,7 +226,7 @@ static bool has_other_way(const struct idp_exchange *x, const struct idp_user *u
 		return true;
 	for (size_t i = 0; i < identity->federation.count; i++)
 		if (!span_eq(identity->federation.at[i].issuer, but->issuer) &&
-		    link_to(user, &identity->federation.at[i]).ptr)
+		    federation_link_to(user, &identity->federation.at[i]).ptr)
 			return true;
 	return false;
 }
@@ -248,7 +247,7 @@ static enum store_result cut_off(struct idp_exchange *x,
 	bool changed = false;
 
 	/* Roles that the provider gives go with it. */
-	if (texts_remove(&user->links, link_to(user, provider), x->arena) < 0 ||
+	if (texts_remove(&user->links, federation_link_to(user, provider), x->arena) < 0 ||
 	    role_map_apply(provider->role_map.at, provider->role_map.count, says_nothing, NULL,
 			   &user->roles, &changed, x->arena) < 0)
 		return idp_no_memory(err);
@@ -266,7 +265,7 @@ void federation_unlink(struct idp_exchange *x, const struct config_federation *p
 
 	if (!begin(x, &session, &user))
 		return;
-	if (!link_to(&user, provider).ptr) {
+	if (!federation_link_to(&user, provider).ptr) {
 		web_redirect(x, SPAN("/identity/security"));
 		return;
 	}
