@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 
 from harness import PROGRAM, Gateway, Service, answer, run
-from idp import CONFIG, Browser, Client, cli, make_user, server
+from idp import CONFIG, Browser, Client, cli, in_worlds, make_user, server
 from identity_login_test import reload_config
 from jose import Key, b64, certificate
 
@@ -152,21 +152,7 @@ class World:
             self.other.close()
 
 
-def in_world(*arguments, **options):
-    def decorate(test):
-        def wrapped():
-            world = World(*arguments, **options)
-            try:
-                test(world)
-                assert "AddressSanitizer" not in world.gateway.log_text(), world.gateway.log_text()
-                assert "runtime error" not in world.gateway.log_text(), world.gateway.log_text()
-            finally:
-                world.close()
-
-        wrapped.__name__ = test.__name__
-        return wrapped
-
-    return decorate
+in_world = in_worlds(World)
 
 
 def a_user_of_another_gate_logs_in_through_it():

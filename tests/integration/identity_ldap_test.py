@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from harness import PROGRAM, Gateway, Skip, run
-from idp import CONFIG, Browser, cli, make_user, server
+from idp import CONFIG, Browser, cli, in_worlds, make_user, server
 from jose import certificate
 from ldap_server import BASE, GROUPS, PEOPLE, READER, READER_PASSWORD, Directory, group, person
 
@@ -53,21 +53,7 @@ class World:
         self.directory.stop()
 
 
-def in_world(*arguments, **options):
-    def decorate(test):
-        def wrapped():
-            world = World(*arguments, **options)
-            try:
-                test(world)
-                assert "AddressSanitizer" not in world.gateway.log_text(), world.gateway.log_text()
-                assert "runtime error" not in world.gateway.log_text(), world.gateway.log_text()
-            finally:
-                world.close()
-
-        wrapped.__name__ = test.__name__
-        return wrapped
-
-    return decorate
+in_world = in_worlds(World)
 
 
 @in_world(f"{SEARCH}, roles: [guest], {MAP}")

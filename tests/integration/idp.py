@@ -48,6 +48,29 @@ def server(upstream=9, store="sqlite:id.db", more="", top="", wait=True):
     return Gateway(text, wait=wait)
 
 
+def in_worlds(kind):
+    """Decorators for tests that take a world of this kind, whose gateway must not complain."""
+
+    def in_world(*arguments, **options):
+        def decorate(test):
+            def wrapped():
+                world = kind(*arguments, **options)
+                try:
+                    test(world)
+                    log = world.gateway.log_text()
+                    assert "AddressSanitizer" not in log, log
+                    assert "runtime error" not in log, log
+                finally:
+                    world.close()
+
+            wrapped.__name__ = test.__name__
+            return wrapped
+
+        return decorate
+
+    return in_world
+
+
 def cli(gateway, *arguments, stdin=None, status=0):
     """Runs a command of the program; the lines of JSON that it prints."""
     done = subprocess.run(

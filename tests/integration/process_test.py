@@ -19,14 +19,10 @@ import threading
 import time
 import unittest
 
+from harness import free_port
+
 PROGRAM = None
 WAIT_S = 10
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Service(http.server.BaseHTTPRequestHandler):
