@@ -5,6 +5,7 @@ Results are printed in cmocka's form, so that each test is counted.
 
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,18 +24,25 @@ class Skip(Exception):
     """The test cannot run here; says why."""
 
 
-given_ports = set()
+# Below the ports that the system gives to those who ask for none.
+PORTS = range(10240, 32000)
+reservations = []
 
 
 def free_port():
-    """A port that nobody listens at, and that was not given before."""
+    """A port that nobody listens at, and that no other test is given while this one runs."""
     while True:
+        port = random.choice(PORTS)
+        reservation = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in given_ports:
-            given_ports.add(port)
-            return port
+            try:
+                reservation.bind(f"\0sallyport-test-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                reservation.close()
+                continue
+        reservations.append(reservation)
+        return port
 
 
 class Service:
