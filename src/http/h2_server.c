@@ -44,12 +44,22 @@ static void free_if_done(struct h2_server *s)
 		server_free(s);
 }
 
+/* What still comes of a header block is of no interest: the arena that it is written to goes. */
+HOT static void forget_head(struct h2_exchange *ex)
+{
+	struct h2_wire *wire = &ex->server->wire;
+
+	if (LIKELY(wire->head_of != &ex->st))
+		return;
+	wire->head_of = NULL;
+	h2_head_release(&wire->head);
+}
+
 HOT static void exchange_free(struct h2_exchange *ex)
 {
 	struct h2_server *s = ex->server;
 
-	if (s->wire.head_of == &ex->st)
-		s->wire.head_of = NULL;
+	forget_head(ex);
 	h2_stream_release(&ex->st);
 	if (ex->x)
 		http_exchange_free(ex->x);
@@ -225,6 +235,8 @@ HOT static void exchange_main(void *arg)
 		ex->reset_by_us = true;
 		h2_stream_reset(&ex->st, x->ended ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
 	}
+	/* The reset may have to wait for room, and trailers go on coming until then. */
+	forget_head(ex);
 	ex->x = NULL;
 	http_exchange_free(x);
 	if (ex->st.closed) {
@@ -392,11 +404,24 @@ HOT static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t er
 	} else if (ex->reset_by_us || s->wire.broken) {
 		exchange_free(ex);
 	} else {
-		if (s->wire.head_of == &ex->st)
-			s->wire.head_of = NULL;
+		forget_head(ex);
 		report_malformed(ex);
 	}
 	return result;
+}
+
+/*
+ * What nghttp2 refuses before there is a stream is closed by no callback: requests beyond the limit on
+ * streams of a client that has not acknowledged our SETTINGS, each of which it answers with a reset.
+ */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+			    void *user_data)
+{
+	(void)error;
+	if (frame->hd.type != NGHTTP2_HEADERS ||
+	    nghttp2_session_find_stream(session, frame->hd.stream_id))
+		return 0;
+	return count_reset(server_of(user_data));
 }
 
 HOT static struct h2_exchange *exchange_new(struct h2_server *s, int32_t id)
@@ -515,6 +540,8 @@ static nghttp2_session_callbacks *callbacks_new(void)
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks,
+								     on_invalid_frame);
 	return callbacks;
 }
 

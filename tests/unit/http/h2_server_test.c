@@ -716,6 +716,24 @@ static void refuses_streams_beyond_the_limit(void **state)
 	world_settle(&world);
 }
 
+/* Each request beyond the limit is answered with a reset, whether SETTINGS were acknowledged or not. */
+static void ends_requests_beyond_the_limit_without_end(void **state)
+{
+	(void)state;
+	world.server.limits.h2_streams = 4;
+	hold = true;
+	raw_open(&raw, &world);
+	for (int32_t id = 1; id < 2000 && !raw.ended; id += 2) {
+		if (!raw_get(&raw, id))
+			break;
+		raw_step(&raw);
+	}
+	hold = false;
+	assert_int_equal(seen.count, 4);
+	assert_true(raw.reset_count <= world.server.limits.h2_resets);
+	expect_calm();
+}
+
 /* --- time limits and ends --- */
 
 static void times_out(void **state)
@@ -810,6 +828,68 @@ static void closes_the_connection_of_a_client_that_gives_no_sign_of_life(void **
 	assert_int_equal(raw.pings, 1);
 	world_settle(&world);
 	assert_true(seen.client_gone);
+	raw_close(&raw);
+}
+
+static bool give_up; /* handlers that wait */
+
+/* A response without end to a GET; a POST is given up without an answer when it is told so. */
+static void giving_up_handler(struct http_exchange *x)
+{
+	if (x->request.method == HTTP_METHOD_GET) {
+		big_handler(x);
+		return;
+	}
+	seen.count++;
+	while (!give_up)
+		fiber_sleep_ms(1);
+	http_abort(x);
+}
+
+static void trailers_may_come_on_when_their_request_is_over(void **state)
+{
+	const nghttp2_nv nv[] = {
+		raw_nv(":method", "POST"),
+		raw_nv(":scheme", "https"),
+		raw_nv(":authority", "a.test"),
+		raw_nv(":path", "/"),
+	};
+	static char large[4000];
+	nghttp2_nv trailers[] = {raw_nv("a", "b"), raw_nv("c", large)};
+	uint8_t block[8192];
+	uint64_t written = 1;
+	size_t len;
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	trailers[1].valuelen = sizeof(large) - 1;
+	give_up = false;
+	world.server.handler = giving_up_handler;
+	raw_open(&raw, &world);
+	assert_true(raw_frame(&raw, NGHTTP2_SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6));
+	assert_true(raw_frame(&raw, NGHTTP2_WINDOW_UPDATE, 0, 0, "\x70\0\0\0", 4));
+	assert_true(raw_headers(&raw, 0, 1, nv, COUNT_OF(nv)));
+	raw_until(&raw, seen.count == 1);
+	/* Nothing is read any more: what the server has to say, a reset too, must wait. */
+	assert_true(raw_get(&raw, 3));
+	while (!seen.body_bytes || seen.body_bytes != written) {
+		written = seen.body_bytes;
+		for (int i = 0; i < 20; i++)
+			loop_step(loop_current(), 1);
+	}
+	len = raw_block(&raw, trailers, COUNT_OF(trailers), block, sizeof(block));
+	assert_true(raw_frame(&raw, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, block, 20));
+	for (int i = 0; i < 20; i++)
+		loop_step(loop_current(), 1);
+	give_up = true;
+	while (world.server.exchange_count > 1)
+		loop_step(loop_current(), 1);
+	assert_true(raw_frame(&raw, NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 1,
+			      block + 20, len - 20));
+	for (int i = 0; i < 20; i++)
+		loop_step(loop_current(), 1);
+	raw_until(&raw, raw.reset_count == 1);
+	assert_int_equal(raw.goaway_count, 0);
 	raw_close(&raw);
 }
 
@@ -1005,10 +1085,12 @@ int main(void)
 		TEST(ends_empty_data_floods),
 		TEST(ends_continuation_floods),
 		TEST(refuses_streams_beyond_the_limit),
+		TEST(ends_requests_beyond_the_limit_without_end),
 		TEST(times_out),
 		TEST(closes_when_the_client_does_not_read),
 		TEST(asks_silent_clients_for_a_sign_of_life),
 		TEST(closes_the_connection_of_a_client_that_gives_no_sign_of_life),
+		TEST(trailers_may_come_on_when_their_request_is_over),
 		TEST(a_client_may_end_a_request_that_was_answered_early),
 		TEST(a_client_may_leave_off_a_request_that_was_answered_early),
 		TEST(a_client_that_goes_on_after_its_answer_is_reset),
