@@ -9,6 +9,8 @@
 /* CLOCK_MONOTONIC. */
 int64_t clock_ns(void);
 int64_t clock_ms(void);
+/* Processor time of this thread: what others do does not count. A system call. */
+int64_t clock_thread_ns(void);
 /* Wall clock since 1970-01-01T00:00:00Z. */
 int64_t clock_unix_ms(void);
 int64_t clock_unix_s(void);

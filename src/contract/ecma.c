@@ -3,17 +3,28 @@
 
 #include <pcre2.h>
 
+#include "base/clock.h"
+#include "base/compiler.h"
 #include "base/mem.h"
 #include "contract/ecma_simple.h"
 
 /* JIT code runs on a stack of its own: fibers have small ones. */
 #define JIT_STACK_START_BYTES (32 << 10)
 #define JIT_STACK_MAX_BYTES (256 << 10)
+/*
+ * PCRE2 counts matches anew from each byte that it starts at, so that its limit says nothing of a long
+ * text. There the starts are tried by and by, and the time that they take together is limited.
+ */
+#define LONG_BYTES ((size_t)512)
+#define STARTS_FIRST ((size_t)64)
+#define STARTS_MAX ((size_t)1024)
+#define LONG_NS_MAX INT64_C(100000000)
 
 struct ecma {
 	struct ecma_simple *simple; /* in place of the rest, or NULL */
 	pcre2_code *code;
 	bool jit;
+	bool anchored; /* there is only one byte to start at */
 };
 
 struct ecma_matcher {
@@ -21,6 +32,7 @@ struct ecma_matcher {
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
+	int64_t spent_ns; /* on long texts */
 };
 
 static void *take_memory(PCRE2_SIZE size, void *unused)
@@ -50,7 +62,7 @@ static pcre2_code *compile_translated(struct span translated, struct span expres
 		code = pcre2_compile(
 			(PCRE2_SPTR)(translated.len ? translated.ptr : ""), translated.len,
 			PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF |
-				PCRE2_NEVER_BACKSLASH_C,
+				PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
 			&error, &at, context);
 	}
 	pcre2_compile_context_free(context);
@@ -72,9 +84,13 @@ static pcre2_code *compile_translated(struct span translated, struct span expres
 static int compile_general(struct ecma *e, struct span translated, struct span expression,
 			   struct err *err)
 {
+	uint32_t options = 0;
+
 	e->code = compile_translated(translated, expression, err);
 	if (!e->code)
 		return -1;
+	pcre2_pattern_info(e->code, PCRE2_INFO_ALLOPTIONS, &options);
+	e->anchored = options & PCRE2_ANCHORED;
 	/* Without memory that may be executed, PCRE2 interprets instead. */
 	e->jit = pcre2_jit_compile(e->code, PCRE2_JIT_COMPLETE) == 0;
 	return 0;
@@ -177,19 +193,63 @@ void ecma_matcher_free(struct ecma_matcher *m)
 	mem_free(m);
 }
 
-enum ecma_result ecma_match(struct ecma_matcher *m, const struct ecma *e, struct span subject)
+static enum ecma_result match_from(struct ecma_matcher *m, const struct ecma *e,
+				   struct span subject, size_t from)
 {
 	PCRE2_SPTR text = (PCRE2_SPTR)(subject.ptr ? subject.ptr : "");
 	int result;
 
-	if (e->simple)
-		return ecma_simple_match(e->simple, subject) ? ECMA_MATCH : ECMA_NO_MATCH;
 	if (e->jit)
-		result = pcre2_jit_match(e->code, text, subject.len, 0, 0, m->data, m->context);
+		result = pcre2_jit_match(e->code, text, subject.len, from, 0, m->data,
+					 m->context);
 	else
-		result = pcre2_match(e->code, text, subject.len, 0, PCRE2_NO_UTF_CHECK, m->data,
-				     m->context);
+		result = pcre2_match(e->code, text, subject.len, from, PCRE2_NO_UTF_CHECK,
+				     m->data, m->context);
 	if (result >= 0)
 		return ECMA_MATCH;
 	return result == PCRE2_ERROR_NOMATCH ? ECMA_NO_MATCH : ECMA_TOO_HARD;
+}
+
+static bool is_inside_character(struct span subject, size_t at)
+{
+	return at < subject.len && ((unsigned char)subject.ptr[at] & 0xc0) == 0x80;
+}
+
+static enum ecma_result match_long(struct ecma_matcher *m, const struct ecma *e,
+				   struct span subject)
+{
+	enum ecma_result result = ECMA_NO_MATCH;
+	size_t starts = STARTS_FIRST;
+
+	for (size_t from = 0; from <= subject.len && result == ECMA_NO_MATCH;) {
+		int64_t begun_ns = clock_thread_ns();
+
+		if (m->spent_ns > LONG_NS_MAX) {
+			result = ECMA_TOO_HARD;
+			break;
+		}
+		pcre2_set_offset_limit(m->context, from + starts - 1);
+		result = match_from(m, e, subject, from);
+		m->spent_ns += clock_thread_ns() - begun_ns;
+		from += starts;
+		while (is_inside_character(subject, from))
+			from++;
+		starts = starts < STARTS_MAX ? 2 * starts : starts;
+	}
+	pcre2_set_offset_limit(m->context, PCRE2_UNSET);
+	return result;
+}
+
+enum ecma_result ecma_match(struct ecma_matcher *m, const struct ecma *e, struct span subject)
+{
+	if (e->simple)
+		return ecma_simple_match(e->simple, subject) ? ECMA_MATCH : ECMA_NO_MATCH;
+	if (UNLIKELY(subject.len > LONG_BYTES) && !e->anchored)
+		return match_long(m, e, subject);
+	return match_from(m, e, subject, 0);
+}
+
+void ecma_matcher_start(struct ecma_matcher *m)
+{
+	m->spent_ns = 0;
 }

@@ -96,6 +96,7 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 	run->failed = run->truncated = run->root_read = run->tokens_used = run->died = false;
 	run->limit = NULL;
 	run->fast.penalty = run->fast.skip = 0;
+	ecma_matcher_start(run->matcher);
 	run->json_error = JSON_OK;
 	run->error_offset = 0;
 	run->steps = run->limits.max_steps;

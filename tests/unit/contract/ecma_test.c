@@ -200,6 +200,46 @@ static void an_expensive_match_ends_at_a_limit(void **state)
 	assert_int_equal(match("^(a+)+$", subject), ECMA_TOO_HARD);
 }
 
+/* At no start alone: it is the many starts of a long text that cost. */
+static void so_do_many_matches_that_are_expensive_together(void **state)
+{
+	static char text[30005];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	memcpy(text + 30000, "1y x", 5);
+	ecma_matcher_start(matcher);
+	assert_int_equal(match("(?:a.)*[0-9]x", span_of(text, 30004)), ECMA_TOO_HARD);
+	/* Short texts are matched all the same, and long ones of the next document. */
+	assert_int_equal(match("(?:a.)*[0-9]x", SPAN("baaa1x")), ECMA_MATCH);
+	ecma_matcher_start(matcher);
+	assert_int_equal(match("[0-9]y", span_of(text, 30004)), ECMA_MATCH);
+}
+
+static void long_texts_are_matched_from_each_character(void **state)
+{
+	static char text[9000];
+
+	(void)state;
+	for (size_t start = 0; start < 3; start++) {
+		for (size_t at = start; at + 3 <= sizeof(text); at += 3)
+			memcpy(text + at, "\xe2\x82\xac", 3);
+		memset(text, 'a', start);
+		for (size_t len = 500; len <= 8990; len += 997) {
+			size_t whole = start + (len - start) / 3 * 3;
+
+			memcpy(text + whole, "b", 1);
+			assert_int_equal(match("(a|.)b$", span_of(text, whole + 1)),
+					 ECMA_MATCH);
+			assert_int_equal(match("(a|^)b", span_of(text, whole + 1)),
+					 ECMA_NO_MATCH);
+			assert_int_equal(match("\xe2\x82\xac$|c", span_of(text, whole)),
+					 ECMA_MATCH);
+			memcpy(text + whole, "\xe2", 1);
+		}
+	}
+}
+
 static void every_failing_allocation_is_an_error(void **state)
 {
 	bool done = false;
@@ -232,6 +272,8 @@ int main(void)
 		cmocka_unit_test(what_ecmascript_or_pcre2_lacks_is_refused),
 		cmocka_unit_test(long_and_huge_expressions_are_refused),
 		cmocka_unit_test(an_expensive_match_ends_at_a_limit),
+		cmocka_unit_test(so_do_many_matches_that_are_expensive_together),
+		cmocka_unit_test(long_texts_are_matched_from_each_character),
 		cmocka_unit_test(every_failing_allocation_is_an_error),
 	};
 
