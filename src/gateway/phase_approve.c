@@ -38,10 +38,14 @@ static int describe(struct exchange *e, char digest[APPROVAL_DIGEST_BYTES],
 							 SPAN_ARG(e->path), SPAN_ARG(e->query))
 					  : e->path;
 
-	/* The same path at another host, or with another coding, is another request. */
-	struct span bound = arena_printf(
-		&e->x->arena, "%.*s %.*s %.*s", SPAN_ARG(head->authority), SPAN_ARG(target),
-		SPAN_ARG(http1_field(head, HTTP_FIELD_CONTENT_ENCODING)));
+	/*
+	 * The same path at another host, or with another coding, is another request. Two issuers may
+	 * give the same name to two people.
+	 */
+	struct span bound =
+		arena_printf(&e->x->arena, "%.*s %.*s %.*s %.*s", SPAN_ARG(e->identity->issuer),
+			     SPAN_ARG(head->authority), SPAN_ARG(target),
+			     SPAN_ARG(http1_field(head, HTTP_FIELD_CONTENT_ENCODING)));
 
 	if (!target.ptr || !bound.ptr)
 		return err_set(err, ERR_MEMORY, "no memory for an approval");

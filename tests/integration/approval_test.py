@@ -11,6 +11,7 @@ import time
 import urllib.parse
 
 from harness import PROGRAM, Gateway, Service, answer, field, run
+from jose import Key
 
 CONFIG = """
 listen: [{address: "127.0.0.1:{port}"}]
@@ -19,6 +20,7 @@ admin: off
 store: "sqlite:state/store.db"
 log: {audit: audit.log}
 identity:
+  providers: [%(providers)s]
   api_keys:
     keys:
       - {sha256: %(ann)s, client: ann}
@@ -48,15 +50,16 @@ def headers(name, **more):
 
 
 class Setup:
-    def __init__(self, needed=1, expires="10m", pending=20, extra="protocol: auto"):
+    def __init__(self, needed=1, expires="10m", pending=20, extra="protocol: auto", providers="",
+                 files=None):
         self.bodies = []
         self.failing = False
         self.service = Service(self.script)
         values = {name: hashlib.sha256(key_of(name).encode()).hexdigest()
                   for name in ("ann", "bob", "eve", "joe")}
         values.update(port=self.service.port, needed=needed, expires=expires, pending=pending,
-                      extra=extra)
-        self.gateway = Gateway(CONFIG % values, wait=False)
+                      extra=extra, providers=providers)
+        self.gateway = Gateway(CONFIG % values, files, wait=False)
         os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
         self.gateway.wait_ready()
 
@@ -145,6 +148,28 @@ def test_an_approval_is_for_the_host_and_coding_that_were_asked_for():
         assert put(Host="a.example", **{"Content-Encoding": "gzip"}) == 202
         assert setup.bodies == []
         assert put(Host="a.example") == 200
+
+
+def test_an_approval_is_for_the_user_of_one_issuer():
+    keys = {"one": Key(), "two": Key()}
+    providers = ", ".join(f'{{name: {name}, issuer: "https://{name}.example", audience: shop, '
+                          f'jwks: {{file: {name}.json}}}}' for name in keys)
+    files = {f"{name}.json": json.dumps(key.jwks()).encode() for name, key in keys.items()}
+    with Setup(providers=providers, files=files) as setup:
+        def delete(name):
+            now = int(time.time())
+            claims = {"iss": f"https://{name}.example", "aud": "shop", "sub": "ann", "client_id": "app",
+                      "iat": now, "exp": now + 600}
+            bearer = keys[name].sign(claims, kid=keys[name].kid, typ="at+jwt")
+            status, _, text = setup.gateway.request("DELETE", "/orders/7", None,
+                                                    {"Authorization": "Bearer " + bearer})
+            return status, json.loads(text).get("approval") if status == 202 else None
+
+        status, approval = delete("one")
+        assert status == 202 and setup.decide("eve", approval)[0] == 200
+        status, other = delete("two")
+        assert status == 202 and other != approval, "somebody else of the same name"
+        assert delete("one")[0] == 200
 
 
 def test_two_approvals_are_two_people_and_not_who_asks():
