@@ -379,14 +379,17 @@ static enum phase_result serve(struct exchange *e, void *context)
 
 /*
  * A request that changes something must come from a page of ours: browsers say where from in
- * Sec-Fetch-Site or Origin, and no page can make them lie. SameSite of the cookie is the other wall.
+ * Sec-Fetch-Site or Origin, and no page can make them lie. SameSite of the cookie is the other wall,
+ * which stands between sites only, not between the hosts of one. A WebSocket begins with GET, and then
+ * the page can say and hear anything.
  */
 static bool comes_from_elsewhere(const struct exchange *e)
 {
 	const struct http1_head *head = &e->x->request;
 	struct span origin = http1_field(head, HTTP_FIELD_ORIGIN);
 
-	if (http_method_is_safe(head->method))
+	if (http_method_is_safe(head->method) &&
+	    !(head->upgrade && e->route->config->websocket))
 		return false;
 	if (fields_value_contains(head, SPAN("sec-fetch-site"), SPAN("same-origin")))
 		return false;

@@ -161,6 +161,14 @@ def a_session_opens_routes_for_browsers_and_nothing_else(gateway):
     assert browser.exchange("POST", "/app/x", "a=1").status == 403
     assert browser.exchange("POST", "/app/x", "a=1", {"Origin": "https://evil.test"}).status == 403
     assert browser.exchange("POST", "/app/x", "a=1", {"Origin": browser.issuer}).status == 200
+    # So must what begins with GET and then goes on both ways; other hosts of the site get the cookie, too.
+    socket = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert browser.exchange("GET", "/live", headers=socket).status == 403
+    for origin in ("https://other." + browser.issuer.removeprefix("https://"), "null"):
+        assert browser.exchange("GET", "/live", headers={**socket, "Origin": origin}).status == 403
+    page = browser.exchange("GET", "/live", headers={**socket, "Origin": browser.issuer})
+    assert page.status == 200 and b"Upgrade: websocket" in page.body, page.body
+    assert browser.exchange("GET", "/live").status == 200
     upstream.close()
 
 

@@ -35,6 +35,7 @@ routes:
   - {{path: "/scoped", service: echo, scopes: [orders.read]}}
   - {{path: "/clerks", service: echo, permissions: ["orders:read"]}}
   - {{path: "/app/**", service: echo, auth: session}}
+  - {{path: "/live", service: echo, auth: session, websocket: on}}
 """
 
 
