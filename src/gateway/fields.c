@@ -11,12 +11,23 @@ HOT struct span fields_find(const struct http1_head *head, struct span name)
 bool fields_edited(const struct config_header_edit *edit, struct span name)
 {
 	for (size_t i = 0; i < edit->remove.count; i++)
-		if (span_eq_nocase(edit->remove.at[i], name))
+		if (http_field_names_alike(edit->remove.at[i], name))
 			return true;
 	for (size_t i = 0; i < edit->set.count; i++)
-		if (span_eq_nocase(edit->set.at[i].name, name))
+		if (http_field_names_alike(edit->set.at[i].name, name))
 			return true;
 	return false;
+}
+
+size_t fields_drop_edited(const struct config_header_edit *edit, struct http_field *trailers,
+			  size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!fields_edited(edit, trailers[i].name))
+			trailers[kept++] = trailers[i];
+	return kept;
 }
 
 bool fields_is_named(const struct http1_head *head, struct span name)

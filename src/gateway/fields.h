@@ -17,12 +17,18 @@ static inline bool fields_announce_content(const struct http1_head *head)
 	return head->framing != HTTP1_NO_BODY &&
 	       !(head->framing == HTTP1_LENGTH && head->content_length == 0);
 }
-/* Whether there is anything to edit, and whether the edit removes or replaces the field. */
+/*
+ * Whether there is anything to edit, and whether the edit removes or replaces the field, or one that
+ * others may take for it (http_field_names_alike).
+ */
 static inline bool fields_has_edits(const struct config_header_edit *edit)
 {
 	return edit->remove.count || edit->set.count;
 }
 bool fields_edited(const struct config_header_edit *edit, struct span name);
+/* Takes those that are edited out of trailers; returns how many are left. */
+size_t fields_drop_edited(const struct config_header_edit *edit, struct http_field *trailers,
+			  size_t count);
 /* Whether a field's value has the text in it. */
 bool fields_value_contains(const struct http1_head *head, struct span name, struct span text);
 /* A browser that wants to show a page, which can be sent elsewhere first. */

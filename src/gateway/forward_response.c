@@ -95,6 +95,17 @@ static enum phase_result give_up_broken(struct forward *f)
 	return PHASE_ANSWERED;
 }
 
+/* What the route takes off responses does not leave as a trailer either. */
+static enum io_result send_trailers(struct forward *f)
+{
+	struct http_call *call = f->call;
+
+	call->trailer_count = fields_drop_edited(&f->e->route->config->response_headers,
+						 call->trailers, call->trailer_count);
+	return http_send_trailers(f->e->x, call->trailers, call->trailer_count,
+				  client_deadline_ms(f, 0));
+}
+
 HOT static enum phase_result relay_body(struct forward *f)
 {
 	struct http_exchange *x = f->e->x;
@@ -110,8 +121,7 @@ HOT static enum phase_result relay_body(struct forward *f)
 		    !response_may_pass(f, result, piece))
 			return give_up_broken(f);
 		if (result == IO_EOF && call->trailer_count)
-			result = http_send_trailers(x, call->trailers, call->trailer_count,
-						    client_deadline_ms(f, 0));
+			result = send_trailers(f);
 		else if (result == IO_EOF)
 			result = http_send_body(x, SPAN_NONE, HTTP_SEND_END,
 						client_deadline_ms(f, 0));
@@ -223,10 +233,7 @@ static enum io_result send_body_and_trailers(struct forward *f, struct span body
 	if (!call->trailer_count)
 		return http_send_body(x, body, HTTP_SEND_END, deadline_ms);
 	result = http_send_body(x, body, HTTP_SEND_MORE, deadline_ms);
-	if (result == IO_OK)
-		result =
-			http_send_trailers(x, call->trailers, call->trailer_count, deadline_ms);
-	return result;
+	return result == IO_OK ? send_trailers(f) : result;
 }
 
 static enum phase_result send_held(struct forward *f, struct http_response *response,

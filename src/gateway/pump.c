@@ -1,3 +1,4 @@
+#include "gateway/fields.h"
 #include "gateway/forward.h"
 #include "gateway/validate.h"
 
@@ -14,7 +15,7 @@ static size_t drop_stripped(const struct exchange *e, struct http_field *trailer
 	for (size_t i = 0; i < count; i++)
 		if (!identity_strip_has(e->snapshot->strip, &trailers[i]))
 			trailers[kept++] = trailers[i];
-	return kept;
+	return fields_drop_edited(&e->route->config->request_headers, trailers, kept);
 }
 
 static enum io_result pass_end(struct pump *pump)

@@ -34,7 +34,8 @@ static void add_name(struct identity_strip *strip, struct span name)
 
 struct identity_strip *identity_strip_new(const struct config *cfg, struct err *err)
 {
-	size_t max = cfg->services.count * 5;
+	struct span request_id = cfg->forwarded.request_id_header;
+	size_t max = cfg->services.count * 5 + 1;
 	struct identity_strip *strip =
 		mem_zalloc(1, sizeof(*strip) + max * sizeof(struct span));
 
@@ -52,6 +53,9 @@ struct identity_strip *identity_strip_new(const struct config *cfg, struct err *
 		add_name(strip, s->headers.scopes);
 		add_name(strip, s->jwt.header);
 	}
+	/* Its usual name is known to those who drop fields. */
+	if (http_field_lookup(request_id) != HTTP_FIELD_X_REQUEST_ID)
+		add_name(strip, request_id);
 	return strip;
 }
 
@@ -60,25 +64,12 @@ void identity_strip_free(struct identity_strip *strip)
 	mem_free(strip);
 }
 
-static bool same_name(struct span ours, struct span theirs)
-{
-	for (size_t i = 0; i < ours.len; i++) {
-		char a = ours.ptr[i] == '_' ? '-' : ascii_lower(ours.ptr[i]);
-		char b = theirs.ptr[i] == '_' ? '-' : ascii_lower(theirs.ptr[i]);
-
-		if (a != b)
-			return false;
-	}
-	return true;
-}
-
 HOT bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)
 {
 	if (!(strip->lengths >> (field->name.len & 63) & 1))
 		return false;
 	for (size_t i = 0; i < strip->count; i++) {
-		if (strip->names[i].len == field->name.len &&
-		    same_name(strip->names[i], field->name))
+		if (http_field_names_alike(strip->names[i], field->name))
 			return true;
 	}
 	return false;
@@ -188,8 +179,7 @@ HOT bool identity_pass_drops(const struct identity_pass *pass, const struct http
 	if (field->id == HTTP_FIELD_AUTHORIZATION)
 		return pass->drop_authorization;
 	return pass->drop_api_key && pass->api_key_name.len &&
-	       field->name.len == pass->api_key_name.len &&
-	       same_name(pass->api_key_name, field->name);
+	       http_field_names_alike(pass->api_key_name, field->name);
 }
 
 /*

@@ -16,8 +16,8 @@ struct identity_strip *identity_strip_new(const struct config *cfg, struct err *
 /* NULL is allowed. */
 void identity_strip_free(struct identity_strip *strip);
 /*
- * True when the client's field is to be removed. Names compare without case, and '_' equals '-':
- * many services cannot tell them apart. Authorization and API keys are not among them; see
+ * True when the client's field is to be removed, by its name or one that many services cannot tell
+ * from it (http_field_names_alike). Authorization and API keys are not among them; see
  * identity_pass_drops.
  */
 bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field);

@@ -167,6 +167,21 @@ bool http_is_token(struct span s)
 	return s.len > 0;
 }
 
+bool http_field_names_alike(struct span a, struct span b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)b.ptr[i];
+		bool plain = http_byte_is_plain_name(x) && x != '-';
+
+		if (plain ? ascii_lower((char)x) != ascii_lower((char)y)
+			  : http_byte_is_plain_name(y) && y != '-')
+			return false;
+	}
+	return true;
+}
+
 bool http_is_field_value(struct span s)
 {
 	if (s.len == 0)

@@ -104,6 +104,11 @@ bool http_field_is_hop_by_hop(enum http_field_id id);
 
 /* Every byte is a tchar (section 5.6.2), and there is at least one. */
 bool http_is_token(struct span s);
+/*
+ * The same name, or one that a service which hands fields on as variables (CGI, WSGI) could take for
+ * it: case does not count, nor which byte stands where there is neither a letter nor a digit.
+ */
+bool http_field_names_alike(struct span a, struct span b);
 /* No control bytes but HTAB, no DEL (section 5.5); obs-text is allowed. */
 bool http_is_field_value(struct span s);
 /* True when a comma-separated list holds the token, compared without case. */

@@ -150,6 +150,8 @@ static void fields_of_every_service_are_removed_from_requests(void **state)
 	assert_true(strips(strip, "X-USER"));
 	assert_true(strips(strip, "X_User"));
 	assert_true(strips(strip, "x-user_scopes"));
+	assert_true(strips(strip, "X.User.Scopes"));
+	assert_false(strips(strip, "xx-usr-scopes"));
 	assert_true(strips(strip, "x-auth-roles"));
 	assert_true(strips(strip, "X-Id-Token"));
 	assert_false(strips(strip, "x-users"));
