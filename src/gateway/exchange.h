@@ -121,6 +121,13 @@ enum phase_result answer_with(struct exchange *e, unsigned status,
 /* The certificate of the client's connection, worked out once; NULL unless *peer says that there
    is one (TLS_PEER_VERIFIED, TLS_PEER_UNVERIFIED). */
 const struct tls_identity *exchange_certificate(struct exchange *e, enum tls_peer *peer);
+/* For logs: the path, as it was sent where it has not been normalised; a query may hold secrets. */
+static inline struct span exchange_log_path(const struct exchange *e)
+{
+	struct span target = e->x->request.target;
+
+	return e->path.ptr ? e->path : span_slice(target, 0, span_find_byte(target, '?'));
+}
 /* scheme://authority/path as the client knows the request; ptr NULL without memory. */
 struct span exchange_url(struct exchange *e) MUST_CHECK;
 
@@ -168,5 +175,8 @@ void exchange_add_field(struct exchange *e, struct span name, struct span value)
  */
 enum io_result respond_head(struct exchange *e, const struct http_response *response, int flags,
 			    int64_t deadline_ms);
+/* Passes a service's early hints on (RFC 8297), without what must not leave. */
+enum io_result respond_hints(struct exchange *e, const struct http1_head *from,
+			     int64_t deadline_ms);
 
 #endif

@@ -104,13 +104,7 @@ HOT static enum io_result read_final_head(struct forward *f)
 		if (result != IO_OK || response->status >= 200 || response->status == 101)
 			return result;
 		if (response->status == 103 && !f->second) {
-			struct http_response hints = {.status = 103,
-						      .fields = response->fields,
-						      .field_count = response->field_count,
-						      .content_length = -1};
-
-			result = http_send_head(f->e->x, &hints, HTTP_SEND_NOW,
-						loop_deadline_ms(1000));
+			result = respond_hints(f->e, response, loop_deadline_ms(1000));
 			if (result != IO_OK)
 				return result;
 		}

@@ -99,24 +99,54 @@ HOT static const struct http_field_block *put_security(struct out *out,
 	return NULL;
 }
 
+static const struct config_header_edit *edits_of(const struct exchange *e)
+{
+	return e->route && e->route->flags & SNAPSHOT_ROUTE_EDITS_RESPONSE
+		       ? &e->route->config->response_headers
+		       : NULL;
+}
+
+static uint64_t dropped(const struct exchange *e)
+{
+	return e->snapshot->config->headers.remove_server ? DROP_ALWAYS | DROP_SERVER
+							  : DROP_ALWAYS;
+}
+
+enum io_result respond_hints(struct exchange *e, const struct http1_head *from,
+			     int64_t deadline_ms)
+{
+	const struct config_header_edit *edit = edits_of(e);
+	struct http_field *fields =
+		arena_array(&e->x->arena, struct http_field, from->field_count);
+	struct http_response hints = {
+		.status = from->status, .fields = fields, .content_length = -1};
+
+	if (from->field_count && !fields)
+		return IO_FAILED;
+	for (size_t i = 0; i < from->field_count; i++) {
+		const struct http_field *field = &from->fields[i];
+
+		if (!(dropped(e) & FIELD_BIT(field->id)) &&
+		    !(edit && fields_edited(edit, field->name)) &&
+		    !(from->connection_names && fields_is_named(from, field->name)))
+			fields[hints.field_count++] = *field;
+	}
+	return http_send_head(e->x, &hints, HTTP_SEND_NOW, deadline_ms);
+}
+
 HOT enum io_result respond_head(struct exchange *e, const struct http_response *response,
 				int flags, int64_t deadline_ms)
 {
 	const struct config *cfg = e->snapshot->config;
-	const struct config_header_edit *edit =
-		e->route && e->route->flags & SNAPSHOT_ROUTE_EDITS_RESPONSE
-			? &e->route->config->response_headers
-			: NULL;
+	const struct config_header_edit *edit = edits_of(e);
 	size_t room = response->field_count + e->extra_count +
 		      e->snapshot->security_tls.field_count + 4 + (edit ? edit->set.count : 0);
 	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),
-			  .drop = DROP_ALWAYS};
+			  .drop = dropped(e)};
 	struct http_response final = *response;
 
 	if (!out.fields)
 		return IO_FAILED;
-	if (cfg->headers.remove_server)
-		out.drop |= DROP_SERVER;
 	put_from_service(&out, response, edit);
 	for (size_t i = 0; i < e->extra_count; i++)
 		if (e->extra[i].value.ptr)
