@@ -80,7 +80,7 @@ static void format_line(struct buf *line, const struct exchange *e, int64_t end_
 	put_string(line, "client", span_of(client, address_format(&e->client, client)));
 	put_string(line, "method", x->request.method_name);
 	put_string(line, "host", e->host);
-	put_string(line, "path", e->path.ptr ? e->path : x->request.target);
+	put_string(line, "path", exchange_log_path(e));
 	buf_printf(line, ",\"version\":%u,\"tls\":%s,\"status\":%u", x->version,
 		   x->peer->ssl ? "true" : "false", x->head_sent ? x->status : 0);
 	put_string(line, "operation", e->route ? e->route->config->operation : SPAN_NONE);

@@ -198,7 +198,7 @@ static void put_exchange(struct buf *to, const struct exchange *e)
 	put_member(to, "operation", e->route ? e->route->config->operation : SPAN_NONE);
 	put_member(to, "method", e->x->request.method_name);
 	put_member(to, "host", e->host);
-	put_member(to, "path", e->path.ptr ? e->path : e->x->request.target);
+	put_member(to, "path", exchange_log_path(e));
 	put_member(to, "request_id", e->request_id);
 	buf_printf(to, ",\"status\":%u", e->x->status);
 }
