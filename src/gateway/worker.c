@@ -105,7 +105,7 @@ static bool take_address(struct worker *worker, const struct address *address, b
 	*key = 0;
 	if (!limit || trusted)
 		return true;
-	*key = hash_span(span_of(address->bytes, sizeof(address->bytes))) | 1;
+	*key = address_limit_key(&worker->address_texts, address) | 1;
 	for (int row = 0; row < 2; row++) {
 		uint32_t before = atomic_fetch_add_explicit(
 			address_counter(worker->shared, *key, row), 1, memory_order_relaxed);
