@@ -69,6 +69,7 @@ static int open_server(struct watcher *w, int64_t deadline_ms, struct err *err)
 		.idle_timeout_ms = 30000,
 		.head = {.line_bytes = 8192, .head_bytes = 65536, .field_count = 128}};
 	struct dns_result found;
+	const struct net_address *chosen;
 
 	if (dns_resolve(w->finder->dns, address->host, address->port, deadline_ms, &found,
 			err) < 0)
@@ -81,8 +82,9 @@ static int open_server(struct watcher *w, int64_t deadline_ms, struct err *err)
 	if (open_tls(w, err) < 0)
 		return -1;
 	options.tls = w->tls ? tls_context_ssl(w->tls) : NULL;
-	options.address = found.addresses[rand_below(found.count)].storage;
-	options.address_len = found.addresses[0].len;
+	chosen = &found.addresses[rand_below(found.count)];
+	options.address = chosen->storage;
+	options.address_len = chosen->len;
 	w->pool = http_pool_new(&options, err);
 	return w->pool ? 0 : -1;
 }
