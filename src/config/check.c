@@ -583,7 +583,7 @@ void check_config(struct reader *reader, struct config *cfg)
 		return;
 	if (cfg->routes.count == 0)
 		reader_warn(reader, top, "there are no routes: every request will be refused");
-	if (cfg->forwarded.client_headers == CONFIG_FORWARDED_TRUSTED &&
+	if (cfg->forwarded.client_headers != CONFIG_FORWARDED_DROP &&
 	    cfg->trusted_proxies.count == 0)
 		reader_warn(reader, top,
 			    "forwarded.client_headers has no effect without 'trusted_proxies'");

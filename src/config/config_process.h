@@ -96,11 +96,16 @@ struct config_limits {
 	struct config_http2_limits http2;
 };
 
-enum config_forwarded { CONFIG_FORWARDED_DROP, CONFIG_FORWARDED_TRUSTED };
+enum config_forwarded {
+	CONFIG_FORWARDED_DROP,
+	CONFIG_FORWARDED_TRUSTED, /* either kind; of both, the same must be said */
+	CONFIG_FORWARDED_X,
+	CONFIG_FORWARDED_RFC7239,
+};
 enum { CONFIG_FORWARDED_SEND_X = 1, CONFIG_FORWARDED_SEND_RFC7239 = 2 };
 
 struct config_forwarded_headers {
-	enum config_forwarded client_headers; /* TRUSTED: believed from trusted_proxies only */
+	enum config_forwarded client_headers; /* believed from trusted_proxies only */
 	unsigned send; /* CONFIG_FORWARDED_SEND_* */
 	struct span request_id_header; /* lower case */
 	bool request_id_accept; /* from trusted_proxies: keep the id that they sent */

@@ -110,6 +110,8 @@ static const struct schema_object limits = {
 static const struct schema_name forwarded_names[] = {
 	{"drop", CONFIG_FORWARDED_DROP},
 	{"trusted", CONFIG_FORWARDED_TRUSTED},
+	{"x-forwarded", CONFIG_FORWARDED_X},
+	{"forwarded", CONFIG_FORWARDED_RFC7239},
 	{NULL, 0},
 };
 
@@ -122,7 +124,9 @@ static const struct schema_name send_names[] = {
 static const struct schema_key forwarded_keys[] = {
 	{KEY("client_headers", ENUM, config_forwarded_headers, client_headers),
 	 .initial = "drop", .names = forwarded_names,
-	 .text = "Forwarded fields of a request: none, or those of `trusted_proxies`."},
+	 .text = "Forwarded fields of a request: none, or those of `trusted_proxies`; of these "
+		 "only "
+		 "the kind that they write, or both, which must then agree."},
 	{KEY("send", FLAGS, config_forwarded_headers, send), .initial = "x-forwarded",
 	 .names = send_names, .text = "Fields that services get."},
 	{KEY("request_id_header", TEXT, config_forwarded_headers, request_id_header),

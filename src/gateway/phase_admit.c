@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "gateway/exchange.h"
+#include "gateway/fields.h"
 #include "gateway/ips.h"
 #include "guard/ban_who.h"
 #include "parse/forwarded.h"
@@ -16,45 +17,72 @@ HOT struct address exchange_peer_address(const struct sockaddr_storage *from)
 	return address_from_ipv4("\177\0\0\1"); /* a Unix socket is local */
 }
 
-/* The client that trusted proxies vouch for (RFC 7239 section 8.1): walks the lines backwards. */
-static void walk_forwarded(struct exchange *e)
+/*
+ * The client that trusted proxies vouch for in fields of this kind (RFC 7239 section 8.1): walks the
+ * lines backwards.
+ */
+static struct address walk_forwarded(const struct exchange *e, enum http_field_id id)
 {
 	const struct http1_head *head = &e->x->request;
-	bool rfc7239 = head->first[HTTP_FIELD_FORWARDED] != 0;
-	enum http_field_id id = rfc7239 ? HTTP_FIELD_FORWARDED : HTTP_FIELD_X_FORWARDED_FOR;
 	struct address client = e->client;
 	enum forwarded_result result = FORWARDED_MORE;
 
 	if (!head->first[id])
-		return;
+		return client;
 	for (size_t i = head->field_count; i-- > 0 && result == FORWARDED_MORE;) {
 		const struct http_field *field = &head->fields[i];
 
 		if (field->id != id)
 			continue;
-		result = rfc7239 ? forwarded_walk(&e->snapshot->trusted_proxies, field->value,
+		result = id == HTTP_FIELD_FORWARDED
+				 ? forwarded_walk(&e->snapshot->trusted_proxies, field->value,
 						  &client)
 				 : forwarded_walk_x_forwarded_for(&e->snapshot->trusted_proxies,
 								  field->value, &client);
 	}
-	e->client = client;
+	return client;
 }
 
-HOT static void trust_proxy(struct exchange *e)
+/*
+ * A proxy that writes the one kind may let the other through as its client has written it: where both
+ * have come, they must say the same. False: they do not.
+ */
+static bool find_client(struct exchange *e, enum config_forwarded kind)
 {
-	const struct config *cfg = e->snapshot->config;
+	const struct http1_head *head = &e->x->request;
+	struct address x = e->client, rfc7239 = e->client;
+
+	if (kind != CONFIG_FORWARDED_RFC7239)
+		x = walk_forwarded(e, HTTP_FIELD_X_FORWARDED_FOR);
+	if (kind != CONFIG_FORWARDED_X)
+		rfc7239 = walk_forwarded(e, HTTP_FIELD_FORWARDED);
+	if (kind == CONFIG_FORWARDED_TRUSTED && head->first[HTTP_FIELD_X_FORWARDED_FOR] &&
+	    head->first[HTTP_FIELD_FORWARDED] &&
+	    memcmp(x.bytes, rfc7239.bytes, sizeof(x.bytes)) != 0)
+		return false;
+	e->client =
+		kind != CONFIG_FORWARDED_X && head->first[HTTP_FIELD_FORWARDED] ? rfc7239 : x;
+	return true;
+}
+
+/* False: what it says of its client cannot be. */
+HOT static bool trust_proxy(struct exchange *e)
+{
+	enum config_forwarded kind = e->snapshot->config->forwarded.client_headers;
 	struct span proto;
 
 	if (!e->snapshot->trusted_proxies.count ||
 	    !cidr_set_contains(&e->snapshot->trusted_proxies, &e->client))
-		return;
+		return true;
 	e->from_trusted_proxy = true;
-	if (cfg->forwarded.client_headers != CONFIG_FORWARDED_TRUSTED)
-		return;
-	walk_forwarded(e);
+	if (kind == CONFIG_FORWARDED_DROP)
+		return true;
+	if (!find_client(e, kind))
+		return false;
 	proto = http1_field(&e->x->request, HTTP_FIELD_X_FORWARDED_PROTO);
-	if (proto.ptr)
+	if (proto.ptr && kind != CONFIG_FORWARDED_RFC7239)
 		e->secure = span_eq_nocase(proto, SPAN("https"));
+	return true;
 }
 
 HOT static void make_request_id(struct exchange *e)
@@ -79,9 +107,11 @@ static bool is_plain_id(struct span id)
 HOT static void choose_request_id(struct exchange *e)
 {
 	const struct config *cfg = e->snapshot->config;
-	struct span sent = http1_field(&e->x->request, HTTP_FIELD_X_REQUEST_ID);
+	struct span sent = SPAN_NONE;
 
-	if (e->from_trusted_proxy && cfg->forwarded.request_id_accept && is_plain_id(sent)) {
+	if (e->from_trusted_proxy && cfg->forwarded.request_id_accept)
+		sent = fields_find(&e->x->request, cfg->forwarded.request_id_header);
+	if (is_plain_id(sent)) {
 		e->request_id = sent;
 		return;
 	}
@@ -107,6 +137,7 @@ static enum phase_result refuse_over_share(struct exchange *e)
 HOT enum phase_result phase_admit(struct exchange *e)
 {
 	struct http_exchange *x = e->x;
+	bool trusted;
 
 	e->client = exchange_peer_address(&x->peer->address);
 	e->secure = x->peer->ssl != NULL;
@@ -116,8 +147,13 @@ HOT enum phase_result phase_admit(struct exchange *e)
 		return answer_problem(e, x->malformed_status, "malformed-request",
 				      x->malformed);
 	}
-	trust_proxy(e);
+	trusted = trust_proxy(e);
 	choose_request_id(e);
+	if (UNLIKELY(!trusted)) {
+		e->reason = "forwarded_conflict";
+		return answer_problem(e, 400, "malformed-request",
+				      "Forwarded and X-Forwarded-For name different clients");
+	}
 	if (UNLIKELY(fair_share_is_active(&e->worker->shared->fair_share)) && is_over_share(e))
 		return refuse_over_share(e);
 	if (UNLIKELY(e->snapshot->ips) && ips_refuses_address(e))

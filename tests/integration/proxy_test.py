@@ -4,6 +4,7 @@
 import hashlib
 import http.client
 import json
+import os
 import resource
 import selectors
 import socket
@@ -101,6 +102,105 @@ def test_fields_that_only_we_may_set_are_not_taken_from_outside():
         head = service.heads[0]
         assert b"6.6.6.6" not in head and b"evil.example" not in head
         assert not field(head, "x-secret") and not field(head, "keep-alive")
+
+
+def test_fields_that_the_route_edits_come_in_under_no_other_name():
+    config = CONFIG.replace(
+        '"/up/**", service: up, auth: none',
+        '"/up/**", service: up, auth: none, '
+        "request_headers: {set: {x-tenant: ours}, remove: [x-internal]}, "
+        "response_headers: {remove: [x-inside]}",
+    ).replace("routes:", "forwarded: {request_id_header: x-correlation-id}\nroutes:")
+    seen = []
+
+    def script(connection, head, _number, rest):
+        while not rest.endswith(b"0\r\n\r\n") and b"X-Last" not in rest:
+            rest += connection.recv(65536)
+        seen.append(head + rest)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX_Inside: 1\r\n\r\n"
+            b"5\r\nhello\r\n0\r\nX-Inside: 2\r\nX-Sum: 42\r\n\r\n"
+        )
+
+    with Setup(script, config) as (gateway, _):
+        answered = gateway.raw(
+            b"POST /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+            b"X_Tenant: forged\r\nX.Internal: forged\r\nX-Correlation-Id: forged\r\n"
+            b"X_Correlation_Id: forged\r\n\r\n"
+            b"3\r\nabc\r\n0\r\nX-Tenant: forged\r\nX-Internal: forged\r\n"
+            b"X-Correlation-Id: forged\r\nX-Last: 1\r\n\r\n"
+        )
+    assert field(seen[0], "x-tenant") == ["ours"] and b"forged" not in seen[0], seen[0]
+    assert len(field(seen[0], "x-correlation-id")) == 1 and b"X-Last: 1" in seen[0], seen[0]
+    assert b"hello" in answered and b"X-Sum: 42" in answered, answered
+    assert b"inside" not in answered.lower(), answered
+
+
+def test_early_hints_are_passed_on_without_what_must_not_leave():
+    config = CONFIG.replace('"/up/**", service: up, auth: none',
+                            '"/up/**", service: up, auth: none, response_headers: {remove: [x-inside]}')
+
+    def script(connection, _head, _number, _rest):
+        connection.sendall(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nServer: secret/1\r\n"
+            b"X-Inside: 1\r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\n"
+            b"Content-Length: 0\r\nX-Request-Id: theirs\r\n\r\n"
+        )
+        answer(connection)
+
+    with Setup(script, config) as (gateway, _):
+        answered = gateway.raw(b"GET /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    hints = answered.split(b"\r\n\r\n")[0]
+    assert hints == b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload", answered
+    assert b"\r\n\r\nHTTP/1.1 200" in answered, answered
+
+
+def test_what_a_query_holds_is_not_logged_when_the_request_is_refused():
+    config = CONFIG + (
+        "log: {access: stdout, audit: {path: audit.log}}\n"
+        "trusted_proxies: [127.0.0.1]\nforwarded: {client_headers: x-forwarded}\n"
+        "ips: {mode: block, deny: [192.0.2.1]}\n"
+    )
+    start = b"GET /up/?token=hidden HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    with Setup(plain, config) as (gateway, service):
+        for line, status in ((b"X-Forwarded-For: 192.0.2.1", b"403"), (b"Transfer-Encoding: x", b"501")):
+            answered = gateway.raw(start + line + b"\r\n\r\n")
+            assert answered.startswith(b"HTTP/1.1 " + status), answered
+        assert not service.heads
+        until = time.monotonic() + 20
+        while gateway.log_text().count('"path":"/up/"') < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        logs = gateway.log_text()
+        with open(os.path.join(gateway.folder, "audit.log"), encoding="utf-8") as file:
+            logs += file.read()
+    assert logs.count('"path":"/up/"') >= 2 and "hidden" not in logs, logs
+
+
+def test_a_client_cannot_name_itself_in_the_field_that_its_proxy_does_not_write():
+    config = CONFIG + "trusted_proxies: [127.0.0.1]\nforwarded: {client_headers: %s}\n"
+    both = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.9"}
+    cases = (
+        ("trusted", both, None),
+        ("trusted", {**both, "Forwarded": "for=unknown"}, None),
+        ("trusted", {**both, "Forwarded": "for=192.0.2.1"}, "192.0.2.1"),
+        ("trusted", {"Forwarded": "for=192.0.2.9"}, "192.0.2.9"),
+        ("x-forwarded", both, "192.0.2.1"),
+        ("forwarded", both, "192.0.2.9"),
+        ("forwarded", {"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
+        ("drop", both, "127.0.0.1"),
+    )
+    for kind in ("trusted", "x-forwarded", "forwarded", "drop"):
+        with Setup(plain, config.replace("%s}\n", kind + "}\n")) as (gateway, service):
+            for of, headers, client in cases:
+                if of != kind:
+                    continue
+                before = len(service.heads)
+                status = gateway.request("GET", "/up/", headers=headers)[0]
+                assert status == (200 if client else 400), (kind, headers, status)
+                if client:
+                    assert field(service.heads[-1], "x-forwarded-for") == [client], (kind, headers)
+                else:
+                    assert len(service.heads) == before
 
 
 def test_a_trace_is_continued():
