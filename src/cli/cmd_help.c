@@ -15,6 +15,10 @@ static enum exit_status run(const struct options *given)
 		text_overview(&out);
 		return output_text(&out);
 	}
+	if (given->operand_count == 1 && command_is_group(given->operands[0])) {
+		text_group(given->operands[0], &out);
+		return output_text(&out);
+	}
 	command = command_find((int)given->operand_count, given->operands, &words, &err);
 	if (!command) {
 		output_error(given, &err);
@@ -25,7 +29,9 @@ static enum exit_status run(const struct options *given)
 }
 
 static const struct operand_spec operands[] = {
-	{.name = "COMMAND", .help = "The command to explain; without one, all are listed."},
+	{.name = "COMMAND",
+	 .help = "The command to explain, or the first word of several; without "
+		 "one, all are listed."},
 	{.name = "WORD", .help = "The second word of a command of two words."},
 	{.name = NULL},
 };

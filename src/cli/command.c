@@ -1,5 +1,8 @@
 #include "cli/command.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/compiler.h"
 #include "base/span.h"
 
@@ -58,45 +61,70 @@ static int words_matched(const struct command *command, int argc, const char *co
 	return words;
 }
 
-static const struct command *unknown(int argc, const char *const *argv, struct err *err)
+bool command_in_group(const struct command *command, const char *word)
+{
+	struct span rest = span_cstr(command->name);
+	struct span first = span_cut(&rest, ' ');
+
+	return rest.ptr && span_eq(first, span_cstr(word));
+}
+
+bool command_is_group(const char *word)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		if (command_in_group(commands[i], word))
+			return true;
+	}
+	return false;
+}
+
+static void unknown(const char *given, struct err *err)
 {
 	const char *names[COUNT_OF(commands)] = {NULL};
-	char given[130];
 	const char *nearest;
 
-	for (size_t i = 0; i < COUNT_OF(commands) && commands[i]; i++) {
-		struct span rest = span_cstr(commands[i]->name);
-		struct span first = span_cut(&rest, ' ');
-
+	for (size_t i = 0; commands[i]; i++)
 		names[i] = commands[i]->name;
-		if (rest.ptr && span_eq(first, span_cstr(argv[0]))) {
-			(void)err_set(err, ERR_INVALID,
-				      "\"%s\" needs one more word, as in \"%s\"", argv[0],
-				      commands[i]->name);
-			return NULL;
-		}
-	}
-	nearest = options_nearest(argv[0], names);
-	if (!nearest && argc > 1) {
-		snprintf(given, sizeof(given), "%.64s %.64s", argv[0], argv[1]);
-		nearest = options_nearest(given, names);
-	}
+	nearest = options_nearest(given, names);
 	if (nearest)
-		(void)err_set(err, ERR_INVALID,
-			      "unknown command \"%.64s\"; did you mean \"%s\"?", argv[0],
-			      nearest);
+		(void)err_set(err, ERR_INVALID, "unknown command \"%s\"; did you mean \"%s\"?",
+			      given, nearest);
 	else
-		(void)err_set(err, ERR_INVALID, "unknown command \"%.64s\"", argv[0]);
-	return NULL;
+		(void)err_set(err, ERR_INVALID, "unknown command \"%s\"", given);
+}
+
+/* Of a group, which is no command by itself. */
+static void incomplete(const char *group, struct err *err)
+{
+	char words[256] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; commands[i]; i++) {
+		if (command_in_group(commands[i], group) && used < sizeof(words))
+			used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
+						 used ? ", " : "",
+						 commands[i]->name + strlen(group) + 1);
+	}
+	(void)err_set(err, ERR_INVALID, "\"%s\" needs one more word, of: %s", group, words);
 }
 
 const struct command *command_find(int argc, const char *const *argv, int *words,
 				   struct err *err)
 {
+	char given[130];
+
 	for (size_t i = 0; commands[i]; i++) {
 		*words = words_matched(commands[i], argc, argv);
 		if (*words > 0)
 			return commands[i];
 	}
-	return unknown(argc, argv, err);
+	snprintf(given, sizeof(given), "%.64s", argv[0]);
+	if (argc > 1 && argv[1][0] != '-' && command_is_group(argv[0]))
+		snprintf(given, sizeof(given), "%.64s %.64s", argv[0], argv[1]);
+	else if (command_is_group(argv[0])) {
+		incomplete(argv[0], err);
+		return NULL;
+	}
+	unknown(given, err);
+	return NULL;
 }

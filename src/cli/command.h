@@ -86,4 +86,9 @@ extern const struct command *const commands[];
 const struct command *command_find(int argc, const char *const *argv, int *words,
 				   struct err *err);
 
+/* Whether `word` is what the names of several commands begin with, as "waf" of "waf check". */
+bool command_is_group(const char *word);
+/* Whether `command` is one of those of the group `word`. */
+bool command_in_group(const struct command *command, const char *word);
+
 #endif

@@ -23,6 +23,20 @@ static enum exit_status print_overview(void)
 	return output_text(&out);
 }
 
+static bool asks_for_help(const char *argument)
+{
+	return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+static enum exit_status print_group(const char *group)
+{
+	struct buf out;
+
+	buf_init(&out, OUTPUT_MAX_BYTES);
+	text_group(group, &out);
+	return output_text(&out);
+}
+
 static enum exit_status run_command(int argc, const char *const *argv)
 {
 	const struct command *command;
@@ -57,8 +71,10 @@ int main(int argc, char **argv)
 		(void)err_set(&err, ERR_INVALID, "no command given");
 		return (int)usage_error(&err, NULL);
 	}
-	if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
+	if (asks_for_help(first))
 		return (int)print_overview();
+	if (argc == 3 && command_is_group(first) && asks_for_help(argv[2]))
+		return (int)print_group(first);
 	if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0)
 		return (int)cmd_version.run(NULL);
 	return (int)run_command(argc - 1, (const char *const *)(argv + 1));

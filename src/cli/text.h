@@ -9,6 +9,8 @@
 
 /* What there is: usage, the commands with their summaries, exit statuses. */
 void text_overview(struct buf *out);
+/* The commands of a group, as "waf". */
+void text_group(const char *group, struct buf *out);
 /* The help of one command. */
 void text_help(const struct command *command, struct buf *out);
 /* sallyport(1), for man. */

@@ -108,6 +108,16 @@ void text_help(const struct command *command, struct buf *out)
 	}
 }
 
+void text_group(const char *group, struct buf *out)
+{
+	buf_printf(out, "Usage: sallyport %s COMMAND [options]\n\nCommands:\n", group);
+	for (size_t i = 0; commands[i]; i++) {
+		if (command_in_group(commands[i], group))
+			column(out, commands[i]->name, commands[i]->summary);
+	}
+	buf_printf(out, "\n\"sallyport help %s COMMAND\" says more of one.\n", group);
+}
+
 void text_overview(struct buf *out)
 {
 	buf_append_cstr(out, "Usage: sallyport COMMAND [options]\n\n");

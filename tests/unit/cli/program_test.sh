@@ -51,8 +51,20 @@ ok 'a wrong command is answered with the nearest' err 'did you mean "check"?'
 ok 'with status 2' status 2
 
 run audit
-ok 'half of a command of two words is answered with the whole' err '"audit verify"'
+ok 'half of a command of two words is answered with the rest' err 'one more word, of: verify'
 ok 'with status 2' status 2
+
+run waf chekc
+ok 'a wrong second word is answered with the nearest' err 'did you mean "waf check"?'
+ok 'with status 2' status 2
+
+run waf --help
+ok 'help for the first word lists all that begin with it' out 'waf explain'
+ok 'and no others' sh -c "! grep -q 'audit verify' '$work/out'"
+ok 'with status 0' status 0
+cp "$work/out" "$work/group"
+run help waf
+ok 'and the command help says the same' cmp "$work/group" "$work/out"
 
 run check --formt json
 ok 'a wrong option is answered with the nearest' err 'did you mean --format?'
