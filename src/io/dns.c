@@ -174,7 +174,7 @@ static void fill_options(struct dns_options *to, const struct dns_options *from)
 
 static int open_channel(struct dns *dns, struct err *err)
 {
-	char lookups[] = "fb"; /* files, then servers */
+	char lookups[3] = "fb"; /* files, then servers */
 	struct ares_options options = {
 		.flags = ARES_FLAG_EDNS,
 		.timeout = (int)dns->options.try_ms,
@@ -184,15 +184,18 @@ static int open_channel(struct dns *dns, struct err *err)
 		.sock_state_cb = on_socket_state,
 		.sock_state_cb_data = dns,
 	};
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
+		   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
 	int status;
 
+	if (dns->options.whole_names) {
+		mask |= ARES_OPT_DOMAINS; /* none */
+		memcpy(lookups, "b", 2);
+	}
 	pthread_once(&library_once, init_library);
 	status = library_status;
 	if (status == ARES_SUCCESS)
-		status = ares_init_options(&dns->channel, &options,
-					   ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS |
-						   ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-						   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+		status = ares_init_options(&dns->channel, &options, mask);
 	if (status != ARES_SUCCESS)
 		return err_set(err, ERR_IO, "name resolution: %s", ares_strerror(status));
 	if (dns->options.servers)
@@ -353,7 +356,9 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 static void ask(struct entry *entry)
 {
 	const struct ares_addrinfo_hints hints = {
-		.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+		.ai_flags = ARES_AI_NOSORT,
+		.ai_family = entry->dns->options.ipv4_only ? AF_INET : AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM};
 
 	entry->asking = true;
 	ares_getaddrinfo(entry->dns->channel, entry->name, NULL, &hints, on_answer, entry);

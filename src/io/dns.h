@@ -25,6 +25,9 @@ struct dns_options {
 	int64_t try_ms; /* a server's time for the first try; it doubles [2 s] */
 	unsigned tries; /* per server [3] */
 	unsigned entries_max; /* names in the cache [1024] */
+	/* Names are whole: resolv.conf's search list and /etc/hosts do not apply. */
+	bool whole_names;
+	bool ipv4_only; /* no other addresses are asked for */
 };
 
 struct dns_result {

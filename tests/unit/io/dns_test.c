@@ -75,7 +75,7 @@ static size_t answer(uint8_t *packet, size_t len)
 		packet[7] = 1;
 		end += put_record(packet + end, type, server.ttl_s,
 				  "\0\1\0\2\x1f\x90\3two\4test", 16);
-	} else if (memcmp(name, "\4only", 5) == 0) {
+	} else if (memcmp(name, "\4only", 5) == 0 || memcmp(name, "\6search\4test", 13) == 0) {
 		if (type == TYPE_A) {
 			packet[7] = 1;
 			end += put_record(packet + end, type, server.ttl_s, v4, 4);
@@ -315,6 +315,33 @@ static void test_stale_answer_serves_while_servers_fail(void **state)
 	dns_free(q.dns);
 }
 
+/* Neither the hosts file nor a search list, and one question a name. */
+static void test_whole_names_of_one_family(void **state)
+{
+	struct question q = {.dns = new_dns((struct dns_options){
+				     .whole_names = true, .ipv4_only = true, .tries = 2})};
+	struct question other;
+
+	(void)state;
+	ask_one(&q, "two.test");
+	expect_first(&q, "192.0.2.1:443");
+	assert_int_equal(q.answer.count, 1);
+	ask_one(&q, "localhost.test");
+	assert_int_equal(q.err.code, ERR_NOT_FOUND);
+	dns_free(q.dns);
+	/* With a search list that has the name, only the other finds it. */
+	assert_int_equal(setenv("LOCALDOMAIN", "test", 1), 0);
+	q.dns = new_dns((struct dns_options){.whole_names = true, .ipv4_only = true});
+	other = (struct question){.dns = new_dns((struct dns_options){.tries = 2})};
+	assert_int_equal(unsetenv("LOCALDOMAIN"), 0);
+	ask_one(&q, "search");
+	assert_int_equal(q.err.code, ERR_NOT_FOUND);
+	ask_one(&other, "search");
+	expect_first(&other, "192.0.2.1:443");
+	dns_free(q.dns);
+	dns_free(other.dns);
+}
+
 static void test_silent_server_times_out(void **state)
 {
 	struct question q = {.dns = new_dns((struct dns_options){.try_ms = 30, .tries = 2})};
@@ -508,6 +535,7 @@ int main(void)
 		TEST(test_concurrent_questions_become_one_query),
 		TEST(test_unknown_name_is_remembered_for_a_while),
 		TEST(test_stale_answer_serves_while_servers_fail),
+		TEST(test_whole_names_of_one_family),
 		TEST(test_silent_server_times_out),
 		TEST(test_deadline_and_cancel_end_the_wait),
 		TEST(test_services_are_found_with_their_time),
