@@ -154,7 +154,9 @@ bool step_means_rule(const struct step *step, const struct rule *rule)
 	case SEC_EXPIREVAR:
 	case SEC_SETSID:
 	case SEC_SETUID:
-	case SEC_SETRSC: return false;
+	case SEC_SETRSC:
+	case SEC_SETENV:
+	case SEC_EXEC: return false;
 	}
 	return false;
 }
@@ -294,6 +296,8 @@ static void do_step(struct waf_transaction *t, const struct rule *rule, const st
 	case SEC_SETRSC:
 		open_collection(t, VAR_RESOURCE, macro_expand(t, rule, &step->text));
 		return;
+	case SEC_SETENV: outside_set_environment(t, rule, step); return;
+	case SEC_EXEC: outside_execute(t, rule, step); return;
 	}
 }
 

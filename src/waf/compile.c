@@ -109,8 +109,11 @@ static int compile_setvars(struct compiler *c, const struct sec_actions *actions
 	return 0;
 }
 
-static int compile_step(struct compiler *c, const struct sec_step *from, struct step *to)
+static int compile_step(struct compiler *c, struct span file, const struct sec_step *from,
+			struct step *to)
 {
+	uint32_t program;
+
 	*to = (struct step){.kind = (uint8_t)from->kind,
 			    .first = from->first,
 			    .last = from->last,
@@ -127,6 +130,12 @@ static int compile_step(struct compiler *c, const struct sec_step *from, struct 
 		to->target.variable = (uint16_t)from->target.variable;
 		return compile_macro(c, from->target.key, false, &to->name);
 	case SEC_INITCOL: to->target.variable = (uint16_t)from->target.variable; return 0;
+	case SEC_SETENV: to->tag = from->target.key; return 0;
+	case SEC_EXEC:
+		if (compile_program(c, file, from->text, &program, c->err) != 0)
+			return err_wrap(c->err, "exec");
+		to->value = program;
+		return 0;
 	case SEC_CTL_RULE_ENGINE:
 	case SEC_CTL_BODY_PROCESSOR:
 	case SEC_CTL_REQUEST_BODY_ACCESS:
@@ -152,7 +161,7 @@ static int compile_steps(struct compiler *c, const struct sec_actions *actions,
 	if (!all)
 		return no_memory(c);
 	for (size_t i = 0; i < actions->step_count; i++)
-		if (compile_step(c, &actions->steps[i], &all[i]) != 0)
+		if (compile_step(c, rule->place.file, &actions->steps[i], &all[i]) != 0)
 			return -1;
 	rule->steps = all;
 	rule->step_count = (uint16_t)actions->step_count;
@@ -245,7 +254,8 @@ static int compile_test(struct compiler *c, const struct sec_rule *from, struct 
 	}
 	rule->parameter = dynamic ? macro : NULL;
 	rule->op = compile_operator(c, &from->operator_text, dynamic, from->place.file, c->err);
-	rule->of_xml = operator_is_of_xml(from->operator_text.kind);
+	rule->special = operator_is_of_xml(from->operator_text.kind) ||
+			operator_is_of_outside(from->operator_text.kind);
 	if (!rule->op)
 		return -1;
 	return compile_keep_operator(c, rule->op);

@@ -33,6 +33,11 @@ int compile_selector(struct compiler *c, const struct sec_target *target,
 		     struct selector *selector);
 /* Keeps the operator to be freed with the rules; frees it when memory is short. */
 int compile_keep_operator(struct compiler *c, struct operator* op);
+/*
+ * The number of the program that a rule of this file names, which must be one that may be run.
+ */
+int compile_program(struct compiler *c, struct span file, struct span name, uint32_t *number,
+		    struct err *err);
 /* What operators are compiled with, for a rule of this file. */
 struct operator* compile_operator(struct compiler *c, const struct operator_text *text,
 				  bool dynamic, struct span file, struct err *err);

@@ -1,3 +1,7 @@
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "waf/body.h"
 #include "waf/compile.h"
@@ -182,6 +186,7 @@ int compile_keep_operator(struct compiler *c, struct operator* op)
 }
 
 struct file_context {
+	struct compiler *compiler;
 	struct arena *arena;
 	struct span file;
 };
@@ -213,6 +218,41 @@ static int locate_data(void *context, struct span name, const char **path, struc
 	return 0;
 }
 
+int compile_program(struct compiler *c, struct span file, struct span name, uint32_t *number,
+		    struct err *err)
+{
+	const struct waf_sources *sources = c->sources;
+	struct stat status;
+	struct span path;
+
+	*number = 0;
+	while (span_starts_with(name, SPAN("./")))
+		name = span_slice(name, 2, name.len);
+	path = sec_resolve_path(&c->rules->arena, file, name);
+	if (!path.ptr)
+		return err_set(err, ERR_MEMORY, "no memory for a path");
+	if (span_ends_with(path, SPAN(".lua")))
+		return err_set(err, ERR_INVALID,
+			       "Lua is not run inside of the gateway: make it a program");
+	while (*number < sources->program_count && !span_eq(sources->programs[*number], path))
+		++*number;
+	if (*number == sources->program_count && !sources->any_program)
+		return err_set(err, ERR_INVALID, "waf.programs.allow does not name %.*s",
+			       SPAN_ARG(path));
+	if (stat(path.ptr, &status) != 0 || access(path.ptr, X_OK) != 0)
+		return err_set_errno(err, errno, "cannot run %.*s", SPAN_ARG(path));
+	if (!S_ISREG(status.st_mode))
+		return err_set(err, ERR_INVALID, "%.*s is not a file", SPAN_ARG(path));
+	return 0;
+}
+
+static int find_program(void *context, struct span name, uint32_t *number, struct err *err)
+{
+	struct file_context *file = context;
+
+	return compile_program(file->compiler, file->file, span_trim(name), number, err);
+}
+
 static int want_libinjection(struct compiler *c, struct err *err)
 {
 	if (!c->rules->libinjection)
@@ -232,9 +272,13 @@ static int want_geo(struct compiler *c, struct err *err)
 struct operator* compile_operator(struct compiler *c, const struct operator_text *text,
 				  bool dynamic, struct span file, struct err *err)
 {
-	struct file_context context = {&c->rules->arena, file};
-	struct operator_options options = {
-		.load = load_data, .locate = locate_data, .load_context = &context};
+	struct file_context context = {c, &c->rules->arena, file};
+	struct operator_options options = {.load = load_data,
+					   .locate = locate_data,
+					   .program = find_program,
+					   .load_context = &context,
+					   .httpbl_key =
+						   c->rules->document.settings.httpbl_key};
 
 	if ((text->kind == OPERATOR_DETECT_SQLI || text->kind == OPERATOR_DETECT_XSS) &&
 	    want_libinjection(c, err) != 0)

@@ -110,23 +110,34 @@ static void on_match(struct waf_transaction *t, const struct rule *rule,
 
 /* ---- one value ------------------------------------------------------------------------------- */
 
+/* Operators that do not look at the value alone. */
+static bool test_special(struct waf_transaction *t, const struct rule *rule,
+			 const struct selector *selector, struct span text, const char **note)
+{
+	if (operator_is_of_xml(operator_kind_of(rule->op)))
+		return operator_match_xml(rule->op, t->xml);
+	return outside_test(t, rule, selector, text, note);
+}
+
 static bool test(struct waf_transaction *t, const struct rule *rule,
 		 const struct selector *selector, struct span parameter, struct span key,
 		 struct span text)
 {
 	struct operator_match *match = &t->worker->match;
+	const char *note = NULL;
 	bool matched;
 
 	match->capture_count = 0;
 	match->error = OPERATOR_OK;
-	matched = UNLIKELY(rule->of_xml) ? operator_match_xml(rule->op, t->xml)
-					 : operator_match(rule->op, t->worker->operator_scratch,
-							  parameter, text, match);
+	matched = UNLIKELY(rule->special)
+			  ? test_special(t, rule, selector, text, &note)
+			  : operator_match(rule->op, t->worker->operator_scratch, parameter,
+					   text, match);
 	if (match->error != OPERATOR_OK)
 		note_limit(t, match);
 	if (t->trace)
 		trace(t, rule, variable_full_name(t, (enum variable)selector->variable, key),
-		      text, matched, NULL);
+		      text, matched, note);
 	if (!matched)
 		return false;
 	on_match(t, rule, selector, key, text);

@@ -14,9 +14,7 @@ struct operator_info {
 	const char *refused; /* why, or NULL */
 };
 
-#define WAITS "it waits for an answer of the network while a request is held"
-#define STARTS "it hands what a client sent to a program"
-#define UNKNOWN_THERE "libmodsecurity does not do it either"
+#define NOT_IN_3 "ModSecurity 3 does not have it either"
 
 static const struct operator_info infos[OPERATOR_COUNT] = {
 	[OPERATOR_RX] = {"rx", true, NULL},
@@ -49,14 +47,14 @@ static const struct operator_info infos[OPERATOR_COUNT] = {
 	[OPERATOR_GEO_LOOKUP] = {"geoLookup", false, NULL},
 	[OPERATOR_UNCONDITIONAL_MATCH] = {"unconditionalMatch", false, NULL},
 	[OPERATOR_NO_MATCH] = {"noMatch", false, NULL},
-	[OPERATOR_RBL] = {"rbl", false, WAITS},
-	[OPERATOR_GSB_LOOKUP] = {"gsbLookup", false, WAITS},
-	[OPERATOR_INSPECT_FILE] = {"inspectFile", false, STARTS},
-	[OPERATOR_FUZZY_HASH] = {"fuzzyHash", false, UNKNOWN_THERE},
-	[OPERATOR_RSUB] = {"rsub", false, UNKNOWN_THERE},
 	[OPERATOR_VALIDATE_DTD] = {"validateDTD", false, NULL},
-	[OPERATOR_VALIDATE_HASH] = {"validateHash", false, UNKNOWN_THERE},
 	[OPERATOR_VALIDATE_SCHEMA] = {"validateSchema", false, NULL},
+	[OPERATOR_FUZZY_HASH] = {"fuzzyHash", false, NULL},
+	[OPERATOR_RBL] = {"rbl", false, NULL},
+	[OPERATOR_INSPECT_FILE] = {"inspectFile", false, NULL},
+	[OPERATOR_GSB_LOOKUP] = {"gsbLookup", false, NOT_IN_3},
+	[OPERATOR_RSUB] = {"rsub", false, NOT_IN_3},
+	[OPERATOR_VALIDATE_HASH] = {"validateHash", false, NOT_IN_3},
 };
 
 const char *operator_name(enum operator_kind kind)
@@ -71,7 +69,13 @@ bool operator_takes_macros(enum operator_kind kind)
 
 bool operator_is_pure(enum operator_kind kind)
 {
-	return kind != OPERATOR_GEO_LOOKUP && !operator_is_of_xml(kind);
+	return kind != OPERATOR_GEO_LOOKUP && !operator_is_of_xml(kind) &&
+	       !operator_is_of_outside(kind);
+}
+
+bool operator_is_of_outside(enum operator_kind kind)
+{
+	return kind == OPERATOR_RBL || kind == OPERATOR_INSPECT_FILE;
 }
 
 bool operator_is_of_xml(enum operator_kind kind)
@@ -122,28 +126,49 @@ int operator_text_parse(struct span text, struct operator_text *parts, struct er
 
 /* ---- compiling --------------------------------------------------------------------------------- */
 
-/* The phrases or addresses of the file that the parameter names. */
+/* The phrases, addresses or hashes of the file that the parameter names. */
+static int compile_text(struct operator* op, struct span text, struct span file, int score,
+			struct err *err)
+{
+	if (op->kind == OPERATOR_IP_MATCH_FROM_FILE)
+		return addresses_parse(&op->addresses, text, true, err);
+	if (op->kind == OPERATOR_PM_FROM_FILE)
+		op->phrases = phrases_new(text, true, err);
+	else
+		op->hashes = fuzzy_hashes_new(text, file, score, err);
+	return op->phrases || op->hashes ? 0 : -1;
+}
+
 static int compile_file(struct operator* op, const struct operator_options *options,
 			struct err *err)
 {
+	struct span file = op->parameter;
 	struct buf text;
+	int score = 0;
 	int result;
 
 	if (!options->load)
 		return err_set(err, ERR_INVALID, "files cannot be read here");
+	if (op->kind == OPERATOR_FUZZY_HASH &&
+	    fuzzy_parameter(op->parameter, &file, &score, err) < 0)
+		return -1;
 	buf_init(&text, FILE_BYTES_MAX);
-	result = options->load(options->load_context, op->parameter, &text, err);
+	result = options->load(options->load_context, file, &text, err);
 	if (buf_failed(&text))
 		result = err_set(err, ERR_LIMIT, "\"%.*s\" does not fit into memory",
-				 SPAN_ARG(op->parameter));
-	if (result == 0 && op->kind == OPERATOR_PM_FROM_FILE) {
-		op->phrases = phrases_new(buf_span(&text), true, err);
-		result = op->phrases ? 0 : -1;
-	} else if (result == 0) {
-		result = addresses_parse(&op->addresses, buf_span(&text), true, err);
-	}
+				 SPAN_ARG(file));
+	if (result == 0)
+		result = compile_text(op, buf_span(&text), file, score, err);
 	buf_release(&text);
 	return result;
+}
+
+static int compile_program(struct operator* op, const struct operator_options *options,
+			   struct err *err)
+{
+	if (!options->program)
+		return err_set(err, ERR_INVALID, "programs cannot be run here");
+	return options->program(options->load_context, op->parameter, &op->program, err);
 }
 
 static int compile_pattern(struct operator* op, struct err *err)
@@ -187,7 +212,10 @@ static int compile(struct operator* op, const struct operator_options *options, 
 		op->phrases = phrases_new(op->parameter, false, err);
 		return op->phrases ? 0 : -1;
 	case OPERATOR_PM_FROM_FILE:
+	case OPERATOR_FUZZY_HASH:
 	case OPERATOR_IP_MATCH_FROM_FILE: return compile_file(op, options, err);
+	case OPERATOR_INSPECT_FILE: return compile_program(op, options, err);
+	case OPERATOR_RBL: return rbl_compile(op, options->httpbl_key, err);
 	case OPERATOR_IP_MATCH:
 		return addresses_parse(&op->addresses, op->parameter, false, err);
 	case OPERATOR_VALIDATE_BYTE_RANGE:
@@ -217,10 +245,7 @@ static int compile(struct operator* op, const struct operator_options *options, 
 	case OPERATOR_VALIDATE_UTF8_ENCODING:
 	case OPERATOR_UNCONDITIONAL_MATCH:
 	case OPERATOR_NO_MATCH:
-	case OPERATOR_RBL:
 	case OPERATOR_GSB_LOOKUP:
-	case OPERATOR_INSPECT_FILE:
-	case OPERATOR_FUZZY_HASH:
 	case OPERATOR_RSUB:
 	case OPERATOR_VALIDATE_HASH:
 	case OPERATOR_COUNT: break;
@@ -272,6 +297,7 @@ void operator_free(struct operator* op)
 	pcre2_code_free(op->pattern);
 	phrases_free(op->phrases);
 	xml_validator_free(op->xml);
+	fuzzy_hashes_free(op->hashes);
 	cidr_set_release(&op->addresses);
 	mem_free((char *)(uintptr_t)op->parameter.ptr); /* it was ours to begin with */
 	mem_free(op);
@@ -290,6 +316,11 @@ bool operator_negated(const struct operator* op)
 struct span operator_parameter(const struct operator* op)
 {
 	return op->parameter;
+}
+
+uint32_t operator_program(const struct operator* op)
+{
+	return op->program;
 }
 
 const struct span *operator_phrase(const struct operator* op, size_t index)
@@ -426,12 +457,12 @@ static bool evaluate(const struct operator* op, struct operator_scratch *scratch
 	case OPERATOR_VERIFY_SSN:
 	case OPERATOR_VERIFY_SVNR: return operator_match_verify(op, scratch, value, match);
 	case OPERATOR_GEO_LOOKUP: return geo_lookup(op->geo, value, NULL);
+	case OPERATOR_FUZZY_HASH: return fuzzy_hashes_match(op->hashes, value);
 	case OPERATOR_UNCONDITIONAL_MATCH: return true;
 	case OPERATOR_NO_MATCH:
 	case OPERATOR_RBL:
-	case OPERATOR_GSB_LOOKUP:
 	case OPERATOR_INSPECT_FILE:
-	case OPERATOR_FUZZY_HASH:
+	case OPERATOR_GSB_LOOKUP:
 	case OPERATOR_RSUB:
 	case OPERATOR_VALIDATE_DTD:
 	case OPERATOR_VALIDATE_SCHEMA:

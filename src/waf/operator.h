@@ -49,15 +49,12 @@ enum operator_kind {
 	OPERATOR_NO_MATCH,
 	OPERATOR_VALIDATE_DTD,
 	OPERATOR_VALIDATE_SCHEMA,
-	/*
-	 * Known, and refused by operator_new with the reason: they wait for the network (rbl,
-	 * gsbLookup), start programs (inspectFile), or need what libmodsecurity does not build
-	 * either (fuzzyHash, rsub, validateHash).
-	 */
-	OPERATOR_RBL,
-	OPERATOR_GSB_LOOKUP,
-	OPERATOR_INSPECT_FILE,
 	OPERATOR_FUZZY_HASH,
+	/* Asked of the world outside: outside.c, not operator_match. */
+	OPERATOR_RBL,
+	OPERATOR_INSPECT_FILE,
+	/* Of ModSecurity 2; refused by operator_new, as libmodsecurity 3 does. */
+	OPERATOR_GSB_LOOKUP,
 	OPERATOR_RSUB,
 	OPERATOR_VALIDATE_HASH,
 	OPERATOR_COUNT,
@@ -84,6 +81,8 @@ bool operator_takes_macros(enum operator_kind kind);
 /* Whether the operator's answer for a value depends on nothing else (not on a database or macro). */
 bool operator_is_pure(enum operator_kind kind);
 
+/* Whether what it says of a value is known outside only: rbl, inspectFile. */
+bool operator_is_of_outside(enum operator_kind kind);
 /* Whether it looks at the whole document of an XML body: operator_match_xml. */
 bool operator_is_of_xml(enum operator_kind kind);
 
@@ -102,11 +101,15 @@ struct operator_options {
 	 * include others. 0 or -1. NULL: an error.
 	 */
 	int (*locate)(void *context, struct span name, const char **path, struct err *err);
+	/* The number of the program that inspectFile names. 0 or -1. NULL: an error. */
+	int (*program)(void *context, struct span name, uint32_t *number, struct err *err);
 	void *load_context;
 	/* For detectSQLi and detectXSS; must outlive the operator. NULL: an error. */
 	const struct libinjection *libinjection;
 	/* For geoLookup; must outlive the operator. NULL: an error. */
 	const struct geo_db *geo;
+	/* For rbl with a list of httpbl.org: SecHttpBlKey; must outlive the operator. */
+	struct span httpbl_key;
 	/* The parameter has macros: it is given anew with each match. */
 	bool dynamic;
 };
@@ -193,6 +196,24 @@ bool operator_match(const struct operator* op, struct operator_scratch *scratch,
  * (NULL) or is not well formed.
  */
 bool operator_match_xml(const struct operator* op, const struct body_xml *xml);
+
+/* ---- the world outside ----------------------------------------------------------------------- */
+
+#define RBL_NAME_MAX 253
+
+/*
+ * Of rbl: the name under which the list has the value: an address with its parts the other way
+ * round (RFC 5782 section 2), or a name. Writes it and a NUL; 0 when no list can have it.
+ */
+size_t operator_rbl_name(const struct operator* op, struct span value,
+			 char to[RBL_NAME_MAX + 1]);
+/*
+ * Whether this address, a number, says that the value is listed. A list answers with 127.0.0.0/8;
+ * some say in there that they do not answer us.
+ */
+bool operator_rbl_is_listed(const struct operator* op, uint32_t address);
+/* Of inspectFile. */
+uint32_t operator_program(const struct operator* op);
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 

@@ -12,6 +12,9 @@
 #include "waf/xml_valid.h"
 
 struct phrases;
+struct fuzzy_hashes;
+
+enum rbl_provider { RBL_OTHER, RBL_HTTPBL, RBL_URIBL };
 
 struct operator
 {
@@ -28,6 +31,10 @@ struct operator
 	const struct libinjection *libinjection;
 	const struct geo_db *geo;
 	struct xml_validator *xml; /* of validateSchema, validateDTD */
+	struct fuzzy_hashes *hashes; /* of fuzzyHash */
+	enum rbl_provider provider; /* of rbl, whose parameter is the list's name */
+	struct span httpbl_key;
+	uint32_t program; /* of inspectFile */
 };
 
 struct operator_scratch {
@@ -58,6 +65,21 @@ const struct span *phrases_at(const struct phrases *p, size_t index);
 /* *piece is the part of the value, *text what libmodsecurity calls the match. */
 bool phrases_match(const struct phrases *p, struct span value, struct span *piece,
 		   struct span *text);
+
+/* ---- operator_fuzzy.c: fuzzyHash --------------------------------------------------------------- */
+
+/* "FILE SCORE" as fuzzyHash has it. */
+int fuzzy_parameter(struct span parameter, struct span *file, int *score, struct err *err);
+/* The hashes of a file, one a line; `name` stands for it in messages. */
+struct fuzzy_hashes *fuzzy_hashes_new(struct span text, struct span name, int score,
+				      struct err *err);
+void fuzzy_hashes_free(struct fuzzy_hashes *hashes);
+bool fuzzy_hashes_match(const struct fuzzy_hashes *hashes, struct span value);
+
+/* ---- operator_rbl.c ---------------------------------------------------------------------------- */
+
+/* What the parameter of rbl and SecHttpBlKey say. */
+int rbl_compile(struct operator* op, struct span httpbl_key, struct err *err);
 
 /* ---- operator_check.c -------------------------------------------------------------------------- */
 

@@ -112,10 +112,14 @@ static void environment_values(struct waf_transaction *t)
 	for (char **at = environ; at && *at; at++) {
 		struct span whole = span_cstr(*at);
 		size_t equals = span_find_byte(whole, '=');
+		struct span name = span_slice(whole, 0, equals);
 
-		list_add(t, list, span_slice(whole, 0, equals),
-			 span_slice(whole, equals + 1, whole.len));
+		if (!outside_has_variable(t, name))
+			list_add(t, list, name, span_slice(whole, equals + 1, whole.len));
 	}
+	for (uint32_t i = 0; i < t->environment.count; i++)
+		if (t->environment.at[i].text.ptr)
+			list_add(t, list, t->environment.at[i].key, t->environment.at[i].text);
 }
 
 static void full_request(struct waf_transaction *t)

@@ -120,7 +120,7 @@ struct rule {
 	bool multi_match;
 	bool log;
 	bool observe; /* reports, and never blocks */
-	bool of_xml; /* its operator looks at the document, not at values */
+	bool special; /* its operator looks at the document, or asks outside, not at values alone */
 	uint16_t chain;
 	uint16_t selector_count;
 	uint16_t exclusion_count;

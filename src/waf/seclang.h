@@ -82,6 +82,8 @@ enum sec_step_kind {
 	SEC_SETSID, /* text with macros */
 	SEC_SETUID,
 	SEC_SETRSC,
+	SEC_SETENV, /* target.key: the name, text with macros, value: SEC_SET or SEC_UNSET */
+	SEC_EXEC, /* text: the program */
 };
 
 /* What a rule does besides once it has matched. */
@@ -185,6 +187,7 @@ struct sec_settings {
 	uint32_t upload_files;
 	uint32_t collection_timeout_s;
 	struct span web_app_id;
+	struct span httpbl_key;
 	struct span geo_database; /* path */
 	struct span unicode_map; /* path */
 	unsigned unicode_code_page;

@@ -245,6 +245,47 @@ static int add_text_step(struct context *c, enum sec_step_kind kind, struct span
 	return add_step(c, &step);
 }
 
+/*
+ * setenv:NAME=value, or setenv:!NAME. The name is part of what programs are run with: it is not for
+ * clients to say.
+ */
+static int add_setenv(struct context *c, struct span value)
+{
+	struct sec_step step = {.kind = SEC_SETENV, .value = SEC_SET};
+	size_t equals = find_equals(value);
+
+	step.target.key = span_trim(span_slice(value, 0, equals));
+	step.text = span_slice(value, equals + 1, value.len);
+	if (span_starts_with(step.target.key, SPAN("!"))) {
+		step.value = SEC_UNSET;
+		step.target.key = span_slice(step.target.key, 1, step.target.key.len);
+	}
+	if (step.target.key.len == 0 || (equals >= value.len) != (step.value == SEC_UNSET))
+		return err_set(c->err, ERR_SYNTAX, "setenv needs NAME=value, or !NAME");
+	for (size_t i = 0; i < step.target.key.len; i++) {
+		char one = step.target.key.ptr[i];
+
+		if (!((ascii_lower(one) >= 'a' && ascii_lower(one) <= 'z') || one == '_' ||
+		      (i > 0 && one >= '0' && one <= '9')))
+			return err_set(c->err, ERR_SYNTAX,
+				       "not the name of a variable of the environment: %.*s",
+				       SPAN_ARG(step.target.key));
+	}
+	if (span_starts_with(step.target.key, SPAN("LD_")) ||
+	    span_eq(step.target.key, SPAN("PATH")))
+		return err_set(c->err, ERR_INVALID,
+			       "setenv cannot change what programs are made of: %.*s",
+			       SPAN_ARG(step.target.key));
+	return add_step(c, &step);
+}
+
+static int add_exec(struct context *c, struct span value)
+{
+	if (value.len == 0)
+		return err_set(c->err, ERR_SYNTAX, "exec needs a program");
+	return add_text_step(c, SEC_EXEC, value);
+}
+
 /* ---- ctl ------------------------------------------------------------------------------------- */
 
 static int ctl_switch(struct context *c, enum sec_step_kind kind, struct span value)
@@ -426,6 +467,7 @@ enum action {
 	ACTION_CTL,
 	ACTION_DENY,
 	ACTION_DROP,
+	ACTION_EXEC,
 	ACTION_EXPIREVAR,
 	ACTION_ID,
 	ACTION_IGNORED,
@@ -440,6 +482,7 @@ enum action {
 	ACTION_REDIRECT,
 	ACTION_REFUSED,
 	ACTION_REV,
+	ACTION_SETENV,
 	ACTION_SETRSC,
 	ACTION_SETSID,
 	ACTION_SETUID,
@@ -461,10 +504,12 @@ struct action_name {
 	const char *why; /* of what is refused */
 };
 
+#define NOT_IN_3 "ModSecurity 3 does not have it either: "
+
 static const struct action_name action_names[] = {
 	{SPAN_INIT("accuracy"), ACTION_IGNORED, true, NULL}, /* for people */
 	{SPAN_INIT("allow"), ACTION_ALLOW, false, NULL},
-	{SPAN_INIT("append"), ACTION_REFUSED, true, "responses are not written to"},
+	{SPAN_INIT("append"), ACTION_REFUSED, true, NOT_IN_3 "responses are not written to"},
 	{SPAN_INIT("auditlog"), ACTION_IGNORED, false,
 	 NULL}, /* the audit log is the gateway's */
 	{SPAN_INIT("block"), ACTION_BLOCK, false, NULL},
@@ -472,9 +517,9 @@ static const struct action_name action_names[] = {
 	{SPAN_INIT("chain"), ACTION_CHAIN, false, NULL},
 	{SPAN_INIT("ctl"), ACTION_CTL, true, NULL},
 	{SPAN_INIT("deny"), ACTION_DENY, false, NULL},
-	{SPAN_INIT("deprecatevar"), ACTION_REFUSED, true, "use expirevar"},
+	{SPAN_INIT("deprecatevar"), ACTION_REFUSED, true, NOT_IN_3 "use expirevar"},
 	{SPAN_INIT("drop"), ACTION_DROP, false, NULL},
-	{SPAN_INIT("exec"), ACTION_REFUSED, true, "no programs are started"},
+	{SPAN_INIT("exec"), ACTION_EXEC, true, NULL},
 	{SPAN_INIT("expirevar"), ACTION_EXPIREVAR, true, NULL},
 	{SPAN_INIT("id"), ACTION_ID, true, NULL},
 	{SPAN_INIT("initcol"), ACTION_INITCOL, true, NULL},
@@ -486,10 +531,10 @@ static const struct action_name action_names[] = {
 	{SPAN_INIT("noauditlog"), ACTION_NOLOG, false, NULL},
 	{SPAN_INIT("nolog"), ACTION_NOLOG, false, NULL},
 	{SPAN_INIT("pass"), ACTION_PASS, false, NULL},
-	{SPAN_INIT("pause"), ACTION_REFUSED, true, "use the limits of routes"},
+	{SPAN_INIT("pause"), ACTION_REFUSED, true, NOT_IN_3 "use the limits of routes"},
 	{SPAN_INIT("phase"), ACTION_PHASE, true, NULL},
-	{SPAN_INIT("prepend"), ACTION_REFUSED, true, "responses are not written to"},
-	{SPAN_INIT("proxy"), ACTION_REFUSED, true, "routes say where requests go"},
+	{SPAN_INIT("prepend"), ACTION_REFUSED, true, NOT_IN_3 "responses are not written to"},
+	{SPAN_INIT("proxy"), ACTION_REFUSED, true, NOT_IN_3 "routes say where requests go"},
 	{SPAN_INIT("redirect"), ACTION_REDIRECT, true, NULL},
 	{SPAN_INIT("rev"), ACTION_REV, true, NULL},
 	/* What is logged is masked always. */
@@ -498,7 +543,7 @@ static const struct action_name action_names[] = {
 	{SPAN_INIT("sanitiseMatchedBytes"), ACTION_IGNORED, false, NULL},
 	{SPAN_INIT("sanitiseRequestHeader"), ACTION_IGNORED, true, NULL},
 	{SPAN_INIT("sanitiseResponseHeader"), ACTION_IGNORED, true, NULL},
-	{SPAN_INIT("setenv"), ACTION_REFUSED, true, "no programs are started"},
+	{SPAN_INIT("setenv"), ACTION_SETENV, true, NULL},
 	{SPAN_INIT("setrsc"), ACTION_SETRSC, true, NULL},
 	{SPAN_INIT("setsid"), ACTION_SETSID, true, NULL},
 	{SPAN_INIT("setuid"), ACTION_SETUID, true, NULL},
@@ -526,6 +571,7 @@ static int apply(struct context *c, const struct action_name *name, struct span 
 	case ACTION_DENY: a->disruptive = SEC_DENY; return 0;
 	case ACTION_DROP: a->disruptive = SEC_DROP; return 0;
 	case ACTION_EXPIREVAR: return add_expirevar(c, value);
+	case ACTION_EXEC: return add_exec(c, value);
 	case ACTION_ID: return set_id(c, value);
 	case ACTION_IGNORED: return 0;
 	case ACTION_INITCOL: return add_initcol(c, value);
@@ -547,6 +593,7 @@ static int apply(struct context *c, const struct action_name *name, struct span 
 		return err_set(c->err, ERR_INVALID, "the action %.*s is not supported: %s",
 			       SPAN_ARG(name->name), name->why);
 	case ACTION_REV: a->rev = value; return 0;
+	case ACTION_SETENV: return add_setenv(c, value);
 	case ACTION_SETRSC: return add_text_step(c, SEC_SETRSC, value);
 	case ACTION_SETSID: return add_text_step(c, SEC_SETSID, value);
 	case ACTION_SETUID: return add_text_step(c, SEC_SETUID, value);

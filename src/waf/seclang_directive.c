@@ -401,6 +401,14 @@ static int web_app_id(struct call *c)
 	return 0;
 }
 
+static int httpbl_key(struct call *c)
+{
+	if (one_argument(c) != 0)
+		return -1;
+	c->document->settings.httpbl_key = c->arguments[0];
+	return 0;
+}
+
 static int keep_files(struct call *c)
 {
 	if (c->count == 1 && span_eq_nocase(c->arguments[0], SPAN("RelevantOnly")))
@@ -533,7 +541,7 @@ static const struct {
 	{SPAN_INIT("SecHashMethodPm"), NULL, NULL, "responses are not written to"},
 	{SPAN_INIT("SecHashMethodRx"), NULL, NULL, "responses are not written to"},
 	{SPAN_INIT("SecHashParam"), NULL, NULL, "responses are not written to"},
-	{SPAN_INIT("SecHttpBlKey"), NULL, NULL, "requests do not wait for DNS"},
+	{SPAN_INIT("SecHttpBlKey"), httpbl_key, NULL, NULL},
 	{SPAN_INIT("SecInterceptOnError"), NULL, NULL, "errors always fail closed"},
 	{SPAN_INIT("SecMarker"), sec_marker, NULL, NULL},
 	{SPAN_INIT("SecPcreMatchLimit"), NULL, pcre_limits, NULL},

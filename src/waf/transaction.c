@@ -37,6 +37,11 @@ struct waf_worker *waf_worker_new(struct waf_collections *collections, struct er
 	return worker;
 }
 
+void waf_worker_set_hooks(struct waf_worker *worker, const struct waf_hooks *hooks)
+{
+	worker->hooks = *hooks;
+}
+
 static void transaction_destroy(struct waf_transaction *t)
 {
 	arena_release(&t->arena);
@@ -439,6 +444,8 @@ void waf_add_request_header(struct waf_transaction *t, struct span name, struct 
 
 static int finish_phase(struct waf_transaction *t, struct waf_verdict *verdict, struct err *err)
 {
+	if (t->failed && t->why)
+		return err_set(err, t->why->code, "%s", t->why->message);
 	if (t->failed)
 		return err_set(err, ERR_LIMIT,
 			       "the firewall needs more memory than it may have");

@@ -87,7 +87,8 @@ struct waf_transaction {
 	struct waf_policy *policy;
 	const struct waf_rules *rules;
 	struct arena arena;
-	bool failed; /* memory ran out: nothing it says can be relied upon */
+	bool failed; /* memory ran out, or a program is silent: nothing it says can be relied upon */
+	struct err *why; /* of failed; NULL: it was memory */
 	enum transaction_step step;
 	unsigned phase;
 
@@ -102,6 +103,8 @@ struct waf_transaction {
 	uint32_t matched_count;
 	uint32_t matched_cap;
 	struct collection_state collections[COLLECTION_KINDS];
+	struct value_list uploads; /* contents, by the names in FILES_TMPNAMES */
+	struct value_list environment; /* by setenv; text.ptr NULL: taken away */
 
 	const uint8_t *removed; /* bits by rule number; NULL: none */
 	struct removed_target **removed_targets; /* by rule number; NULL: none */
@@ -158,6 +161,7 @@ struct waf_worker {
 	unsigned free_count;
 	struct prefilter_scratch *prefilter_scratch;
 	struct operator_match match;
+	struct waf_hooks hooks;
 };
 
 /* ---- the request (transaction_body.c) ---------------------------------------------------------- */
@@ -226,6 +230,23 @@ void actions_after_match(struct waf_transaction *t, const struct rule *rule);
 /* Removes rules, or a variable of rules, from here on. */
 void remove_rules(struct waf_transaction *t, const struct step *step);
 void remove_targets(struct waf_transaction *t, const struct step *step);
+
+/* ---- the world outside (outside.c) ------------------------------------------------------------- */
+
+/*
+ * Whether the rule, of rbl or inspectFile, matches the value; the worker's match is filled in. *note
+ * stays, or says why it does not.
+ */
+bool outside_test(struct waf_transaction *t, const struct rule *rule,
+		  const struct selector *selector, struct span text, const char **note);
+/* Whether setenv has set this variable, or taken it away. */
+bool outside_has_variable(const struct waf_transaction *t, struct span name);
+/* exec */
+void outside_execute(struct waf_transaction *t, const struct rule *rule,
+		     const struct step *step);
+/* setenv */
+void outside_set_environment(struct waf_transaction *t, const struct rule *rule,
+			     const struct step *step);
 
 /* ---- events (match.c) ------------------------------------------------------------------------ */
 

@@ -36,6 +36,21 @@ static void set_flags(struct waf_transaction *t, const struct body_multipart_fla
 	value_set_number(t, VAR_MULTIPART_UNMATCHED_BOUNDARY, flags->unmatched_boundary);
 }
 
+/* Uploads are not written to files, but for programs that are to look at them, under these names. */
+static void name_upload(struct waf_transaction *t, const struct body_file *file, size_t index)
+{
+	struct span name = arena_printf(&t->arena, "upload-%zu", index);
+
+	if (!name.ptr) {
+		t->failed = true;
+		return;
+	}
+	value_add(t, VAR_FILES_TMPNAMES, file->name, name);
+	/* Those over SecUploadFileLimit have not been kept: nobody can look at them. */
+	if (file->content.len || file->size == 0)
+		list_add(t, &t->uploads, name, file->content.ptr ? file->content : SPAN(""));
+}
+
 static void add_files(struct waf_transaction *t, const struct body_multipart *multipart)
 {
 	for (size_t i = 0; i < multipart->file_count; i++) {
@@ -46,6 +61,8 @@ static void add_files(struct waf_transaction *t, const struct body_multipart *mu
 		value_add(t, VAR_FILES_SIZES, file->name, value_number(t, (int64_t)file->size));
 		if (file->content.ptr)
 			value_add(t, VAR_FILES_TMP_CONTENT, file->name, file->content);
+		if (t->rules->uses[VAR_FILES_TMPNAMES])
+			name_upload(t, file, i);
 	}
 	if (multipart->file_count)
 		value_set_number(t, VAR_FILES_COMBINED_SIZE, multipart->files_combined_size);
@@ -58,7 +75,8 @@ static void read_multipart(struct waf_transaction *t, struct span body,
 
 	if (body_multipart(&t->arena, t->content_type, body,
 			   t->rules->document.settings.keep_files ||
-				   t->rules->uses[VAR_FILES_TMP_CONTENT],
+				   t->rules->uses[VAR_FILES_TMP_CONTENT] ||
+				   t->rules->uses[VAR_FILES_TMPNAMES],
 			   limits, &multipart, error) != 0) {
 		t->failed = true;
 		return;

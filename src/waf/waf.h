@@ -1,8 +1,8 @@
 /*
  * waf.h - the web application firewall: reads rules in SecLang (the language of ModSecurity, in
  * which the OWASP Core Rule Set is published), compiles them, and asks them about exchanges. It
- * sees spans of bytes, never sockets, and never waits. docs/waf.md describes what of the language
- * is supported.
+ * sees spans of bytes, never sockets, and waits for nothing itself: what rules ask of block lists
+ * and programs goes through hooks. docs/waf.md describes what of the language is supported.
  *
  *	struct waf_rules	rules as compiled; immutable, counted, shared by all workers
  *	struct waf_policy	rules with mode, thresholds and exclusions; immutable, counted
@@ -76,6 +76,11 @@ struct waf_sources {
 	 */
 	unsigned paranoia;
 	enum waf_dialect dialect;
+	/* The programs, absolute paths, that rules may have run (inspectFile, exec); others are refused. */
+	const struct span *programs;
+	size_t program_count;
+	/* Any may be named: for rules that are looked at, and will have no hooks to run one. */
+	bool any_program;
 	/* Where compiled pattern databases are kept; NULL: not kept. */
 	const char *cache_folder;
 	/* Compile no pattern databases: every rule is tried in turn. For tests and comparisons. */
@@ -194,6 +199,49 @@ void waf_collections_free(struct waf_collections *collections);
 
 /* For one thread. `collections` may be NULL: then initcol gives empty collections each time. */
 struct waf_worker *waf_worker_new(struct waf_collections *collections, struct err *err);
+
+enum waf_lookup {
+	WAF_LOOKUP_FOUND,
+	WAF_LOOKUP_NONE, /* there is no such name */
+	WAF_LOOKUP_FAILED, /* nobody knows */
+};
+
+/* What a program is asked; spans are valid during the call. */
+struct waf_program_call {
+	uint32_t program; /* its place in waf_sources.programs */
+	uint32_t rule_id;
+	/*
+	 * Its standard input. With a file name (letters, digits, "-", "_" and "."), also the content of
+	 * a file of this name, whose path is its argument; without, the argument itself. An exec has
+	 * neither: ptr NULL.
+	 */
+	struct span content;
+	struct span file_name;
+	struct span environment; /* "NAME=value", each ended by NUL */
+};
+
+/*
+ * What rules ask of the world outside. A function that is NULL: it is not asked, and the rule does
+ * not match. `lookup` and `inspect` may let other transactions of the worker go on meanwhile.
+ */
+struct waf_hooks {
+	void *context;
+	/* The first IPv4 address of a name, as a number. */
+	enum waf_lookup (*lookup)(void *context, struct span name, uint32_t *address);
+	/* The answer of a block list was none: it says that it does not serve us. May be NULL. */
+	void (*no_list)(void *context, struct span list, uint32_t address);
+	/*
+	 * Runs the program and gives what it has written first, `size` bytes at most. 0, or -1 with *err:
+	 * what it says is not known, and the transaction fails.
+	 */
+	int (*inspect)(void *context, const struct waf_program_call *call, char *output,
+		       size_t size, size_t *len, struct err *err);
+	/* Has the program run, and does not wait for it. */
+	void (*execute)(void *context, const struct waf_program_call *call);
+};
+
+/* Before its transactions; copied. Without this call there are no hooks. */
+void waf_worker_set_hooks(struct waf_worker *worker, const struct waf_hooks *hooks);
 /* After the last of its transactions has been freed. */
 void waf_worker_free(struct waf_worker *worker);
 

@@ -20,6 +20,28 @@ static int load(void *context, struct span name, struct buf *to, struct err *err
 	return buf_append(to, name);
 }
 
+static int program(void *context, struct span name, uint32_t *number, struct err *err)
+{
+	(void)context;
+	*number = 1;
+	return name.len ? 0 : err_set(err, ERR_NOT_FOUND, "no name");
+}
+
+/* The name under which a list has the value is a name, and ends with the list's. */
+static void check_outside(const struct operator* op, struct span value)
+{
+	char name[RBL_NAME_MAX + 1];
+	size_t len;
+
+	if (operator_kind_of(op) != OPERATOR_RBL)
+		return;
+	len = operator_rbl_name(op, value, name);
+	assert(len <= RBL_NAME_MAX && (len == 0 || strlen(name) == len));
+	assert(len == 0 ||
+	       span_ends_with(span_of(name, len), span_trim(operator_parameter(op))));
+	assert(!operator_rbl_is_listed(op, 0xc0000201));
+}
+
 static bool lies_in(struct span part, struct span whole)
 {
 	return part.len <= whole.len && part.ptr >= whole.ptr &&
@@ -86,7 +108,8 @@ static void check_negation(struct operator_text text, const struct operator_opti
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct operator_options options = {.load = load};
+	struct operator_options options = {
+		.load = load, .program = program, .httpbl_key = SPAN("abcdefghijkl")};
 	struct operator_limits limits = {.match_limit = 20000,
 					 .depth_limit = 1000,
 					 .heap_kib = 1024,
@@ -111,6 +134,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	op = operator_new(&text, &options, &err);
 	if (!op) {
 		assert(err.code != ERR_NONE && err.message[0]);
+		return 0;
+	}
+	if (operator_is_of_outside(operator_kind_of(op))) {
+		check_outside(op, value);
+		operator_free(op);
 		return 0;
 	}
 	check(op, value);

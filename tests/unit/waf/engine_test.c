@@ -554,7 +554,7 @@ static void refuses_rules_that_cannot_work(void **state)
 		 "rules:1: there is no marker NOWHERE"},
 		{"SecRule ARGS a \"id:1\"\nSecRule ARGS b \"id:1\"\n",
 		 "rules:2: the id 1 is that of rules:1 too"},
-		{"SecRule ARGS \"@rbl list.example\" \"id:1\"\n", NULL},
+		{"SecRule ARGS \"@rsub s/a/b/\" \"id:1\"\n", NULL},
 		{"SecRule ARGS \"@rx (\" \"id:1\"\n", NULL},
 	};
 

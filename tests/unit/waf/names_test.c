@@ -21,7 +21,8 @@
 static struct waf_rules *load(const char *text, struct err *err)
 {
 	struct waf_text one = {.name = SPAN("rules"), .text = span_cstr(text)};
-	struct waf_sources sources = {.texts = &one, .text_count = 1, .no_prefilter = true};
+	struct waf_sources sources = {
+		.texts = &one, .text_count = 1, .no_prefilter = true, .any_program = true};
 
 	err->code = ERR_NONE;
 	return waf_rules_load(&sources, err);
@@ -39,6 +40,8 @@ static void every_documented_operator_is_known_or_refused_with_its_place(void **
 		"detectXSS",
 		"endsWith a",
 		"eq 1",
+		"inspectFile /bin/sh",
+		"rbl a.example",
 		"ge 1",
 		"gt 1",
 		"le 1",
@@ -65,8 +68,9 @@ static void every_documented_operator_is_known_or_refused_with_its_place(void **
 		"within a b",
 	};
 	static const char *const refused[] = {
-		"fuzzyHash hashes 1", "gsbLookup a",  "inspectFile a.lua", "rbl a.example",
-		"rsub s/a/b/",	      "validateHash", "notThere a",
+		"gsbLookup a",	"inspectFile a.lua",	"inspectFile /nowhere",
+		"rbl a b",	"fuzzyHash /nowhere 1", "rsub s/a/b/",
+		"validateHash", "notThere a",
 	};
 	char file[] = "/tmp/sallyport-waf-XXXXXX";
 	char text[512], op[128];
@@ -239,6 +243,7 @@ static const char *const actions_taken[] = {
 	"chain",
 	"deny",
 	"drop",
+	"exec:/bin/sh",
 	"expirevar:ip.x=60",
 	"initcol:ip=%{REMOTE_ADDR}",
 	"log",
@@ -257,6 +262,7 @@ static const char *const actions_taken[] = {
 	"sanitiseMatchedBytes",
 	"sanitiseRequestHeader:a",
 	"sanitiseResponseHeader:a",
+	"setenv:A=%{MATCHED_VAR}",
 	"setrsc:a",
 	"setsid:a",
 	"setuid:a",
@@ -304,7 +310,7 @@ static const char *const actions_refused[] = {
 	"pause:1",
 	"prepend:a",
 	"proxy:http://a",
-	"setenv:a=1",
+	"setenv:a",
 	"notThere",
 	"notThere:1",
 	"phase:7",
@@ -356,6 +362,7 @@ static const char *const directives_taken[] = {
 	"SecDebugLog /dev/null",
 	"SecDebugLogLevel 0",
 	"SecDefaultAction \"phase:1,log,pass\"",
+	"SecHttpBlKey abcdefghijkl",
 	"SecMarker here",
 	"SecPcreMatchLimit 1000",
 	"SecPcreMatchLimitRecursion 1000",
@@ -408,7 +415,6 @@ static const char *const directives_refused[] = {
 	"SecHashMethodPm HashHref a",
 	"SecHashMethodRx HashHref a",
 	"SecHashParam a",
-	"SecHttpBlKey a",
 	"SecInterceptOnError On",
 	"SecRemoteRules a https://a.example/",
 	"SecRemoteRulesFailAction Abort",

@@ -7,7 +7,12 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#ifdef HAVE_FUZZY
+#include <fuzzy.h>
+#endif
 #include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/hex.h"
@@ -386,6 +391,177 @@ static void operators_answer_as_those_of_libmodsecurity(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+#ifdef HAVE_FUZZY
+#define FUZZY_TEXT 20000
+
+/* Text that is like `base` but in one of `every` places. */
+static void vary(char *to, const char *base, unsigned every)
+{
+	memcpy(to, base, FUZZY_TEXT);
+	for (size_t i = 0; every && i < FUZZY_TEXT; i++)
+		if (next_random(every) == 0)
+			to[i] = (char)('a' + next_random(26));
+}
+
+/* A file of hashes as ssdeep writes it, and one rule for each score. */
+static struct oracle *fuzzy_oracle(const char *base, const char *path, const unsigned *scores,
+				   size_t count)
+{
+	struct oracle *oracle;
+	char hash[FUZZY_MAX_RESULT];
+	FILE *file = fopen(path, "w");
+	struct buf rules;
+
+	assert_non_null(file);
+	assert_int_equal(fuzzy_hash_buf((const unsigned char *)base, FUZZY_TEXT, hash), 0);
+	assert_true(fprintf(file,
+			    "ssdeep,1.1--blocksize:hash:hash,filename\n"
+			    "3:AXGBicFlgVNhBGcL6wCrFQEv:AXGHsNhxLsr2C,\"other\"\n%s,\"x\"\n",
+			    hash) > 0);
+	assert_int_equal(fclose(file), 0);
+	buf_init(&rules, 65536);
+	buf_append_cstr(&rules, "SecRuleEngine On\n");
+	for (size_t i = 0; i < count; i++)
+		buf_printf(&rules,
+			   "SecRule REQUEST_HEADERS:x \"@fuzzyHash %s %u\" "
+			   "\"id:%zu,phase:1,pass,log,t:none,msg:'m',logdata:'x'\"\n",
+			   path, scores[i], i + 1);
+	oracle = oracle_new(buf_cstr(&rules));
+	buf_release(&rules);
+	return oracle;
+}
+
+static void count_rules(void *context, unsigned rule_id, struct span data)
+{
+	bool *matched = context;
+
+	(void)data;
+	matched[rule_id - 1] = true;
+}
+
+static int load_path(void *context, struct span name, struct buf *to, struct err *err)
+{
+	char bytes[4096];
+	char path[128];
+	FILE *file;
+	size_t got;
+
+	(void)context;
+	(void)err;
+	(void)snprintf(path, sizeof(path), "%.*s", SPAN_ARG(name));
+	file = fopen(path, "r");
+	assert_non_null(file);
+	got = fread(bytes, 1, sizeof(bytes), file);
+	assert_int_equal(fclose(file), 0);
+	return buf_append_bytes(to, bytes, got);
+}
+
+static void likeness_is_measured_as_by_libmodsecurity(void **state)
+{
+	static const unsigned scores[] = {1, 30, 60, 90, 100};
+	static const unsigned variants[] = {0, 5000, 1000, 200, 50, 2};
+	static char base[FUZZY_TEXT], value[FUZZY_TEXT];
+	struct operator* ops[COUNT_OF(scores)];
+	unsigned seen[2] = {0, 0};
+	char path[] = "/tmp/sallyport-hashes-XXXXXX";
+	int fd = mkstemp(path);
+	struct oracle *oracle;
+
+	(void)state;
+	assert_true(fd >= 0 && close(fd) == 0);
+	for (size_t i = 0; i < FUZZY_TEXT; i++)
+		base[i] = (char)('a' + next_random(26));
+	oracle = fuzzy_oracle(base, path, scores, COUNT_OF(scores));
+	for (size_t i = 0; i < COUNT_OF(scores); i++) {
+		struct operator_options options = {.load = load_path};
+		struct operator_text parts = {.kind = OPERATOR_FUZZY_HASH};
+		char parameter[128];
+		struct err err = {0};
+
+		(void)snprintf(parameter, sizeof(parameter), "%s %u", path, scores[i]);
+		parts.parameter = span_cstr(parameter);
+		ops[i] = operator_new(&parts, &options, &err);
+		if (!ops[i])
+			fail_msg("%s", err.message);
+	}
+	for (size_t v = 0; v < COUNT_OF(variants); v++) {
+		bool there[COUNT_OF(scores)] = {false};
+
+		vary(value, base, variants[v]);
+		oracle_header(oracle, span_of(value, FUZZY_TEXT), count_rules, there);
+		for (size_t i = 0; i < COUNT_OF(scores); i++) {
+			bool here = operator_match(ops[i], scratch, SPAN_NONE,
+						   span_of(value, FUZZY_TEXT), NULL);
+
+			if (here != there[i])
+				fail_msg("one of %u changed, score %u: %s here", variants[v],
+					 scores[i], here ? "like" : "not like");
+			seen[here]++;
+		}
+	}
+	assert_true(seen[0] > 0 && seen[1] > 0);
+	for (size_t i = 0; i < COUNT_OF(scores); i++)
+		operator_free(ops[i]);
+	oracle_free(oracle);
+	(void)remove(path);
+}
+#endif
+
+/* What docs/waf.md says that ModSecurity 3 does not have. */
+static void what_is_refused_here_is_refused_there(void **state)
+{
+	static const char *const rules[] = {
+		"SecRule ARGS \"@rsub s/a/b/\" \"id:1,phase:2,pass\"\n",
+		"SecRule ARGS \"@gsbLookup a\" \"id:1,phase:2,pass\"\n",
+		"SecRule ARGS \"@validateHash a\" \"id:1,phase:2,pass\"\n",
+		"SecAction \"id:1,phase:2,pass,append:a\"\n",
+		"SecAction \"id:1,phase:2,pass,prepend:a\"\n",
+		"SecAction \"id:1,phase:2,pass,proxy:http://a/\"\n",
+		"SecAction \"id:1,phase:2,pass,pause:1\"\n",
+		"SecAction \"id:1,phase:2,pass,deprecatevar:ip.x=1/2\"\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rules); i++) {
+		struct oracle *oracle = oracle_try(rules[i]);
+
+		if (oracle)
+			fail_msg("libmodsecurity takes %s", rules[i]);
+	}
+}
+
+/* The first byte of what the program of inspectFile writes says whether the rule matches. */
+static void programs_approve_there_as_here(void **state)
+{
+	static const struct {
+		const char *value;
+		bool matches;
+	} cases[] = {{"'1'", false}, {"'1 clean'", false}, {"'0 bad'", true}, {"'no'", true}};
+	char path[] = "/tmp/sallyport-program-XXXXXX";
+	static const char script[] = "#!/bin/sh\necho \"$1\"\n";
+	int fd = mkstemp(path);
+	struct oracle *oracle;
+	char rule[256];
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, script, sizeof(script) - 1), sizeof(script) - 1);
+	assert_true(fchmod(fd, 0700) == 0 && close(fd) == 0);
+	(void)snprintf(rule, sizeof(rule),
+		       "SecRuleEngine On\nSecRule REQUEST_HEADERS:x \"@inspectFile %s\" "
+		       "\"id:1,phase:1,pass,log,t:none,msg:'m',logdata:'x'\"\n",
+		       path);
+	oracle = oracle_new(rule);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct answer answer = {0};
+
+		oracle_header(oracle, span_cstr(cases[i].value), on_match, &answer);
+		assert_int_equal(answer.matched, cases[i].matches);
+	}
+	oracle_free(oracle);
+	(void)unlink(path);
+}
+
 static void realistic_values_too(void **state)
 {
 	static const char *const some[] = {
@@ -442,6 +618,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operators_answer_as_those_of_libmodsecurity),
+		cmocka_unit_test(what_is_refused_here_is_refused_there),
+		cmocka_unit_test(programs_approve_there_as_here),
+#ifdef HAVE_FUZZY
+		cmocka_unit_test(likeness_is_measured_as_by_libmodsecurity),
+#endif
 		cmocka_unit_test(realistic_values_too),
 	};
 

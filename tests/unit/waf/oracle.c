@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -56,6 +57,7 @@ struct oracle *oracle_try(const char *rules)
 	assert_non_null(o->rules);
 	if (msc_rules_add(o->rules, rules, &error) < 0) {
 		print_message("libmodsecurity: %s\n", error ? error : "?");
+		free((char *)(uintptr_t)error); /* by strdup, there */
 		oracle_free(o);
 		return NULL;
 	}

@@ -126,8 +126,9 @@ static void refuses_what_it_does_not_know_with_its_place(void **state)
 		"rules:1: the variable PERF_ALL is not supported: there are no performance "
 		"counters");
 	refuses("SecRule ARGS \"@rx a\" \"id:1,fly\"\n", "rules:1: there is no action \"fly\"");
-	refuses("SecRule ARGS \"@rx a\" \"id:1,exec:/bin/x\"\n",
-		"rules:1: the action exec is not supported: no programs are started");
+	refuses("SecRule ARGS \"@rx a\" \"id:1,append:x\"\n",
+		"rules:1: the action append is not supported: ModSecurity 3 does not have it "
+		"either: responses are not written to");
 	refuses("SecRule ARGS \"@rx a\" \"id:1,t:rot13\"\n",
 		"rules:1: there is no transformation rot13");
 	refuses("SecRule ARGS \"@rx a\" \"id:1,ctl:hashEngine=On\"\n",
