@@ -16,6 +16,8 @@ int waf_work_load_configured(struct waf_work *w, bool check_only, struct err *er
 	sources.paths = w->cfg->waf->rules.at;
 	sources.path_count = w->cfg->waf->rules.count;
 	sources.paranoia = w->cfg->waf->paranoia;
+	sources.programs = w->cfg->waf->programs.allow.at;
+	sources.program_count = w->cfg->waf->programs.allow.count;
 	sources.texts = w->patches.texts;
 	sources.text_count = w->patches.text_count;
 	w->rules = waf_rules_load(&sources, err);
@@ -28,6 +30,7 @@ int waf_work_load(struct waf_work *w, bool check_only, struct err *err)
 	struct span one = span_cstr(named);
 	struct waf_sources sources = {.check_only = check_only,
 				      .no_prefilter = !check_only,
+				      .any_program = true,
 				      .paths = &one,
 				      .path_count = 1,
 				      .paranoia =

@@ -47,6 +47,24 @@ struct config_waf_response {
 	enum config_waf_coding coding;
 };
 
+/* What @rbl asks. */
+struct config_waf_lists {
+	uint64_t timeout_ms; /* then the list has not answered */
+	uint64_t unlisted_ms; /* "no such name" is remembered so long */
+	uint32_t names; /* answers that a worker remembers */
+	struct config_strings servers; /* none: those of resolv.conf */
+};
+
+/* What @inspectFile and exec may run. */
+struct config_waf_programs {
+	struct config_strings allow;
+	uint64_t timeout_ms; /* from when it is asked until it has ended */
+	uint32_t at_once; /* that run, and as many may wait */
+	uint64_t memory_bytes; /* of the address space of each */
+	struct config_strings read; /* folders and files, beside those of the system */
+	struct config_strings write;
+};
+
 struct config_waf {
 	struct config_where where;
 	struct config_strings rules; /* "owasp-crs" or files */
@@ -59,6 +77,8 @@ struct config_waf {
 	struct span cache; /* folder for compiled pattern databases; empty: none */
 	struct span log; /* file: one JSON record a transaction that matched; empty: the log */
 	struct config_waf_response response;
+	struct config_waf_lists block_lists;
+	struct config_waf_programs programs;
 	CONFIG_LIST(struct config_waf_exclusion) exclusions;
 };
 

@@ -1,4 +1,5 @@
 #include "config/schema_parts.h"
+#include "parse/address.h"
 
 const struct schema_name schema_waf_mode_names[] = {
 	{"off", CONFIG_WAF_MODE_OFF},
@@ -104,6 +105,59 @@ static const struct schema_object response = {
 	.shorthand = "inspect",
 };
 
+static bool is_server(struct span text)
+{
+	struct address address;
+	uint16_t port;
+
+	return address_parse_port(text, &address, &port);
+}
+
+static const struct schema_format format_server = {
+	.what = "the address of a name server, such as 192.0.2.1 or [2001:db8::1]:5353",
+	.valid = is_server,
+};
+
+static const struct schema_key lists_keys[] = {
+	{KEY("timeout", DURATION, config_waf_lists, timeout_ms), .initial = "500ms", .min = 10,
+	 .max = 30000, .text = "Then a list has not answered, and the rule does not match."},
+	{KEY("unlisted", DURATION, config_waf_lists, unlisted_ms), .initial = "1m", .min = 1000,
+	 .max = 86400000, .text = "What a list does not have is not asked again for so long."},
+	{KEY("names", COUNT, config_waf_lists, names), .initial = "4096", .min = 16,
+	 .max = 1000000, .text = "Answers that each worker remembers."},
+	{KEY("servers", TEXTS, config_waf_lists, servers), .format = &format_server,
+	 .text = "Name servers to ask; without, those of resolv.conf."},
+	{.name = NULL},
+};
+
+static const struct schema_object lists = {
+	.name = "waf_block_lists",
+	.size = sizeof(struct config_waf_lists),
+	.keys = lists_keys,
+};
+
+static const struct schema_key programs_keys[] = {
+	{KEY("allow", TEXTS, config_waf_programs, allow), .format = &format_prefix,
+	 .text = "Programs, absolute paths, that rules may run with @inspectFile and exec."},
+	{KEY("timeout", DURATION, config_waf_programs, timeout_ms), .initial = "5s", .min = 100,
+	 .max = 60000, .text = "From when one is asked; then it is killed."},
+	{KEY("at_once", COUNT, config_waf_programs, at_once), .initial = "8", .min = 1,
+	 .max = 256, .text = "So many run at once; of each worker as many may wait."},
+	{KEY("memory", SIZE, config_waf_programs, memory_bytes), .initial = "1g",
+	 .min = 16777216, .text = "Of the address space of each."},
+	{KEY("read", TEXTS, config_waf_programs, read), .format = &format_prefix,
+	 .text = "Files and folders that they may read beside those of the system."},
+	{KEY("write", TEXTS, config_waf_programs, write), .format = &format_prefix,
+	 .text = "Folders that they may change."},
+	{.name = NULL},
+};
+
+static const struct schema_object programs = {
+	.name = "waf_programs",
+	.size = sizeof(struct config_waf_programs),
+	.keys = programs_keys,
+};
+
 static const struct schema_key waf_keys[] = {
 	{KEY("rules", TEXTS, config_waf, rules), .initial = "owasp-crs", .format = &format_any,
 	 .text = "owasp-crs, or files or folders of rules."},
@@ -127,6 +181,10 @@ static const struct schema_key waf_keys[] = {
 		 "error."},
 	{KEY("response", OBJECT, config_waf, response), .object = &response,
 	 .text = "What rules make of responses."},
+	{KEY("block_lists", OBJECT, config_waf, block_lists), .object = &lists,
+	 .text = "How @rbl asks."},
+	{KEY("programs", OBJECT, config_waf, programs), .object = &programs,
+	 .text = "What @inspectFile and exec may run."},
 	{KEY("exclusions", LIST, config_waf, exclusions), .object = &exclusion,
 	 .text = "What rules must not look at."},
 	{.name = NULL},

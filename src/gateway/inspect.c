@@ -1,5 +1,7 @@
 #include "gateway/inspect.h"
 
+#include "gateway/outside.h"
+
 static bool is_used(const struct config *cfg, enum config_waf_mode mode)
 {
 	for (size_t i = 0; i < cfg->routes.count; i++)
@@ -17,6 +19,8 @@ static struct waf_rules *load_rules(const struct snapshot *snapshot, struct err 
 		.texts = snapshot->patches.texts,
 		.text_count = snapshot->patches.text_count,
 		.paranoia = config->paranoia,
+		.programs = config->programs.allow.at,
+		.program_count = config->programs.allow.count,
 		.cache_folder = config->cache.len ? config->cache.ptr : NULL,
 	};
 
@@ -51,4 +55,6 @@ void inspect_release_worker(struct worker *worker)
 	if (worker->waf)
 		waf_worker_free(worker->waf);
 	worker->waf = NULL;
+	outside_free(worker->outside);
+	worker->outside = NULL;
 }

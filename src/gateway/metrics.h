@@ -65,6 +65,8 @@ struct metrics {
 	counter over_share;
 	counter refused[METRICS_PHASES]; /* by the phase that answered */
 	counter waf_inspected, waf_failed;
+	counter waf_lookups, waf_lookups_failed; /* of block lists */
+	counter waf_programs, waf_programs_failed;
 	counter waf_blocked[2], waf_observed[2]; /* requests; responses */
 	counter upstream_attempts;
 	counter upstream_retries;

@@ -345,6 +345,18 @@ void metrics_print(struct metrics *const *all, size_t count, struct buf *out)
 	print_total(all, count, out, "sallyport_waf_failed_total",
 		    "Requests on which the rules could not be run to their end.",
 		    offsetof(struct metrics, waf_failed));
+	print_total(all, count, out, "sallyport_waf_lookups_total",
+		    "Questions of the firewall's rules to block lists.",
+		    offsetof(struct metrics, waf_lookups));
+	print_total(all, count, out, "sallyport_waf_lookups_failed_total",
+		    "Of them, those that were not answered.",
+		    offsetof(struct metrics, waf_lookups_failed));
+	print_total(all, count, out, "sallyport_waf_programs_total",
+		    "Programs that the firewall's rules have asked for.",
+		    offsetof(struct metrics, waf_programs));
+	print_total(all, count, out, "sallyport_waf_programs_failed_total",
+		    "Of them, those that could not be run to their end.",
+		    offsetof(struct metrics, waf_programs_failed));
 	print_total(all, count, out, "sallyport_banned_connections_total",
 		    "Connections of banned clients, closed at once.",
 		    offsetof(struct metrics, banned_connections));

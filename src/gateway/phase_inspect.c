@@ -3,14 +3,24 @@
 
 #include "gateway/fields.h"
 #include "gateway/inspect.h"
+#include "gateway/outside.h"
 
 static struct waf_worker *worker_of(struct exchange *e)
 {
 	struct worker *worker = e->worker;
+	struct waf_hooks hooks;
 	struct err err;
 
-	if (!worker->waf)
+	if (worker->waf)
+		return worker->waf;
+	if (!worker->outside)
+		worker->outside = outside_new(worker, e->snapshot->config->waf, &err);
+	if (worker->outside)
 		worker->waf = waf_worker_new(worker->shared->waf_collections, &err);
+	if (worker->waf) {
+		outside_hooks(worker->outside, &hooks);
+		waf_worker_set_hooks(worker->waf, &hooks);
+	}
 	return worker->waf;
 }
 

@@ -26,6 +26,7 @@
 #include "gateway/overload.h"
 #include "gateway/procedure_service.h"
 #include "gateway/procedure_timeline.h"
+#include "gateway/program_runner.h"
 #include "gateway/webhook_service.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
@@ -693,6 +694,8 @@ static int start(struct server *server, const struct server_options *options, st
 	if (!server->snapshot || make_shared(server, err) < 0 ||
 	    read_timeline(server, err) < 0 ||
 	    command_runner_new(&server->commands, server->config, err) < 0 ||
+	    program_helper_new(&server->shared->programs, server->config, options->workers,
+			       err) < 0 ||
 	    confine_process(options->config_path, server->config, err) < 0)
 		return -1;
 	if (server->config->sandbox &&
@@ -749,6 +752,7 @@ static void finish(struct server *server)
 	procedure_service_free(server->shared->procedures);
 	mem_free(server->shared->timeline);
 	command_runner_free(server->commands);
+	program_helper_free(server->shared->programs);
 	dns_free(server->dns);
 	identity_service_free(server->identity);
 	snapshot_unref(server->snapshot);

@@ -14,6 +14,7 @@
 #include "gateway/channel.h"
 #include "gateway/command_runner.h"
 #include "gateway/notify.h"
+#include "gateway/outside.h"
 #include "gateway/server_process.h"
 #include "gateway/watched_files.h"
 
@@ -227,9 +228,10 @@ static bool takes_new_server(const struct supervisor *s)
 	const struct config *a = s->config, *b = s->next;
 
 	return !same_listens(a, b) || !same_cpus(a, b) || !same_waf_log(a, b) ||
-	       !command_runner_same(a, b) || s->workers != worker_count(b) ||
-	       !span_eq(a->user, b->user) || !span_eq(a->group, b->group) ||
-	       a->sandbox != b->sandbox || a->log.access != b->log.access ||
+	       !command_runner_same(a, b) || !outside_same(a, b) ||
+	       s->workers != worker_count(b) || !span_eq(a->user, b->user) ||
+	       !span_eq(a->group, b->group) || a->sandbox != b->sandbox ||
+	       a->log.access != b->log.access ||
 	       !span_eq(a->log.access_path, b->log.access_path) ||
 	       !span_eq(a->log.audit_path, b->log.audit_path) ||
 	       a->admin.enabled != b->admin.enabled ||

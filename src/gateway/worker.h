@@ -86,7 +86,9 @@ struct contract_check;
 struct discovery;
 struct line_writer;
 struct waf_collections;
+struct outside;
 struct procedure_service;
+struct program_helper;
 struct timeline;
 struct waf_worker;
 struct webhook_service;
@@ -105,6 +107,7 @@ struct gateway_shared {
 	struct discovery *discovery; /* the maintenance thread's; NULL: nothing to be found */
 	struct webhook_service *webhooks; /* NULL: none are configured */
 	struct waf_collections *waf_collections; /* NULL: no firewall */
+	struct program_helper *programs; /* NULL: its rules may run none */
 	struct challenge_maker *challenge;
 	struct line_writer *waf_log; /* NULL without a firewall */
 	/* There when a snapshot that workers have been given bans clients, and from then on. */
@@ -140,6 +143,7 @@ struct worker {
 	struct address_text_cache address_texts;
 	struct contract_check *checks[32]; /* kept for reuse */
 	struct waf_worker *waf; /* NULL until it is needed */
+	struct outside *outside; /* of its hooks */
 	unsigned check_count;
 	unsigned index;
 	struct timer drain_timer;

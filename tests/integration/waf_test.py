@@ -3,14 +3,18 @@
 
 import atexit
 import gzip
+import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
+from dns_server import Names
 from harness import PROGRAM, Gateway, Service, Skip, answer, field, run
 
 CRS = "/usr/share/modsecurity-crs"
@@ -240,6 +244,157 @@ SecRule ARGS:y "@contains odd" "id:4,phase:2,pass,log,msg:'odd',setvar:'tx.anoma
     assert "# 2 records, 1 lines that are none" in out, out
     assert '# 2 times, 1 blocked: odd\n    - {rule: 4, target: "ARGS:y"}' in out, out
     assert "949110" not in out, "a sum is no cause"
+
+
+def wait_for(condition, what):
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+def metric(setup, name):
+    connection = http.client.HTTPConnection("127.0.0.1", setup.gateway.admin, timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return next(int(line.split()[1]) for line in text.splitlines()
+                if line.startswith(f"sallyport_waf_{name}_total "))
+
+
+LIST_RULES = b"""
+SecRule ARGS:who "@rbl list.example" "id:1,phase:2,deny,status:418,log,msg:'listed'"
+SecRule ARGS:who "@rbl closed.example" "id:2,phase:2,deny,status:419,log"
+"""
+
+
+def test_block_lists_are_asked_and_remembered_and_failures_match_nothing():
+    names = Names()
+    names.ttl = 600
+    names.address("7.2.0.192.list.example", "127.0.0.2")
+    names.address("8.2.0.192.closed.example", "127.255.255.254")
+    asking = (f"rules: ./own.conf, block_lists: {{servers: \"127.0.0.1:{names.port}\", "
+              "timeout: 3s}")
+    with Setup(asking, {"own.conf": LIST_RULES}) as setup:
+        assert setup.get("/?who=192.0.2.7") == 418
+        asked = names.asked
+        assert setup.get("/?who=192.0.2.7") == 418
+        assert names.asked == asked, "the answer has been remembered"
+        assert setup.get("/?who=192.0.2.9") == 200
+        assert setup.get("/?who=192.0.2.8") == 200, "a list that serves us not lists nothing"
+        assert metric(setup, "lookups_failed") == 1
+        assert "does not serve this name server" in setup.gateway.log_text()
+        names.failure = 2
+        assert setup.get("/?who=192.0.2.10") == 200
+        assert metric(setup, "lookups_failed") == 3
+        assert metric(setup, "lookups") == 8, "two a request, one where the first has denied"
+        # Nobody else waits for a name server that is silent.
+        names.failure = "silent"
+        slow = threading.Thread(target=setup.get, args=("/?who=192.0.2.11",))
+        slow.start()
+        assert setup.get("/?who=a%20b") == 200
+        slow.join()
+    names.close()
+
+
+APPROVER = b"""#!/bin/sh
+if [ -f "$1" ]; then content=$(cat "$1"); else content=$1; fi
+case $content in
+*virus*) echo "0 a virus" ;;
+*slow*) sleep 60 ;;
+*silent*) ;;
+*) echo "1 clean" ;;
+esac
+"""
+
+TELLER = b"""#!/bin/sh
+echo "$RULE_ID $KIND $REQUEST_METHOD $REQUEST_URI" >>"$(dirname "$0")/told/log"
+"""
+
+PROGRAM_RULES = b"""
+SecRule ARGS:x "@inspectFile ./approve" "id:1,phase:2,deny,status:418,capture,log,\\
+  msg:'%{TX.0}'"
+SecRule FILES_TMPNAMES "@inspectFile ./approve" "id:2,phase:2,deny,status:419,log"
+SecRule ARGS:tell "@streq yes" "id:3,phase:2,pass,log,setenv:KIND=told,exec:./tell"
+"""
+
+
+def multipart(content):
+    body = ("--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.bin\"\r\n\r\n"
+            f"{content}\r\n--x--\r\n")
+    return body, {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def test_programs_approve_and_are_told():
+    folder = tempfile.mkdtemp(prefix="sallyport-programs.")
+    os.chmod(folder, 0o755)
+    os.mkdir(os.path.join(folder, "told"))
+    for name, text in (("approve", APPROVER), ("tell", TELLER), ("own.conf", PROGRAM_RULES)):
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+    told = os.path.join(folder, "told", "log")
+
+    def lines():
+        if not os.path.exists(told):
+            return []
+        with open(told, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    programs = (f"programs: {{allow: [{folder}/approve, {folder}/tell], timeout: 8s, "
+                f"write: {folder}/told, read: {folder}}}")
+    try:
+        with Setup(f"rules: {folder}/own.conf, {programs}") as setup:
+            assert setup.get("/?x=good") == 200
+            assert setup.get("/?x=a+virus%3B+touch+/tmp/x") == 418
+            assert setup.post("/", *multipart("ordinary")) == 200
+            assert setup.post("/", *multipart("a virus " * 4000)) == 419
+            assert setup.get("/?tell=yes") == 200
+            wait_for(lambda: len(lines()) == 1, "the program has not been told")
+            assert lines() == ["3 told GET /?tell=yes"], lines()
+            served = len(setup.bodies)
+            # Without an answer nobody knows: mode block fails closed, observe goes on.
+            assert setup.get("/?x=silent") == 503
+            assert setup.get("/?x=slow") == 503
+            assert len(setup.bodies) == served
+            assert setup.get("/watched/?x=silent") == 200
+            assert metric(setup, "programs_failed") >= 1
+            assert "killed after its time" in setup.gateway.log_text()
+            assert metric(setup, "failed") == 3
+            # What may be run is known to a helper from before: it takes a new server.
+            with open(f"{folder}/own.conf", "ab") as file:
+                file.write(b'SecRule ARGS:y "@inspectFile ./third" "id:4,phase:2,deny"\n')
+            shutil.copy(f"{folder}/approve", f"{folder}/third")
+            with open(setup.gateway.config, encoding="utf-8") as file:
+                config = file.read().replace("allow: [", f"allow: [{folder}/third, ")
+            setup.gateway.write(config)
+            setup.gateway.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: setup.get("/?y=virus") == 403, "the new program is not asked")
+            assert setup.get("/?x=a+virus") == 418, "the others are"
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_programs_that_are_not_allowed_are_refused_with_their_line():
+    rules = RULES + b"SecRule ARGS \"@inspectFile /bin/sh\" \"id:3,pass\"\n"
+    service = Service(lambda *_: None)
+    gateway = Gateway(CONFIG % {"port": service.port, "waf": "rules: ./own.conf"},
+                      {"own.conf": rules}, wait=False)
+    gateway.process.wait(30)
+    log = gateway.log_text()
+    gateway.stop()
+    service.close()
+    assert gateway.process.returncode != 0
+    assert "own.conf:6" in log and "waf.programs.allow" in log, log
+    with tempfile.NamedTemporaryFile(suffix=".conf") as file:
+        file.write(b"SecRule ARGS:x \"@inspectFile /bin/sh\" \"id:1,phase:2,deny\"\n"
+                   b"SecRule ARGS:x \"@rbl a.example\" \"id:2,phase:2,deny\"\n")
+        file.flush()
+        code, out, error = command("explain", "--all", "--rules", file.name, "-",
+                                   text="GET /?x=bad HTTP/1.1\nHost: shop.example\n\n")
+        assert code == 0 and "the program is not run here" in out, (code, out, error)
+        assert "the block list is not asked here" in out, out
 
 
 run([value for name, value in list(globals().items()) if name.startswith("test_")])
