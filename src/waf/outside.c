@@ -231,6 +231,20 @@ bool outside_test(struct waf_transaction *t, const struct rule *rule,
 
 /* ---- programs that are told -------------------------------------------------------------------- */
 
+static void note_not_run(struct waf_transaction *t, const struct rule *rule,
+			 const struct step *step)
+{
+	struct waf_step one = {.phase = rule->phase,
+			       .rule_id = rule->id,
+			       .file = rule->place.file,
+			       .line = rule->place.line,
+			       .value = step->tag,
+			       .matched = true,
+			       .note = "the program of exec is not run here"};
+
+	t->trace(t->trace_context, &one);
+}
+
 void outside_execute(struct waf_transaction *t, const struct rule *rule,
 		     const struct step *step)
 {
@@ -238,8 +252,11 @@ void outside_execute(struct waf_transaction *t, const struct rule *rule,
 	struct waf_program_call call = {.program = (uint32_t)step->value, .rule_id = rule->id};
 	struct buf environment;
 
-	if (!hooks->execute)
+	if (!hooks->execute) {
+		if (t->trace)
+			note_not_run(t, rule, step);
 		return;
+	}
 	buf_init(&environment, ENVIRONMENT_MAX);
 	if (fill_environment(t, rule->id, &environment)) {
 		call.environment = buf_span(&environment);

@@ -565,6 +565,7 @@ void waf_set_response(struct waf_transaction *t, unsigned status, struct span pr
 	t->response_status = status;
 	value_set_number(t, VAR_RESPONSE_STATUS, status);
 	value_set_number(t, VAR_STATUS, status);
+	value_set_number(t, VAR_STATUS_LINE, status); /* as in libmodsecurity: no line */
 	value_set(t, VAR_RESPONSE_PROTOCOL, value_copy(t, protocol));
 }
 

@@ -399,6 +399,7 @@ static void scans_responses(void **state)
 	(void)state;
 	BOTH_WAYS(&f,
 		  "SecRule RESPONSE_STATUS \"@streq 500\" \"id:1,phase:3,pass\"\n"
+		  "SecRule STATUS|STATUS_LINE \"!@streq 500\" \"id:4,phase:3,deny\"\n"
 		  "SecRule RESPONSE_BODY \"@contains ORA-00942\" \"id:2,phase:4,deny\"\n"
 		  "SecRule RESPONSE_HEADERS:X-Leak \"@rx .\" \"id:3,phase:5,pass\"\n",
 		  &blocking)
