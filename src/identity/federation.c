@@ -302,8 +302,11 @@ int federation_begin(struct idp_exchange *x, const struct config_federation *pro
 		    span_of(challenge,
 			    base64url_encode(challenge, span_of(digest, sizeof(digest)))));
 	form_append(&to, SPAN("code_challenge_method"), SPAN("S256"));
-	if (state->again)
+	/* With max_age the provider must say when the login was (Core section 3.1.2.1). */
+	if (state->again) {
 		form_append(&to, SPAN("prompt"), SPAN("login"));
+		form_append(&to, SPAN("max_age"), SPAN("0"));
+	}
 	*url = buf_failed(&to) ? SPAN_NONE : arena_dup(x->arena, buf_span(&to));
 	buf_release(&to);
 	return url->ptr ? 0 : err_set(err, ERR_MEMORY, "identity: out of memory");
@@ -419,10 +422,10 @@ static bool is_subject(struct span text)
 }
 
 /* OpenID Connect Core section 3.1.3.7. */
-static const char *claims_problem(const struct config_federation *provider,
-				  const struct json *claims,
+static const char *claims_problem(const struct step *step, const struct json *claims,
 				  const struct federation_state *state)
 {
+	const struct config_federation *provider = step->provider;
 	const struct json *audience = json_get(claims, SPAN("aud"));
 	const struct json *party = json_get(claims, SPAN("azp"));
 	int64_t now = clock_unix_s(), expires, issued, authenticated;
@@ -442,10 +445,15 @@ static const char *claims_problem(const struct config_federation *provider,
 		return "nonce";
 	if (!is_subject(json_text(claims, "sub")))
 		return "subject";
-	if (state->again && claim_date(json_get(claims, SPAN("auth_time")), &authenticated) &&
-	    authenticated < state->begun_unix_s - SKEW_S)
-		return "time of login";
-	return NULL;
+	if (!state->again)
+		return NULL;
+	/* Browsers can take out of the request what asks for it: who can tell must have told. */
+	if (!claim_date(json_get(claims, SPAN("auth_time")), &authenticated))
+		return says(json_get(step->metadata, SPAN("claims_supported")),
+			    SPAN("auth_time"))
+			       ? "time of login"
+			       : NULL;
+	return authenticated < state->begun_unix_s - SKEW_S ? "time of login" : NULL;
 }
 
 static const struct json *check_id_token(const struct step *step, struct span token,
@@ -470,7 +478,7 @@ static const struct json *check_id_token(const struct step *step, struct span to
 		return NULL;
 	}
 	claims = json_parse(arena, jws.payload, NULL, err);
-	problem = claims ? claims_problem(step->provider, claims, state) : "payload";
+	problem = claims ? claims_problem(step, claims, state) : "payload";
 	if (!problem)
 		return claims;
 	(void)err_set(err, ERR_DENIED, "identity provider %.*s: ID token with a wrong %s",

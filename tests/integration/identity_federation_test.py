@@ -554,6 +554,18 @@ def who_shows_anew_who_it_is_does_so_at_the_provider_too(world):
 
 
 @in_world()
+def who_shows_anew_who_it_is_must_say_when_if_the_provider_can(world):
+    world.provider.metadata["claims_supported"] = ["sub", "auth_time"]
+    assert "Your account" in world.log_in().text
+    world.provider.claims = {"sub": "bob-1"}
+    asked = world.start()
+    assert asked["max_age"] == "0"
+    assert world.back(asked).status == 403
+    world.provider.claims = {"sub": "bob-1", "auth_time": int(time.time())}
+    assert "Your account" in world.log_in().text
+
+
+@in_world()
 def what_the_id_token_lacks_is_asked_for_and_must_be_of_the_same_user(world):
     world.provider.person = {"name": "Bob <b>", "preferred_username": "Bob"}
     assert "Your account" in world.log_in().text
@@ -667,6 +679,7 @@ if __name__ == "__main__":
         roles_follow_the_claims_at_each_login,
         a_second_factor_here_is_asked_for_all_the_same,
         who_shows_anew_who_it_is_does_so_at_the_provider_too,
+        who_shows_anew_who_it_is_must_say_when_if_the_provider_can,
         what_the_id_token_lacks_is_asked_for_and_must_be_of_the_same_user,
         a_refusal_of_the_provider_is_told_in_our_words,
         a_provider_that_is_away_or_another_is_told_from_ours,
