@@ -435,7 +435,7 @@ static const struct schema_key config_keys[] = {
 	{KEY("group", TEXT, config, group), .format = &format_name,
 	 .text = "Group to become; without, the user's."},
 	{KEY("sandbox", BOOL, config, sandbox), .initial = "on",
-	 .text = "Give up what is not needed (seccomp, Landlock)."},
+	 .text = "Give up what is not needed (seccomp, Landlock, core dumps)."},
 	{KEY("limits", OBJECT, config, limits), .object = &limits,
 	 .text = "What a client may ask of us."},
 	{KEY("trusted_proxies", NETWORKS, config, trusted_proxies),

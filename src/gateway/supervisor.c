@@ -17,6 +17,7 @@
 #include "gateway/outside.h"
 #include "gateway/server_process.h"
 #include "gateway/watched_files.h"
+#include "io/sandbox.h"
 
 #define START_WITHIN_MS 300000
 /* After the time for draining: to unwind and free. */
@@ -627,6 +628,9 @@ static void supervise(struct supervisor *s)
 
 static int start(struct supervisor *s, struct err *err)
 {
+	/* What it starts inherits that. */
+	if (s->config->sandbox && sandbox_hide_memory(err) < 0)
+		return -1;
 	s->program = upgrade_program(err);
 	if (!s->program || upgrade_inherit(s, err) < 0 || take_signals(s, err) < 0)
 		return -1;

@@ -88,6 +88,17 @@ int sandbox_drop_root(uid_t uid, gid_t gid, struct err *err)
 	return check_gone(uid, gid, err);
 }
 
+int sandbox_hide_memory(struct err *err)
+{
+#if !defined(HAVE_ASAN) && !defined(HAVE_TSAN)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set_errno(err, errno, "cannot hide the memory");
+#else
+	(void)err;
+#endif
+	return 0;
+}
+
 /* --- file system --- */
 
 /* From newer headers than Debian 12 has. */

@@ -19,6 +19,12 @@
  */
 int sandbox_drop_root(uid_t uid, gid_t gid, struct err *err) MUST_CHECK;
 
+/*
+ * No core dump of this process, nor of those it starts, and nobody but root reads its memory: keys and
+ * tokens are in there. In builds with sanitizers it does nothing, for they look at the memory so.
+ */
+int sandbox_hide_memory(struct err *err) MUST_CHECK;
+
 enum sandbox_access {
 	SANDBOX_READ, /* read files and list folders */
 	SANDBOX_WRITE, /* also create, change and remove; no devices, no execution */

@@ -475,6 +475,31 @@ static void test_filter_covers_running_threads(void **state)
 
 #endif
 
+static int memory_is_hidden(void)
+{
+	pid_t child;
+	int status;
+
+	REQUIRE(sandbox_hide_memory(NULL) == 0);
+#if !defined(HAVE_ASAN) && !defined(HAVE_TSAN)
+	REQUIRE(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	child = fork();
+	if (child == 0)
+		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	REQUIRE(waitpid(child, &status, 0) == child && status == 0);
+#else
+	(void)child;
+	(void)status;
+#endif
+	return 0;
+}
+
+static void test_nobody_reads_the_memory(void **state)
+{
+	(void)state;
+	expect_success(memory_is_hidden);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_server_profile_forbids),
 		cmocka_unit_test(test_denial_may_kill),
 		cmocka_unit_test(test_parser_profile_leaves_little),
+		cmocka_unit_test(test_nobody_reads_the_memory),
 #ifndef HAVE_TSAN
 		cmocka_unit_test(test_server_works_in_its_profile),
 		cmocka_unit_test(test_filter_covers_running_threads),
