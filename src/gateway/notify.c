@@ -44,14 +44,23 @@ void notify_reloading(void)
 int pid_file_write(const char *path, struct err *err)
 {
 	char aside[4096];
-	FILE *file;
-	int written, closed;
+	FILE *file = NULL;
+	int fd, written, closed;
 
 	if ((size_t)snprintf(aside, sizeof(aside), "%s.new", path) >= sizeof(aside))
 		return err_set(err, ERR_INVALID, "the pid file's name is too long");
-	file = fopen(aside, "we");
-	if (!file)
+	/* Others may have write access to the folder, and we may be root: never through their link. */
+	if (unlink(aside) < 0 && errno != ENOENT)
 		return err_set_errno(err, errno, "%s", aside);
+	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		file = fdopen(fd, "w");
+	if (!file) {
+		err_set_errno(err, errno, "%s", aside);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
 	written = fprintf(file, "%d\n", (int)getpid());
 	closed = fclose(file);
 	if (written < 0 || closed != 0 || rename(aside, path) < 0)

@@ -211,6 +211,9 @@ class ProcessTest(unittest.TestCase):
         self.assertGreater(load.done, 0)
 
     def test_serves_and_ends_on_sigterm(self):
+        # Somebody who may write beside the pid file has left a link to what is not theirs.
+        (self.path / "victim").write_text("untouched")
+        (self.path / "pid.new").symlink_to(self.path / "victim")
         self.start()
         self.assertEqual(self.get(), 200)
         self.assertEqual(self.pid(), self.gateway.pid)
@@ -218,6 +221,7 @@ class ProcessTest(unittest.TestCase):
         self.expect_state("STOPPING=1")
         self.assertEqual(self.gateway.wait(WAIT_S), 0)
         self.assertFalse((self.path / "pid").exists())
+        self.assertEqual((self.path / "victim").read_text(), "untouched")
 
     def test_a_request_under_way_ends_before_the_gateway_does(self):
         self.start()
