@@ -285,9 +285,24 @@ enum io_result h1_input_raw(struct h1_input *in, struct stream *stream, struct s
 	return IO_OK;
 }
 
+/* What is unread may be framing alone, such as the end of the last chunk. */
+static bool has_more_chunks(const struct h1_input *in)
+{
+	struct http1_chunked ahead = in->chunked;
+	struct span unread = unread_body(in);
+	struct span data;
+	size_t consumed;
+
+	if (http1_chunked_next(&ahead, unread, &consumed, &data) == HTTP1_DONE)
+		return span_starts_with(span_slice(unread, consumed, unread.len), SPAN("\r\n"));
+	return data.len > 0;
+}
+
 HOT bool h1_input_has_more(const struct h1_input *in)
 {
-	return in->ended || in->start != in->end;
+	if (in->ended || in->start == in->end)
+		return in->ended;
+	return in->framing != HTTP1_CHUNKED || has_more_chunks(in);
 }
 
 HOT void h1_output_release(struct h1_output *out)
