@@ -13,12 +13,12 @@
 #include "gateway/identity_metrics.h"
 #include "gateway/procedure_service.h"
 #include "gateway/procedure_timeline.h"
-#include "gateway/prometheus.h"
 #include "gateway/webhook_service.h"
 #include "guard/ban_who.h"
 #include "io/net_address.h"
 #include "parse/json.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 #include "parse/uri.h"
 
 #define BODY_MAX ((size_t)16 << 20)
@@ -93,14 +93,13 @@ static void print_usage(const struct admin *admin, struct buf *out)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		prometheus_number(out, "process_max_fds", "gauge", "How many may be open.",
 				  limit.rlim_cur);
-	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		buf_printf(out,
-			   "# HELP process_cpu_seconds_total Processor time, user and system.\n"
-			   "# TYPE process_cpu_seconds_total counter\n"
-			   "process_cpu_seconds_total %.6f\n",
-			   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-				   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) /
-					   1e6);
+	if (getrusage(RUSAGE_SELF, &usage) < 0)
+		return;
+	prometheus_head(out, "process_cpu_seconds_total", "counter",
+			"Processor time, user and system.");
+	buf_printf(out, "process_cpu_seconds_total %.6f\n",
+		   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
 
 static void print_limiter(const struct limiter *limiter, struct buf *out)
@@ -121,22 +120,18 @@ static void print_process(const struct admin *admin, struct buf *out)
 	struct authenticator_stats stats = {0};
 
 	authenticator_read_stats(admin->snapshot->authenticator, &stats);
+	prometheus_head(out, "sallyport_build_info", "gauge", "The version that runs.");
+	buf_append_cstr(out, "sallyport_build_info{version=\"" SALLYPORT_VERSION "\"} 1\n");
+	prometheus_number(out, "process_start_time_seconds", "gauge",
+			  "When the server process started.",
+			  (uint64_t)admin->shared->started_unix_s);
+	prometheus_number(out, "sallyport_config_generation", "gauge",
+			  "Configurations loaded so far.", admin->snapshot->generation);
+	prometheus_head(out, "sallyport_key_set_refreshes_total", "counter",
+			"Key sets read or fetched.");
 	buf_printf(out,
-		   "# HELP sallyport_build_info The version that runs.\n"
-		   "# TYPE sallyport_build_info gauge\n"
-		   "sallyport_build_info{version=\"" SALLYPORT_VERSION "\"} 1\n"
-		   "# HELP process_start_time_seconds When the server process started.\n"
-		   "# TYPE process_start_time_seconds gauge\n"
-		   "process_start_time_seconds %lld\n"
-		   "# HELP sallyport_config_generation Configurations loaded so far.\n"
-		   "# TYPE sallyport_config_generation gauge\n"
-		   "sallyport_config_generation %llu\n"
-		   "# HELP sallyport_key_set_refreshes_total Key sets read or fetched.\n"
-		   "# TYPE sallyport_key_set_refreshes_total counter\n"
 		   "sallyport_key_set_refreshes_total{result=\"ok\"} %llu\n"
 		   "sallyport_key_set_refreshes_total{result=\"error\"} %llu\n",
-		   (long long)admin->shared->started_unix_s,
-		   (unsigned long long)admin->snapshot->generation,
 		   (unsigned long long)stats.refreshes,
 		   (unsigned long long)stats.refresh_errors);
 }

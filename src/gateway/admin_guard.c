@@ -1,9 +1,9 @@
 #include "gateway/admin_guard.h"
 
-#include "gateway/prometheus.h"
 #include "io/loop.h"
 #include "parse/json.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 
 static void put_breaker(struct json_writer *w, const struct breaker *breaker)
 {

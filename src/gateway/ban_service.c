@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/audit.h"
-#include "gateway/prometheus.h"
 #include "guard/ban_store.h"
 #include "guard/ban_who.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 
 #define QUEUE_MAX 1024
 #define PERIOD_MS 1000

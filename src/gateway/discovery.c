@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "gateway/discovery_internal.h"
-#include "gateway/prometheus.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 
 /* Changes that come together are told together. */
 #define GATHER_MS 100

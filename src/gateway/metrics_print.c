@@ -3,8 +3,8 @@
 #include "gateway/exchange.h"
 #include "gateway/fallback.h"
 #include "gateway/metrics.h"
-#include "gateway/prometheus.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 
 static const char *const bucket_names[METRICS_BUCKETS] = {
 	"0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05",

@@ -7,6 +7,7 @@
 #include "gateway/exchange.h"
 #include "gateway/inspect_policy.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 #include "waf/patch.h"
 
 #define RULES_MAX ((size_t)1 << 20)
@@ -408,8 +409,8 @@ void patches_metrics(const struct snapshot *snapshot, struct buf *to)
 
 	if (patches->count == 0)
 		return;
-	buf_append_cstr(to, "# HELP sallyport_patch_hits_total Requests that a virtual patch "
-			    "has matched.\n# TYPE sallyport_patch_hits_total counter\n");
+	prometheus_head(to, "sallyport_patch_hits_total", "counter",
+			"Requests that a virtual patch has matched.");
 	for (size_t i = 0; i < patches->count; i++) {
 		struct span name = patches->at[i].config->name;
 		const struct patch_stats *stats = patches->at[i].stats;
@@ -422,9 +423,8 @@ void patches_metrics(const struct snapshot *snapshot, struct buf *to)
 			SPAN_ARG(name), (unsigned long long)atomic_load(&stats->blocked),
 			SPAN_ARG(name), (unsigned long long)atomic_load(&stats->observed));
 	}
-	buf_append_cstr(to,
-			"# HELP sallyport_patch_expired Whether a virtual patch is past its "
-			"last day, and off.\n# TYPE sallyport_patch_expired gauge\n");
+	prometheus_head(to, "sallyport_patch_expired", "gauge",
+			"Whether a virtual patch is past its last day, and off.");
 	for (size_t i = 0; i < patches->count; i++)
 		buf_printf(to, "sallyport_patch_expired{patch=\"%.*s\"} %d\n",
 			   SPAN_ARG(patches->at[i].config->name),

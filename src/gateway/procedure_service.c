@@ -7,6 +7,7 @@
 #include "guard/procedure.h"
 #include "io/offload.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 
 #define PERIOD_MS 1000
 #define MAIL_THREADS 1
@@ -360,14 +361,14 @@ void procedure_service_metrics(const struct procedure_service *service, struct b
 {
 	if (!service->count)
 		return;
-	buf_append_cstr(out, "# HELP sallyport_procedure_state 0 watching, 1 active, 2 canary, "
-			     "3 ramp.\n# TYPE sallyport_procedure_state gauge\n");
+	prometheus_head(out, "sallyport_procedure_state", "gauge",
+			"0 watching, 1 active, 2 canary, 3 ramp.");
 	for (size_t i = 0; i < service->count; i++)
 		buf_printf(out, "sallyport_procedure_state{procedure=\"%.*s\"} %d\n",
 			   SPAN_ARG(service->runs[i].procedure.config->name),
 			   (int)service->runs[i].procedure.state);
-	buf_append_cstr(out, "# HELP sallyport_procedure_episodes_total Times it has begun.\n"
-			     "# TYPE sallyport_procedure_episodes_total counter\n");
+	prometheus_head(out, "sallyport_procedure_episodes_total", "counter",
+			"Times it has begun.");
 	for (size_t i = 0; i < service->count; i++)
 		buf_printf(out, "sallyport_procedure_episodes_total{procedure=\"%.*s\"} %llu\n",
 			   SPAN_ARG(service->runs[i].procedure.config->name),

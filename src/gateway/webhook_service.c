@@ -11,6 +11,7 @@
 #include "gateway/webhook_jobs.h"
 #include "http/fetch.h"
 #include "parse/json_write.h"
+#include "parse/prometheus.h"
 #include "parse/uri.h"
 
 #define THREADS 2
@@ -691,15 +692,13 @@ void webhook_service_metrics(struct webhook_service *service, struct buf *out)
 {
 	static const char *const words[] = {"delivered", "failed", "lost"};
 
-	buf_append_cstr(out, "# HELP sallyport_webhook_waiting Deliveries in the queue.\n"
-			     "# TYPE sallyport_webhook_waiting gauge\n");
+	prometheus_head(out, "sallyport_webhook_waiting", "gauge", "Deliveries in the queue.");
 	for (struct hook *hook = service->hooks; hook; hook = hook->next)
 		buf_printf(out, "sallyport_webhook_waiting{webhook=\"%.*s\"} %llu\n",
 			   SPAN_ARG(hook->config->name),
 			   (unsigned long long)read_count(&hook->figures->waiting));
-	buf_append_cstr(out, "# HELP sallyport_webhook_attempts_total What came of attempts; "
-			     "lost: events that could not be queued.\n"
-			     "# TYPE sallyport_webhook_attempts_total counter\n");
+	prometheus_head(out, "sallyport_webhook_attempts_total", "counter",
+			"What came of attempts; lost: events that could not be queued.");
 	for (struct hook *hook = service->hooks; hook; hook = hook->next) {
 		uint64_t values[] = {read_count(&hook->figures->delivered),
 				     read_count(&hook->figures->failed),

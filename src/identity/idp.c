@@ -7,6 +7,7 @@
 #include "identity/idp_fast.h"
 #include "identity/idp_internal.h"
 #include "identity/password.h"
+#include "parse/prometheus.h"
 
 #define SWEEP_EVERY_S 60
 #define KEYS_EVERY_S 10
@@ -264,9 +265,9 @@ void idp_metrics(struct idp *idp, struct buf *out)
 
 	if (idp->outbox)
 		outbox_read_stats(idp->outbox, &stats);
+	prometheus_head(out, "sallyport_logins_total", "counter",
+			"Logins of people, by result.");
 	buf_printf(out,
-		   "# HELP sallyport_logins_total Logins of people, by result.\n"
-		   "# TYPE sallyport_logins_total counter\n"
 		   "sallyport_logins_total{result=\"succeeded\"} %llu\n"
 		   "sallyport_logins_total{result=\"failed\"} %llu\n"
 		   "sallyport_logins_total{result=\"locked\"} %llu\n"
@@ -276,14 +277,12 @@ void idp_metrics(struct idp *idp, struct buf *out)
 		   counted(idp, IDP_LOGINS_SUCCEEDED), counted(idp, IDP_LOGINS_FAILED),
 		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_LOGINS_UNAVAILABLE),
 		   counted(idp, IDP_FACTORS_FAILED), counted(idp, IDP_FEDERATIONS_FAILED));
+	prometheus_head(out, "sallyport_messages_total", "counter",
+			"Mails and SMS of the identity server.");
 	buf_printf(out,
-		   "# HELP sallyport_messages_total Mails and SMS of the identity server.\n"
-		   "# TYPE sallyport_messages_total counter\n"
 		   "sallyport_messages_total{result=\"sent\"} %llu\n"
-		   "sallyport_messages_total{result=\"failed\"} %llu\n"
-		   "# HELP sallyport_messages_waiting Mails and SMS that are on their way.\n"
-		   "# TYPE sallyport_messages_waiting gauge\n"
-		   "sallyport_messages_waiting %u\n",
-		   (unsigned long long)stats.sent, (unsigned long long)stats.failed,
-		   stats.waiting);
+		   "sallyport_messages_total{result=\"failed\"} %llu\n",
+		   (unsigned long long)stats.sent, (unsigned long long)stats.failed);
+	prometheus_number(out, "sallyport_messages_waiting", "gauge",
+			  "Mails and SMS that are on their way.", stats.waiting);
 }

@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import time
 
 from harness import DEADLINE_S, Gateway, Service, answer, free_port, run
@@ -28,6 +29,39 @@ routes:
   - {path: "/closed", service: up}
   - {path: "/limited", service: up, auth: none, limit: {per: address, rate: 1/m, burst: 1}}
 """
+
+# All that has metrics of its own.
+FULL = """
+listen: [{address: "127.0.0.1:{port}"}]
+workers: 1
+admin: {address: "127.0.0.1:{admin}"}
+log: {access: off, audit: audit.log}
+store: "sqlite:store.db"
+identity:
+  issuer: "http://localhost:{port}"
+  key_file: id.key
+  password: {memory: 64k, passes: 1}
+waf: {rules: []}
+ips: {mode: block}
+overload: {lag: 10s}
+patches: {pages: {vulnerability: GHSA-f82v-jwr5-mffw}}
+webhooks:
+  ops: {url: "http://127.0.0.1:%d/", secret: a-secret-of-enough-bytes}
+services:
+  up:
+    endpoints: ["http://127.0.0.1:%d", "http://127.0.0.1:9"]
+    breaker: {}
+    bulkhead: {concurrent: 9, queue: 9}
+    health: {type: tcp}
+    outlier: {}
+    fallback: {status: 200}
+procedures:
+  sick: {service: up, when: [{breaker: open, for: 1m}], steps: [{notify: ops}]}
+routes:
+  - {path: "/up/**", service: up, auth: none, operation: 'read "Up"', bulkhead: 5}
+  - {path: "/limited", service: up, auth: none, limit: {per: address, rate: 1/m, burst: 1}}
+"""
+UNITS = ("seconds", "bytes")
 
 
 def script(connection, head, _number, rest):
@@ -146,6 +180,52 @@ def test_web_pages_cannot_reach_the_admin_listener_by_a_name_of_their_own():
         for host in ("evil.example", f"evil.example:{gateway.admin}", "localhost.evil.example"):
             status, text = ask(gateway, "/config", host)
             assert status not in (200, 204) and "routes" not in text, (host, status)
+
+
+def check_family(name, kind, samples):
+    """By Prometheus' own rules of style: what `promtool check metrics` complains of."""
+    assert re.fullmatch(r"(sallyport|process)(_[a-z0-9]+)+", name), name
+    assert name.endswith("_total") == (kind == "counter"), (name, kind)
+    assert not re.search("gauge|counter|histogram|summary|_(sum|count|bucket|info)_", name), name
+    words = name.removesuffix("_total").split("_")
+    assert not {"ms", "us", "s", "milliseconds", "minutes", "kb", "kib", "percent"} & set(words)
+    assert not set(UNITS) & set(words[:-1]), f"{name}: its unit does not come last"
+    seen = set()
+    for sample in samples:
+        match = re.fullmatch(r'(\w+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (\S+)', sample)
+        assert match, sample
+        float(match[3])
+        suffix = match[1].removeprefix(name)
+        assert suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",)), sample
+        assert (match[1], match[2]) not in seen, f"{sample}: twice"
+        seen.add((match[1], match[2]))
+
+
+def test_metrics_are_what_prometheus_wants_them_to_be():
+    service = Service(script)
+    gateway = Gateway(FULL % (service.port, service.port))
+    try:
+        gateway.wait_serving(DEADLINE_S)
+        for path in ("/up/", "/nowhere", "/limited", "/limited"):
+            gateway.request("GET", path)
+        text = ask(gateway, "/metrics")[1]
+        families = re.split(r"^# HELP ", text, flags=re.M)
+        assert families.pop(0) == ""
+        names = [family.split(" ", 1)[0] for family in families]
+        assert len(set(names)) == len(names), "a name has its help twice"
+        for part in ("logins", "patch", "webhook", "procedure", "audit", "bans", "breaker",
+                     "bulkhead", "overload", "limiter", "token_cache", "http_request", "upstream"):
+            assert any(name.startswith(f"sallyport_{part}") for name in names), part
+        for name, family in zip(names, families):
+            lines = family.rstrip("\n").split("\n")
+            assert len(lines[0].split(" ", 1)[1]) > 5, f"{name} is not explained"
+            kind = re.fullmatch(f"# TYPE {name} (counter|gauge|histogram)", lines[1])
+            assert kind, lines[:2]
+            check_family(name, kind[1], lines[2:])
+    finally:
+        code = gateway.stop()
+        service.close()
+        assert code == 0, f"the gateway ended with {code}"
 
 
 run([function for name, function in list(globals().items()) if name.startswith("test_")])

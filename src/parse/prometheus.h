@@ -2,8 +2,8 @@
  * prometheus.h - the text format of Prometheus (version 0.0.4): what a metric is, and one that is a
  * single number. Names and help are words of ours, and need no escaping.
  */
-#ifndef GATEWAY_PROMETHEUS_H
-#define GATEWAY_PROMETHEUS_H
+#ifndef PARSE_PROMETHEUS_H
+#define PARSE_PROMETHEUS_H
 
 #include <stdint.h>
 

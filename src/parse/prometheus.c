@@ -1,4 +1,4 @@
-#include "gateway/prometheus.h"
+#include "parse/prometheus.h"
 
 void prometheus_head(struct buf *out, const char *name, const char *type, const char *help)
 {
