@@ -86,7 +86,7 @@ static void expressions_mean_what_ecmascript_says(void **state)
 		{"^\\/\\-\\@\\#$", SPAN_INIT("/-@#"), SPAN_INIT("/")},
 		{"^a # b$", SPAN_INIT("a # b"), SPAN_INIT("a")},
 		{"^\\0$", SPAN_INIT("\0"), SPAN_INIT("0")},
-		{"", SPAN_INIT("anything"), SPAN_NONE},
+		{"", SPAN_INIT("anything"), {NULL, 0}},
 		/* What needs no search, and what only looks so. */
 		{"^[A-Z]{2}-[0-9]{6}$", SPAN_INIT("AB-123456"), SPAN_INIT("AB-12345")},
 		{"^[A-Z]{2}-[0-9]{6}$", SPAN_INIT("AB-123456"), SPAN_INIT("AB-1234567")},
@@ -106,7 +106,7 @@ static void expressions_mean_what_ecmascript_says(void **state)
 		{"^[a-]b$", SPAN_INIT("-b"), SPAN_INIT("bb")},
 		{"^[a-c-e]$", SPAN_INIT("-"), SPAN_INIT("d")},
 		{"^$", SPAN_INIT(""), SPAN_INIT("a")},
-		{"^", SPAN_INIT("a"), SPAN_NONE},
+		{"^", SPAN_INIT("a"), {NULL, 0}},
 		{"^a$b?", SPAN_INIT("a"), SPAN_INIT("ab")},
 	};
 
