@@ -3,6 +3,25 @@
 #define GATEWAY_FORWARD_H
 
 #include "gateway/exchange.h"
+#include "identity/pass.h"
+
+/* Whether what a proxy in front of us says of the client is believed. */
+static inline bool forward_trusts_proxy(const struct exchange *e)
+{
+	enum config_forwarded kind = e->snapshot->config->forwarded.client_headers;
+
+	return e->from_trusted_proxy &&
+	       (kind == CONFIG_FORWARDED_TRUSTED || kind == CONFIG_FORWARDED_X);
+}
+/* What services trust must not come from clients; `trusted`: as above. */
+static inline bool forward_is_forged(const struct exchange *e, const struct http_field *field,
+				     bool trusted)
+{
+	if (identity_strip_has(e->snapshot->strip, field))
+		return true;
+	return field->id == HTTP_FIELD_OTHER && (field->name.ptr[0] | 0x20) == 'x' &&
+	       !trusted && identity_strip_is_forwarded(field->name);
+}
 
 /* The path that the service gets: the route's strip_prefix and add_prefix. ptr NULL: no memory. */
 struct span forward_path(const struct exchange *e);

@@ -75,14 +75,14 @@ HOT static void put_client_fields(struct exchange *e, const struct view_service 
 	const struct identity_pass *pass = service->snapshot->pass;
 	bool edits = e->route->flags & SNAPSHOT_ROUTE_EDITS_REQUEST;
 	uint64_t drop = DROP_ALWAYS;
+	bool trusted = forward_trusts_proxy(e);
 
 	if (validate_wants_plain_response(e))
 		drop |= FIELD_BIT(HTTP_FIELD_ACCEPT_ENCODING);
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct http_field *field = &head->fields[i];
 
-		if (drop & FIELD_BIT(field->id) ||
-		    identity_strip_has(e->snapshot->strip, field) ||
+		if (drop & FIELD_BIT(field->id) || forward_is_forged(e, field, trusted) ||
 		    identity_pass_drops(pass, field))
 			continue;
 		if ((head->connection_names && fields_is_named(head, field->name)) ||

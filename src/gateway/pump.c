@@ -10,10 +10,11 @@ static int64_t deadline_ms(const struct pump *pump)
 /* What a service trusts must not come in through the back door of a trailer either. */
 static size_t drop_stripped(const struct exchange *e, struct http_field *trailers, size_t count)
 {
+	bool trusted = forward_trusts_proxy(e);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (!identity_strip_has(e->snapshot->strip, &trailers[i]))
+		if (!forward_is_forged(e, &trailers[i], trusted))
 			trailers[kept++] = trailers[i];
 	return fields_drop_edited(&e->route->config->request_headers, trailers, kept);
 }

@@ -32,10 +32,17 @@ static void add_name(struct identity_strip *strip, struct span name)
 	strip->lengths |= 1ULL << (name.len & 63);
 }
 
+/* With these a client would have the service do other than what it was let in for. */
+static const struct span overrides[] = {
+	SPAN_INIT("x-original-url"),	SPAN_INIT("x-rewrite-url"),
+	SPAN_INIT("x-http-method"),	SPAN_INIT("x-http-method-override"),
+	SPAN_INIT("x-method-override"),
+};
+
 struct identity_strip *identity_strip_new(const struct config *cfg, struct err *err)
 {
 	struct span request_id = cfg->forwarded.request_id_header;
-	size_t max = cfg->services.count * 5 + 1;
+	size_t max = cfg->services.count * 5 + COUNT_OF(overrides) + 1;
 	struct identity_strip *strip =
 		mem_zalloc(1, sizeof(*strip) + max * sizeof(struct span));
 
@@ -53,6 +60,8 @@ struct identity_strip *identity_strip_new(const struct config *cfg, struct err *
 		add_name(strip, s->headers.scopes);
 		add_name(strip, s->jwt.header);
 	}
+	for (size_t i = 0; i < COUNT_OF(overrides); i++)
+		add_name(strip, overrides[i]);
 	/* Its usual name is known to those who drop fields. */
 	if (http_field_lookup(request_id) != HTTP_FIELD_X_REQUEST_ID)
 		add_name(strip, request_id);
@@ -62,6 +71,14 @@ struct identity_strip *identity_strip_new(const struct config *cfg, struct err *
 void identity_strip_free(struct identity_strip *strip)
 {
 	mem_free(strip);
+}
+
+bool identity_strip_is_forwarded(struct span name)
+{
+	static const struct span prefix = SPAN_INIT("x-forwarded-");
+
+	return name.len > prefix.len &&
+	       http_field_names_alike(span_slice(name, 0, prefix.len), prefix);
 }
 
 HOT bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)

@@ -21,6 +21,8 @@ void identity_strip_free(struct identity_strip *strip);
  * identity_pass_drops.
  */
 bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field);
+/* X-Forwarded-Prefix, -User, -Client-Cert and so on: only a proxy that is trusted may say so. */
+bool identity_strip_is_forwarded(struct span name);
 
 /*
  * What a service gets; immutable, for all threads. Reads the private key file (blocking). Borrows

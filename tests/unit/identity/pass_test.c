@@ -154,10 +154,19 @@ static void fields_of_every_service_are_removed_from_requests(void **state)
 	assert_false(strips(strip, "xx-usr-scopes"));
 	assert_true(strips(strip, "x-auth-roles"));
 	assert_true(strips(strip, "X-Id-Token"));
+	assert_true(strips(strip, "x.auth~roles"));
+	assert_true(strips(strip, "X_Original_URL"));
+	assert_true(strips(strip, "X-HTTP-Method-Override"));
 	assert_false(strips(strip, "x-users"));
+	assert_false(strips(strip, "x-http-methods"));
 	assert_false(strips(strip, "host"));
 	assert_false(strips(strip, "authorization"));
 	identity_strip_free(strip);
+	assert_true(identity_strip_is_forwarded(SPAN("X-Forwarded-Prefix")));
+	assert_true(identity_strip_is_forwarded(SPAN("x_forwarded_client.cert")));
+	assert_false(identity_strip_is_forwarded(SPAN("x-forwarded-")));
+	assert_false(identity_strip_is_forwarded(SPAN("x-forward-to")));
+	assert_false(identity_strip_is_forwarded(SPAN("x")));
 }
 
 static void credentials_stay_here_unless_they_are_to_go_on(void **state)
