@@ -1,7 +1,7 @@
 /* plan.c - what a configuration comes to: each route, who may call it, under which limits. */
 #include "config/config.h"
 
-#include "config/plan_guard.h"
+#include "config/plan_parts.h"
 #include "config/schema.h"
 #include "config/schema_parts.h"
 #include "parse/units.h"
@@ -49,7 +49,9 @@ static const char *condition_verb(enum config_condition_kind kind)
 	return "";
 }
 
-static void join(struct buf *out, const struct config_strings *texts, const char *between)
+/* ---- text ------------------------------------------------------------------------------------ */
+
+void plan_join(struct buf *out, const struct config_strings *texts, const char *between)
 {
 	for (size_t i = 0; i < texts->count; i++) {
 		if (i > 0)
@@ -58,7 +60,41 @@ static void join(struct buf *out, const struct config_strings *texts, const char
 	}
 }
 
-/* ---- text ------------------------------------------------------------------------------------ */
+void plan_part(struct plan_line *line, const char *word)
+{
+	buf_append_cstr(line->out, line->begun ? "; " : line->indent);
+	buf_append_cstr(line->out, word);
+	line->begun = true;
+}
+
+void plan_end(struct plan_line *line)
+{
+	if (line->begun)
+		buf_append_byte(line->out, '\n');
+	line->begun = false;
+}
+
+void plan_duration(struct buf *out, const char *word, uint64_t ms)
+{
+	buf_append_cstr(out, word);
+	units_append_duration(out, ms);
+}
+
+void plan_size(struct buf *out, const char *word, uint64_t bytes)
+{
+	buf_append_cstr(out, word);
+	units_append_size(out, bytes);
+	if (bytes % 1024)
+		buf_append_byte(out, 'B');
+}
+
+const char *plan_waf_mode(enum config_waf_mode mode)
+{
+	for (const struct schema_name *n = schema_waf_override_names; n->name; n++)
+		if (n->value == mode)
+			return n->name;
+	return "";
+}
 
 static void text_listen(const struct config_listen *listen, struct buf *out)
 {
@@ -72,6 +108,8 @@ static void text_listen(const struct config_listen *listen, struct buf *out)
 		buf_append_cstr(out, tls->min_version == CONFIG_TLS_1_3 ? "TLS 1.3"
 									: "TLS 1.2 and 1.3");
 		buf_append_cstr(out, listen->http2 ? ", HTTP/1.1 and HTTP/2" : ", HTTP/1.1");
+		if (tls->certificates.count > 1)
+			buf_printf(out, ", %zu certificates", tls->certificates.count);
 		if (tls->client_auth != CONFIG_CLIENT_AUTH_NONE)
 			buf_printf(out, ", client certificates %s",
 				   tls->client_auth == CONFIG_CLIENT_AUTH_REQUIRED ? "required"
@@ -79,6 +117,10 @@ static void text_listen(const struct config_listen *listen, struct buf *out)
 					   ? "optional, of any authority"
 					   : "optional");
 	}
+	if (listen->proxy_protocol != CONFIG_PROXY_PROTOCOL_OFF)
+		buf_append_cstr(out, listen->proxy_protocol == CONFIG_PROXY_PROTOCOL_REQUIRE
+					     ? ", PROXY protocol required"
+					     : ", PROXY protocol accepted");
 	buf_append_byte(out, '\n');
 }
 
@@ -96,27 +138,27 @@ static void text_who(const struct config_route *route, struct buf *out)
 			route->auth == CONFIG_AUTH_SESSION ? "logged in" : "authenticated");
 	if (route->scopes.count > 0) {
 		buf_append_cstr(out, "; scopes ");
-		join(out, &route->scopes, " and ");
+		plan_join(out, &route->scopes, " and ");
 	}
 	if (route->roles.count > 0) {
 		buf_append_cstr(out, "; role ");
-		join(out, &route->roles, " or ");
+		plan_join(out, &route->roles, " or ");
 	}
 	if (route->permissions.count > 0) {
 		buf_append_cstr(out, "; permissions ");
-		join(out, &route->permissions, " and ");
+		plan_join(out, &route->permissions, " and ");
 	}
 	for (size_t i = 0; i < route->claims.count; i++) {
 		const struct config_condition *c = &route->claims.at[i];
 
 		buf_append_cstr(out, "; claim ");
-		join(out, &c->claim, ".");
+		plan_join(out, &c->claim, ".");
 		buf_printf(out, " %s", condition_verb(c->kind));
 		if (c->kind == CONFIG_CONDITION_EXISTS)
 			continue;
 		buf_append_byte(out, ' ');
 		buf_append(out, c->pattern);
-		join(out, &c->values, ", ");
+		plan_join(out, &c->values, ", ");
 	}
 }
 
@@ -140,15 +182,86 @@ static void text_limits(const struct config_route *route, struct buf *out)
 	units_append_size(out, route->body_bytes);
 }
 
-static void text_route(const struct config_route *route, struct buf *out)
+static void part_headers(struct plan_line *line, const char *word,
+			 const struct config_header_edit *edit)
+{
+	for (size_t i = 0; i < edit->set.count; i++) {
+		if (i == 0)
+			plan_part(line, word);
+		buf_printf(line->out, "%s%.*s", i ? ", " : " set ",
+			   SPAN_ARG(edit->set.at[i].name));
+	}
+	if (edit->remove.count == 0)
+		return;
+	plan_part(line, word);
+	buf_append_cstr(line->out, " without ");
+	plan_join(line->out, &edit->remove, ", ");
+}
+
+static void part_timeouts(struct plan_line *line, const struct config_route *route)
+{
+	static const char *const names[] = {"connect ", "request ", "idle ", "total "};
+	const struct config_timeout *a = &route->timeout, *b = &route->service->timeout;
+	const uint64_t own[] = {a->connect_ms, a->request_ms, a->idle_ms, a->total_ms};
+	const uint64_t base[] = {b->connect_ms, b->request_ms, b->idle_ms, b->total_ms};
+	const char *before = NULL;
+
+	for (size_t i = 0; i < COUNT_OF(own); i++) {
+		if (own[i] == base[i])
+			continue;
+		if (before)
+			buf_append_cstr(line->out, before);
+		else
+			plan_part(line, "timeouts: ");
+		plan_duration(line->out, names[i], own[i]);
+		before = ", ";
+	}
+}
+
+/* What is not as it is on most routes. */
+static void text_particulars(const struct config_route *route, bool waf, struct buf *out)
+{
+	struct plan_line line = {.out = out, .indent = "      also: "};
+
+	if (route->strip_prefix.len || route->add_prefix.len) {
+		plan_part(&line, "path: ");
+		buf_printf(out, "'%.*s' at its front becomes '%.*s'",
+			   SPAN_ARG(route->strip_prefix), SPAN_ARG(route->add_prefix));
+	}
+	if (route->service)
+		part_timeouts(&line, route);
+	if (route->priority != CONFIG_PRIORITY_NORMAL)
+		plan_part(&line,
+			  route->priority == CONFIG_PRIORITY_CORE ? "shed last" : "shed first");
+	if (route->bulkhead) {
+		plan_part(&line, "at once ");
+		buf_append_u64(out, route->bulkhead->concurrent);
+	}
+	if (route->websocket)
+		plan_part(&line, "WebSocket");
+	if (route->cors) {
+		plan_part(&line, "pages of ");
+		plan_join(out, &route->cors->origins, ", ");
+	}
+	if (waf) {
+		plan_part(&line, "firewall: ");
+		buf_append_cstr(out, plan_waf_mode(route->waf));
+	}
+	part_headers(&line, "request", &route->request_headers);
+	part_headers(&line, "response", &route->response_headers);
+	plan_end(&line);
+}
+
+static void text_route(const struct config *cfg, const struct config_route *route,
+		       struct buf *out)
 {
 	buf_append_cstr(out, "  ");
 	if (route->methods.count > 0)
-		join(out, &route->methods, ",");
+		plan_join(out, &route->methods, ",");
 	else
 		buf_append_cstr(out, "any method");
 	buf_append_byte(out, ' ');
-	join(out, &route->hosts, ",");
+	plan_join(out, &route->hosts, ",");
 	buf_append(out, route->path);
 	if (route->service)
 		buf_printf(out, " -> %.*s\n", SPAN_ARG(route->service->name));
@@ -167,110 +280,7 @@ static void text_route(const struct config_route *route, struct buf *out)
 	buf_append_cstr(out, "\n      limits: ");
 	text_limits(route, out);
 	buf_append_byte(out, '\n');
-}
-
-static void text_discover(const struct config_discover *discover, struct buf *out)
-{
-	const struct config_kubernetes *kubernetes = discover->kubernetes;
-
-	if (discover->srv.len)
-		buf_printf(out, "endpoints from SRV records of %.*s", SPAN_ARG(discover->srv));
-	else if (discover->dns.len)
-		buf_printf(out, "endpoints from the addresses of %.*s",
-			   SPAN_ARG(discover->dns));
-	else
-		buf_printf(out, "endpoints from EndpointSlices of %.*s/%.*s at %.*s",
-			   SPAN_ARG(kubernetes->namespace_name), SPAN_ARG(kubernetes->service),
-			   SPAN_ARG(kubernetes->server));
-	if (discover->scheme != CONFIG_SCHEME_HTTP)
-		buf_append_cstr(out, discover->scheme == CONFIG_SCHEME_HTTPS ? " (https)"
-									     : " (h2c)");
-}
-
-static void text_contract(const struct config_contract *contract, struct buf *out)
-{
-	static const char *const checks[] = {[CONFIG_CHECK_OFF] = "off",
-					     [CONFIG_CHECK_OBSERVE] = "observe",
-					     [CONFIG_CHECK_ENFORCE] = "enforce"};
-	static const char *const unknown[] = {[CONFIG_UNKNOWN_ALLOW] = "allow",
-					      [CONFIG_UNKNOWN_STRIP] = "strip",
-					      [CONFIG_UNKNOWN_REFUSE] = "refuse"};
-
-	buf_printf(out, "      contract %.*s: requests %s, responses %s; unknown: query %s, ",
-		   SPAN_ARG(contract->file), checks[contract->mode],
-		   checks[contract->responses], unknown[contract->unknown_query]);
-	buf_printf(out, "properties %s, of responses %s%s\n",
-		   unknown[contract->unknown_properties],
-		   unknown[contract->unknown_response_properties],
-		   contract->security ? "" : "; its security does not count");
-}
-
-static void text_service(const struct config_service *service, struct buf *out)
-{
-	buf_printf(out, "  %.*s: ", SPAN_ARG(service->name));
-	if (service->discover)
-		text_discover(service->discover, out);
-	for (size_t i = 0; i < service->endpoints.count; i++) {
-		const struct config_endpoint *endpoint = &service->endpoints.at[i];
-
-		buf_printf(out, "%s%.*s", i > 0 ? ", " : "", SPAN_ARG(endpoint->url));
-		if (endpoint->weight != 1)
-			buf_printf(out, " (weight %u)", endpoint->weight);
-	}
-	buf_append_cstr(out, "; timeouts: connect ");
-	units_append_duration(out, service->timeout.connect_ms);
-	buf_append_cstr(out, ", request ");
-	units_append_duration(out, service->timeout.request_ms);
-	if (service->retry.attempts > 0)
-		buf_printf(out, "; retries: %u within %u%%", service->retry.attempts,
-			   service->retry.budget_percent);
-	buf_append_byte(out, '\n');
-	plan_guards(service, out);
-	if (service->contract)
-		text_contract(service->contract, out);
-}
-
-static void text_networks(const char *verb, const struct cidr *networks, size_t count,
-			  struct buf *out)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	for (size_t i = 0; i < count; i++) {
-		buf_printf(out, i == 0 ? "  %s: " : ", ", verb);
-		buf_append_bytes(out, text, cidr_format(&networks[i], text));
-	}
-	if (count > 0)
-		buf_append_byte(out, '\n');
-}
-
-static void text_ips(const struct config_ips *ips, struct buf *out)
-{
-	if (!ips || ips->mode == CONFIG_IPS_OFF)
-		return;
-	buf_append_cstr(out, ips->mode == CONFIG_IPS_BLOCK
-				     ? "bans\n"
-				     : "bans (observed only: nobody is refused)\n");
-	for (unsigned i = 0; i < CONFIG_IPS_KINDS; i++) {
-		const struct config_ips_rule *rule = &ips->rules[i];
-
-		if (rule->threshold == 0)
-			continue;
-		buf_printf(out, "  %s: %u within ",
-			   config_ips_kind_name((enum config_ips_kind)i), rule->threshold);
-		units_append_duration(out, rule->window_ms);
-		buf_append_cstr(out, " ban for ");
-		units_append_duration(out, rule->ban_ms);
-		buf_append_cstr(out, ", at most ");
-		units_append_duration(out, rule->ban_max_ms);
-		if (i == CONFIG_IPS_NETWORK)
-			buf_printf(out, " (bans in one /%u of IPv4, /%u of IPv6)",
-				   ips->ipv4_prefix, ips->ipv6_prefix);
-		else if (i == CONFIG_IPS_FINGERPRINT)
-			buf_append_cstr(out, " (bans of one fingerprint)");
-		buf_append_byte(out, '\n');
-	}
-	text_networks("never", ips->allow.at, ips->allow.count, out);
-	text_networks("always", ips->deny.at, ips->deny.count, out);
+	text_particulars(route, cfg->waf && route->waf != cfg->waf->mode, out);
 }
 
 void config_plan_text(const struct config *cfg, struct buf *out)
@@ -279,17 +289,23 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 	for (size_t i = 0; i < cfg->listen.count; i++)
 		text_listen(&cfg->listen.at[i], out);
 	if (cfg->admin.enabled)
-		buf_printf(out, "admin\n  %.*s\n", SPAN_ARG(cfg->admin.address.text));
+		buf_printf(out, "admin\n  %.*s%s\n", SPAN_ARG(cfg->admin.address.text),
+			   cfg->admin.actions ? ", may change things" : "");
+	plan_process(cfg, out);
+	plan_clients(cfg, out);
+	plan_identity(cfg, out);
 	plan_logins(cfg, out);
 	buf_append_cstr(out, "services\n");
 	for (size_t i = 0; i < cfg->services.count; i++)
-		text_service(&cfg->services.at[i], out);
+		plan_service(&cfg->services.at[i], out);
 	buf_append_cstr(out, "routes (all else is refused)\n");
 	for (size_t i = 0; i < cfg->routes.count; i++)
-		text_route(&cfg->routes.at[i], out);
+		text_route(cfg, &cfg->routes.at[i], out);
 	plan_sensitive(cfg, out);
 	plan_procedures(cfg, out);
-	text_ips(cfg->ips, out);
+	plan_waf(cfg, out);
+	plan_ips(cfg, out);
+	plan_notices(cfg, out);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

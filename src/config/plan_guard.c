@@ -1,24 +1,12 @@
-#include "config/plan_guard.h"
+#include "config/plan_parts.h"
 
 #include "parse/units.h"
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-struct line {
-	struct buf *out;
-	bool begun;
-};
-
-static void part(struct line *line, const char *word)
+static void part_breaker(struct plan_line *line, const struct config_breaker *breaker)
 {
-	buf_append_cstr(line->out, line->begun ? "; " : "    ");
-	buf_append_cstr(line->out, word);
-	line->begun = true;
-}
-
-static void part_breaker(struct line *line, const struct config_breaker *breaker)
-{
-	part(line, "breaker ");
+	plan_part(line, "breaker ");
 	buf_printf(line->out, "at %u%% of ", breaker->failure_rate_percent);
 	if (breaker->window_ms)
 		units_append_duration(line->out, breaker->window_ms);
@@ -28,9 +16,9 @@ static void part_breaker(struct line *line, const struct config_breaker *breaker
 	units_append_duration(line->out, breaker->open_ms);
 }
 
-static void part_bulkhead(struct line *line, const struct config_bulkhead *bulkhead)
+static void part_bulkhead(struct plan_line *line, const struct config_bulkhead *bulkhead)
 {
-	part(line, "at once ");
+	plan_part(line, "at once ");
 	buf_printf(line->out, "%s%u", bulkhead->adaptive ? "up to " : "", bulkhead->concurrent);
 	if (!bulkhead->queue)
 		return;
@@ -38,18 +26,18 @@ static void part_bulkhead(struct line *line, const struct config_bulkhead *bulkh
 	units_append_duration(line->out, bulkhead->wait_ms);
 }
 
-static void part_health(struct line *line, const struct config_health *health)
+static void part_health(struct plan_line *line, const struct config_health *health)
 {
 	static const char *const types[] = {"http", "tcp", "grpc"};
 
-	part(line, "checked by ");
+	plan_part(line, "checked by ");
 	buf_printf(line->out, "%s every ", types[health->type]);
 	units_append_duration(line->out, health->interval_ms);
 }
 
-static void part_fallback(struct line *line, const struct config_fallback *fallback)
+static void part_fallback(struct plan_line *line, const struct config_fallback *fallback)
 {
-	part(line, "fallback: ");
+	plan_part(line, "fallback: ");
 	if (fallback->stale_ms) {
 		buf_append_cstr(line->out, "last answers for ");
 		units_append_duration(line->out, fallback->stale_ms);
@@ -70,7 +58,7 @@ static void part_fallback(struct line *line, const struct config_fallback *fallb
 
 void plan_guards(const struct config_service *service, struct buf *out)
 {
-	struct line line = {.out = out};
+	struct plan_line line = {.out = out, .indent = "    "};
 
 	if (service->breaker)
 		part_breaker(&line, service->breaker);
@@ -79,11 +67,10 @@ void plan_guards(const struct config_service *service, struct buf *out)
 	if (service->health)
 		part_health(&line, service->health);
 	if (service->outlier)
-		part(&line, "outliers are ejected");
+		plan_part(&line, "outliers are ejected");
 	if (service->fallback)
 		part_fallback(&line, service->fallback);
-	if (line.begun)
-		buf_append_byte(out, '\n');
+	plan_end(&line);
 }
 
 /* ---- sensitive operations -------------------------------------------------------------------- */

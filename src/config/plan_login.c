@@ -1,7 +1,7 @@
-/* plan_login.c - who can log in at the built-in server, and by whose word. */
+/* plan_login.c - who is whom, who can log in at the built-in server, and by whose word. */
 #include "config/config.h"
 
-#include "config/plan_guard.h"
+#include "config/plan_parts.h"
 #include "parse/units.h"
 
 static void text_roles(const struct config_strings *roles, struct buf *out)
@@ -70,4 +70,98 @@ void plan_logins(const struct config *cfg, struct buf *out)
 		buf_printf(out, "  advised against by RFC 9700, and on:%s%s\n",
 			   identity->oauth.password_grant ? " password grant" : "",
 			   identity->oauth.implicit_grant ? " implicit grant" : "");
+}
+
+/* ---- whose requests are taken for whose ------------------------------------------------------ */
+
+static void text_algorithms(unsigned algorithms, struct buf *out)
+{
+	const char *before = "; ";
+
+	for (unsigned bit = 1; bit && bit <= algorithms; bit <<= 1) {
+		if ((algorithms & bit) == 0)
+			continue;
+		buf_printf(out, "%s%s", before, config_jws_name(bit));
+		before = ", ";
+	}
+}
+
+static void text_tokens_of(const struct config_provider *provider, struct buf *out)
+{
+	buf_printf(out, "  tokens of %.*s: %.*s for ", SPAN_ARG(provider->name),
+		   SPAN_ARG(provider->issuer));
+	plan_join(out, &provider->audience, " or ");
+	text_algorithms(provider->algorithms, out);
+	if (provider->jwks_file.len)
+		buf_printf(out, "; keys in %.*s", SPAN_ARG(provider->jwks_file));
+	if (provider->jwks_url.len)
+		buf_printf(out, "; keys at %.*s", SPAN_ARG(provider->jwks_url));
+	if (provider->jwks_url.len || provider->jwks_file.len)
+		plan_duration(out, " every ", provider->jwks_refresh_ms);
+	plan_duration(out, "; clocks differ by ", provider->clock_skew_ms);
+	if (provider->require_typ_at_jwt)
+		buf_append_cstr(out, "; only at+jwt");
+	if (provider->introspection) {
+		buf_printf(out, "; others are asked about at %.*s",
+			   SPAN_ARG(provider->introspection->url));
+		plan_duration(out, ", believed for ", provider->introspection->cache_ttl_ms);
+	}
+	buf_append_byte(out, '\n');
+}
+
+static void text_certificate(const struct config_client_identity *who, struct buf *out)
+{
+	if (who->spiffe.len)
+		buf_printf(out, "  certificates with %.*s", SPAN_ARG(who->spiffe));
+	else if (who->subject.len)
+		buf_printf(out, "  certificates of %.*s", SPAN_ARG(who->subject));
+	else
+		buf_printf(out, "  certificates for %.*s", SPAN_ARG(who->dns));
+	text_roles(&who->roles, out);
+	if (who->scopes.count)
+		buf_append_cstr(out, ", scopes ");
+	plan_join(out, &who->scopes, ", ");
+	buf_append_byte(out, '\n');
+}
+
+static void text_role(const struct config_role *role, struct buf *out)
+{
+	buf_printf(out, "  role %.*s: ", SPAN_ARG(role->name));
+	if (role->permissions.count)
+		plan_join(out, &role->permissions, ", ");
+	else
+		buf_append_cstr(out, "no permissions");
+	if (role->includes.count)
+		buf_append_cstr(out, "; all of ");
+	plan_join(out, &role->includes, ", ");
+	buf_append_byte(out, '\n');
+}
+
+void plan_identity(const struct config *cfg, struct buf *out)
+{
+	const struct config_identity *identity = &cfg->identity;
+	size_t start = out->len;
+
+	buf_append_cstr(out, "identities\n");
+	for (size_t i = 0; i < identity->providers.count; i++)
+		if (!identity->providers.at[i].built_in)
+			text_tokens_of(&identity->providers.at[i], out);
+	if (identity->api_keys)
+		buf_printf(out, "  API keys in %.*s: %zu\n",
+			   SPAN_ARG(identity->api_keys->header),
+			   identity->api_keys->keys.count);
+	for (size_t i = 0; i < identity->client_certificates.count; i++)
+		text_certificate(&identity->client_certificates.at[i], out);
+	for (size_t i = 0; i < identity->roles.count; i++)
+		text_role(&identity->roles.at[i], out);
+	if (out->len == start + sizeof("identities\n") - 1) {
+		out->len = start;
+		return;
+	}
+	if (identity->token_cache_size) {
+		buf_printf(out, "  %u verified tokens are remembered",
+			   identity->token_cache_size);
+		plan_duration(out, " for ", identity->token_cache_max_age_ms);
+		buf_append_byte(out, '\n');
+	}
 }
