@@ -167,8 +167,8 @@ class Gateway:
                 raise AssertionError("the gateway does not serve: " + self.log_text())
             time.sleep(0.05)
 
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
+    def connect(self, port=None):
+        connection = socket.create_connection(("127.0.0.1", port or self.port), DEADLINE_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
