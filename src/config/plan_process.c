@@ -167,7 +167,7 @@ static void text_addresses(const struct config *cfg, struct buf *out)
 		buf_append_bytes(out, text, cidr_format(&cfg->trusted_proxies.at[i], text));
 	}
 	if (cfg->trusted_proxies.count)
-		buf_append_cstr(out, fields->client_headers == CONFIG_FORWARDED_TRUSTED
+		buf_append_cstr(out, fields->client_headers != CONFIG_FORWARDED_DROP
 					     ? " in fields or PROXY protocol"
 					     : " in PROXY protocol");
 	buf_printf(out, "\n  fields that services get: %s%s%.*s",
