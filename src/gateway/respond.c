@@ -40,6 +40,7 @@ struct out {
 	size_t count;
 	uint64_t seen; /* ids that are in */
 	uint64_t drop; /* ids that must not get in */
+	struct span drop_name; /* nor what is called so, if not empty */
 };
 
 static inline void put_field(struct out *out, const struct http_field *field)
@@ -60,7 +61,9 @@ HOT static void put_from_service(struct out *out, const struct http_response *re
 		const struct http_field *field = &response->fields[i];
 
 		if (out->drop & FIELD_BIT(field->id) ||
-		    (edit && fields_edited(edit, field->name)))
+		    (edit && fields_edited(edit, field->name)) ||
+		    (UNLIKELY(out->drop_name.len) &&
+		     span_eq_nocase(field->name, out->drop_name)))
 			continue;
 		put_field(out, field);
 	}
@@ -142,7 +145,8 @@ HOT enum io_result respond_head(struct exchange *e, const struct http_response *
 	size_t room = response->field_count + e->extra_count +
 		      e->snapshot->security_tls.field_count + 4 + (edit ? edit->set.count : 0);
 	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),
-			  .drop = dropped(e)};
+			  .drop = dropped(e),
+			  .drop_name = e->snapshot->own_request_id};
 	struct http_response final = *response;
 
 	if (!out.fields)

@@ -466,6 +466,9 @@ static int build(struct snapshot *s, const struct snapshot *previous,
 	s->strip = identity_strip_new(s->config, err);
 	if (!s->strip)
 		return -1;
+	if (http_field_lookup(s->config->forwarded.request_id_header) !=
+	    HTTP_FIELD_X_REQUEST_ID)
+		s->own_request_id = s->config->forwarded.request_id_header;
 	s->authenticator = authenticator_new(s->config, err);
 	if (!s->authenticator)
 		return -1;

@@ -99,6 +99,7 @@ struct snapshot {
 	struct router *router;
 	struct authenticator *authenticator;
 	struct identity_strip *strip;
+	struct span own_request_id; /* name of its field, if not the usual one; else empty */
 	struct snapshot_route *routes; /* by config_route.index */
 	struct snapshot_service *services; /* by config_service.index */
 	struct snapshot_listen *listens;
