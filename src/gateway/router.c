@@ -11,7 +11,7 @@
 struct entry {
 	uint32_t route; /* index; NONE: no entry */
 	uint32_t next; /* or NONE */
-	uint16_t methods; /* bits of enum http_method; 0: every method */
+	uint16_t methods; /* bits of enum http_method; 0: every method but TRACE */
 };
 _Static_assert(HTTP_METHOD_COUNT <= 16, "a bit for each method");
 
@@ -394,6 +394,10 @@ bool router_has_hosts(const struct router *r)
 	return r->host_count != 0;
 }
 
+#define METHODS_OF_ANY                                                                         \
+	((1u << HTTP_METHOD_COUNT) - 1 - (1u << HTTP_METHOD_OTHER) -                           \
+	 (1u << HTTP_METHOD_CONNECT) - (1u << HTTP_METHOD_TRACE))
+
 struct search {
 	const struct router *router;
 	enum http_method method;
@@ -402,12 +406,13 @@ struct search {
 	const struct config_route *found;
 };
 
+/* With TRACE a service tells whoever asks what the gateway has put into the request. */
 static bool takes_method(const struct search *s, const struct entry *entry)
 {
 	const struct config_route *route = &s->router->routes[entry->route];
 
 	if (entry->methods == 0)
-		return true;
+		return s->method != HTTP_METHOD_TRACE;
 	if (s->method != HTTP_METHOD_OTHER)
 		return entry->methods & 1u << s->method;
 	for (size_t i = 0; i < route->methods.count; i++)
@@ -425,7 +430,7 @@ HOT static bool pick(struct search *s, const struct entry *entry)
 			s->found = &s->router->routes[entry->route];
 			return true;
 		}
-		s->allowed |= entry->methods;
+		s->allowed |= entry->methods ? entry->methods : METHODS_OF_ANY;
 		if (entry->next == NONE)
 			return false;
 		entry = &s->router->entries[entry->next];

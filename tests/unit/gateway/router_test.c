@@ -280,6 +280,23 @@ static void methods_that_are_not_in_the_list_are_compared_by_name_and_case(void 
 	router_free(t.router);
 }
 
+static void trace_is_only_for_routes_that_name_it(void **state)
+{
+	struct table t = {
+		.rows = {{"/any", SPAN_NONE, SPAN_NONE}, {"/trace", SPAN_NONE, SPAN("TRACE")}}};
+	uint32_t allowed = 0;
+	int row;
+
+	(void)state;
+	compile(&t);
+	assert_int_equal(ask(&t, "TRACE", "a", "/any", &row, &allowed), ROUTER_NO_METHOD);
+	assert_int_equal(allowed & 1u << HTTP_METHOD_TRACE, 0);
+	assert_int_not_equal(allowed & 1u << HTTP_METHOD_PATCH, 0);
+	assert_int_equal(found(&t, "PURGE", "a", "/any"), 0);
+	assert_int_equal(found(&t, "TRACE", "a", "/trace"), 1);
+	router_free(t.router);
+}
+
 static void without_routes_nothing_is_found(void **state)
 {
 	struct table t = {.rows = {{NULL, SPAN_NONE, SPAN_NONE}}};
@@ -377,6 +394,7 @@ int main(void)
 		cmocka_unit_test(head_goes_where_get_goes_and_not_the_other_way),
 		cmocka_unit_test(
 			methods_that_are_not_in_the_list_are_compared_by_name_and_case),
+		cmocka_unit_test(trace_is_only_for_routes_that_name_it),
 		cmocka_unit_test(without_routes_nothing_is_found),
 		cmocka_unit_test(each_of_ten_thousand_routes_is_found),
 #ifdef SALLYPORT_FAULTS
