@@ -101,7 +101,7 @@ static void put_component(struct json_writer *w, const struct inventory *inv,
 	json_member_string(w, SPAN("licence"), c->licence);
 	json_member_string(w, SPAN("file"), c->file);
 	json_member_int(w, SPAN("line"), c->line);
-	json_member_int(w, SPAN("layer"), c->layer == COMPONENT_NONE ? -1 : c->layer);
+	json_member_int(w, SPAN("layer"), c->layer == COMPONENT_NONE ? -1 : (int64_t)c->layer);
 	json_member_int(w, SPAN("scope"), c->scope);
 	json_member_int(w, SPAN("relation"), c->relation);
 	json_member_bool(w, SPAN("local"), c->local);

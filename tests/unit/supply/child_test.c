@@ -14,8 +14,8 @@
 #include "supply/inventory_child.h"
 #include "supply/sbom.h"
 
-static const struct inventory_options options = {.limits = INVENTORY_LIMITS_DEFAULT};
-static const struct child_limits limits = CHILD_LIMITS_DEFAULT;
+static struct inventory_options options;
+static struct child_limits limits;
 
 static char folder[64];
 
@@ -170,5 +170,7 @@ int main(void)
 						make_folder, drop_folder),
 	};
 
+	options.limits = INVENTORY_LIMITS_DEFAULT;
+	limits = CHILD_LIMITS_DEFAULT;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
