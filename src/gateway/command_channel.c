@@ -40,7 +40,8 @@ static void on_answer(struct watch *watch, uint32_t events)
 	while ((got = recv(channel->fd, &answer, sizeof(answer), MSG_DONTWAIT)) ==
 	       sizeof(answer))
 		take_answer(channel, &answer);
-	if (got != 0)
+	/* With questions that it has not read, the end is an error. */
+	if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	log_message(LOG_ERROR, "command.helper_gone", "no command can be run any more");
 	channel->gone = true;

@@ -100,7 +100,8 @@ static void run_program(const struct config_waf_programs *programs,
 		variables[command.variable_count++] = (char *)(uintptr_t)environment.ptr;
 		(void)span_cut(&environment, '\0');
 	}
-	if (!argument || !command_folder_make(folder))
+	/* Nothing is left out without a word: then it is not run. */
+	if (!argument || environment.len || !command_folder_make(folder))
 		return;
 	if (prepare(question, name, folder, content, argument)) {
 		argv[1] = question->content == CONTENT_NONE ? NULL : argument;

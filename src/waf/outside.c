@@ -110,8 +110,10 @@ static bool fill_environment(const struct waf_transaction *t, uint32_t rule_id, 
 	for (size_t i = 0; i < COUNT_OF(told); i++)
 		if (t->lists[told[i].variable].count && !outside_has_variable(t, told[i].name))
 			put(to, told[i].name, first_value(t, told[i].variable));
-	put(to, SPAN("CONTENT_TYPE"), t->content_type);
-	put(to, SPAN("RULE_ID"), buf_u64_digits(digits, rule_id));
+	if (!outside_has_variable(t, SPAN("CONTENT_TYPE")))
+		put(to, SPAN("CONTENT_TYPE"), t->content_type);
+	if (!outside_has_variable(t, SPAN("RULE_ID")))
+		put(to, SPAN("RULE_ID"), buf_u64_digits(digits, rule_id));
 	for (uint32_t i = 0; i < t->environment.count; i++)
 		if (t->environment.at[i].text.ptr)
 			put(to, t->environment.at[i].key, t->environment.at[i].text);
