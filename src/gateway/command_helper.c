@@ -145,12 +145,15 @@ static void read_output(int fd, int64_t until_ms, struct command_result *result)
 		int64_t left_ms = until_ms - clock_ms();
 		struct pollfd poll_fd = {fd, POLLIN, 0};
 		size_t room = sizeof(result->output) - result->output_len;
+		int ready = left_ms > 0 ? poll(&poll_fd, 1, (int)left_ms) : 0;
 		ssize_t got;
 
-		if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) == 0) {
+		if (ready == 0) {
 			result->timed_out = true;
 			return;
 		}
+		if (ready < 0)
+			continue;
 		got = read(fd, room ? result->output + result->output_len : rest,
 			   room ? room : sizeof(rest));
 		if (got < 0 && errno == EINTR)
@@ -184,6 +187,19 @@ static void wait_for(pid_t pid, int64_t until_ms, struct command_result *result)
 	result->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+/* Of the one program that a child of the helper runs. */
+static volatile sig_atomic_t running_group;
+static volatile sig_atomic_t helper_has_ended;
+
+/* The helper has ended, and so does the program; its folder is still to be removed. */
+static void on_helper_end(int signal)
+{
+	(void)signal;
+	helper_has_ended = 1;
+	if (running_group > 0)
+		kill(-running_group, SIGKILL);
+}
+
 void command_run(const struct command *command, struct command_result *result)
 {
 	int fds[2];
@@ -199,8 +215,12 @@ void command_run(const struct command *command, struct command_result *result)
 	if (pid > 0) {
 		/* Both sides do it, so that it is done whoever comes first. */
 		setpgid(pid, pid);
+		running_group = pid;
+		if (helper_has_ended)
+			kill(-pid, SIGKILL);
 		read_output(fds[0], command->until_ms, result);
 		wait_for(pid, command->until_ms, result);
+		running_group = 0;
 	}
 	close(fds[0]);
 }
@@ -236,8 +256,9 @@ static void answer_question(const struct command_helper_options *options, int fd
 			    struct span question, int passed)
 {
 	struct command_answer answer = {.result = {.code = -1}};
+	const struct sigaction action = {.sa_handler = on_helper_end};
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (sigaction(SIGTERM, &action, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
 		_exit(1);
 	memcpy(&answer.id, question.ptr, sizeof(answer.id));
 	options->serve(options->cfg, question, passed, &answer.result);

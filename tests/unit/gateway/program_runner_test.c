@@ -22,6 +22,8 @@ static const char script[] = "#!/bin/sh\n"
 			     "  say) echo \"$SAY ${HOME:+home} $SALLYPORT_SECRET\" ;;\n"
 			     "  long) yes | head -c 100000 ;;\n"
 			     "  sleep) sleep 60 ;;\n"
+			     "  where) echo \"$HOME\" >\"$NOTES/new\"\n"
+			     "         mv \"$NOTES/new\" \"$NOTES/where\"; sleep 60 ;;\n"
 			     "  die) kill -9 $$ || exit 126 ;;\n"
 			     "  shell*) echo \"1 $1\" ;;\n"
 			     "esac\n";
@@ -32,6 +34,7 @@ static struct config_waf waf;
 static struct config cfg;
 static struct program_helper *helper;
 static struct program_runner *runner;
+static struct span writable; /* empty: nothing */
 static unsigned failures;
 
 static void on_failure(void *context, const char *why)
@@ -88,6 +91,7 @@ static int start(void **state, uint64_t timeout_ms, uint32_t at_once)
 		return -1;
 	allowed[0] = span_cstr(path);
 	waf = (struct config_waf){.programs = {.allow = {allowed, 1},
+					       .write = {&writable, writable.len > 0},
 					       .timeout_ms = timeout_ms,
 					       .at_once = at_once}};
 	cfg = (struct config){.waf = &waf};
@@ -257,6 +261,42 @@ static void who_waits_is_told_when_the_helper_ends(void **state)
 	refuses(&q, "takes no more");
 }
 
+/* Also then its folder is removed. */
+static void a_program_does_not_outlive_the_helper(void **state)
+{
+	char notes[] = "/tmp/sallyport-notes-XXXXXX";
+	char file[64], folder[64] = "", environment[64];
+	struct question q = {.call = {.content = SPAN("where")}};
+	FILE *where = NULL;
+	int len;
+
+	assert_non_null(mkdtemp(notes));
+	len = snprintf(environment, sizeof(environment), "NOTES=%s", notes);
+	(void)snprintf(file, sizeof(file), "%s/where", notes);
+	/* One that may write there. */
+	assert_int_equal(teardown(state), 0);
+	writable = span_cstr(notes);
+	assert_int_equal(setup(state), 0);
+	q.call.environment = span_of(environment, (size_t)len + 1);
+	start_fiber(ask, &q);
+	for (int i = 0; i < 300 && !where; i++) {
+		loop_step(loop_current(), 100);
+		where = fopen(file, "r");
+	}
+	assert_non_null(where);
+	assert_int_equal(fscanf(where, "%63s", folder), 1);
+	assert_int_equal(fclose(where), 0);
+	assert_int_equal(access(folder, F_OK), 0);
+	kill_helper();
+	run_fibers();
+	for (int i = 0; i < 400 && access(folder, F_OK) == 0; i++)
+		usleep(50000);
+	assert_int_equal(access(folder, F_OK), -1);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(notes), 0);
+	writable = SPAN_NONE;
+}
+
 static void a_wait_that_is_broken_off_leaves_nothing(void **state)
 {
 	struct question q = {.call = {.content = SPAN("sleep")}};
@@ -355,6 +395,7 @@ int main(void)
 		TEST_SHORT(no_more_are_under_way_than_may_be),
 		TEST(who_is_only_told_is_heard_of_when_it_fails),
 		TEST(who_waits_is_told_when_the_helper_ends),
+		TEST(a_program_does_not_outlive_the_helper),
 		TEST(a_wait_that_is_broken_off_leaves_nothing),
 		TEST(without_memory_nothing_is_asked_and_nothing_is_lost),
 		TEST(a_helper_needs_memory_and_something_to_run),
