@@ -265,6 +265,7 @@ def metric(setup, name):
 LIST_RULES = b"""
 SecRule ARGS:who "@rbl list.example" "id:1,phase:2,deny,status:418,log,msg:'listed'"
 SecRule ARGS:who "@rbl closed.example" "id:2,phase:2,deny,status:419,log"
+SecRule ARGS:only "@rbl list.example" "id:3,phase:2,deny,status:418,log"
 """
 
 
@@ -274,7 +275,7 @@ def test_block_lists_are_asked_and_remembered_and_failures_match_nothing():
     names.address("7.2.0.192.list.example", "127.0.0.2")
     names.address("8.2.0.192.closed.example", "127.255.255.254")
     asking = (f"rules: ./own.conf, block_lists: {{servers: \"127.0.0.1:{names.port}\", "
-              "timeout: 3s}")
+              "timeout: 5s}")
     with Setup(asking, {"own.conf": LIST_RULES}) as setup:
         assert setup.get("/?who=192.0.2.7") == 418
         asked = names.asked
@@ -290,7 +291,7 @@ def test_block_lists_are_asked_and_remembered_and_failures_match_nothing():
         assert metric(setup, "lookups") == 8, "two a request, one where the first has denied"
         # Nobody else waits for a name server that is silent.
         names.failure = "silent"
-        slow = threading.Thread(target=setup.get, args=("/?who=192.0.2.11",))
+        slow = threading.Thread(target=setup.get, args=("/?only=192.0.2.11",))
         slow.start()
         assert setup.get("/?who=a%20b") == 200
         slow.join()
