@@ -113,6 +113,8 @@ struct config_ldap {
 	struct config_strings roles; /* of users that are made */
 	CONFIG_LIST(struct config_role_map) role_map;
 	uint64_t timeout_ms; /* of a login */
+	uint64_t recheck_ms; /* whether users are there still; 0: not asked */
+	uint64_t recheck_grace_ms; /* so long they stay while the directory is away */
 };
 
 #endif

@@ -33,6 +33,10 @@ static void text_ldap(const struct config_ldap *ldap, struct buf *out)
 	else if (!socket)
 		buf_append_cstr(out, ldap->verify ? " (TLS)" : " (TLS, not verified)");
 	text_newcomers(ldap->create, &ldap->roles, out);
+	if (ldap->recheck_ms && (ldap->base.len || ldap->bind_dn.len)) {
+		buf_append_cstr(out, "; looked up again every ");
+		units_append_duration(out, ldap->recheck_ms);
+	}
 	buf_append_byte(out, '\n');
 }
 

@@ -64,6 +64,23 @@ static const struct schema_object group_search = {
 	.keys = group_search_keys,
 };
 
+static const struct schema_key recheck_keys[] = {
+	{KEY("every", DURATION, config_ldap, recheck_ms), .initial = "5m",
+	 .text = "So often users who are logged in are looked up again; who is not there any "
+		 "more, or switched off, is logged out. 0 never looks."},
+	{KEY("grace", DURATION, config_ldap, recheck_grace_ms), .initial = "24h", .min = 1000,
+	 .text = "So long after the last look they stay logged in while the directory is "
+		 "away; then they get 503 until it is back."},
+	{.name = NULL},
+};
+
+static const struct schema_object recheck = {
+	.name = "ldap_recheck",
+	.size = sizeof(struct config_ldap),
+	.keys = recheck_keys,
+	.shorthand = "every",
+};
+
 static const struct schema_key ldap_keys[] = {
 	{KEY("name", TEXT, config_ldap, name), .flags = SCHEMA_REQUIRED, .format = &format_name,
 	 .text = "For logs and links; it must stay the same."},
@@ -102,7 +119,9 @@ static const struct schema_key ldap_keys[] = {
 	{KEY("role_map", LIST, config_ldap, role_map), .object = &schema_role_map,
 	 .text = "Which group gives which roles, at each login."},
 	{KEY("timeout", DURATION, config_ldap, timeout_ms), .initial = "5s", .min = 100,
-	 .max = 20000, .text = "For all that one login asks."},
+	 .max = 20000, .text = "For all that one login asks, or one look."},
+	{GROUP("recheck", &recheck),
+	 .text = "Whether those who are logged in are still there."},
 	{.name = NULL},
 };
 
@@ -134,6 +153,14 @@ static void ldap_finish(struct reader *reader, const struct tree_node *node, voi
 	if (span_starts_with(ldap->url, SPAN("ldap:")) && !ldap->start_tls)
 		reader_warn(reader, node->where,
 			    "passwords travel in the clear: use ldaps:// or 'start_tls'");
+	if (ldap->user_dn.len && !ldap->bind_dn.len && ldap->recheck_ms)
+		reader_warn(reader, node->where,
+			    "without 'bind_dn' nobody can look whether users of 'user_dn' are "
+			    "there still: who is removed stays logged in ('recheck: 0' says "
+			    "that this is known)");
+	if (ldap->recheck_grace_ms < ldap->recheck_ms)
+		reader_error(reader, node->where,
+			     "'recheck.grace' is shorter than 'recheck.every'");
 	if (!ldap->verify && !span_starts_with(ldap->url, SPAN("ldapi:")))
 		reader_warn(reader, node->where,
 			    "the server is not verified: who is on the way sees passwords");

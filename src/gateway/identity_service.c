@@ -17,7 +17,7 @@
 /* Of logins at other providers and directories, which may be slow: they hold up nobody else. */
 #define FEDERATION_THREADS 4
 #define FEDERATION_QUEUE 64
-#define UPKEEP_THREADS 2 /* one for each fiber */
+#define UPKEEP_THREADS 3 /* one for each fiber */
 #define UPKEEP_QUEUE 4
 #define JOB_BYTES ((size_t)16 * 1024 * 1024)
 #define JOB_TIMEOUT_MS 30000
@@ -25,7 +25,8 @@
 #define COOKIE_BYTES_MAX ((size_t)16 * 1024)
 #define MAINTAIN_MS 500
 #define AUDIT_TIMEOUT_MS 2000
-#define TELL_TIMEOUT_MS ((int64_t)20 * 60 * 1000)
+/* However long other servers take, another round begins after this one. */
+#define ROUND_TIMEOUT_MS ((int64_t)20 * 60 * 1000)
 
 struct identity_service {
 	struct internal_service internal;
@@ -36,6 +37,7 @@ struct identity_service {
 	struct audit_log *audit_log;
 	struct fiber *fiber; /* of maintenance */
 	struct fiber *teller; /* tells clients of logouts, for which it waits longer */
+	struct fiber *looker; /* asks directories whether users are there still */
 	struct snapshot *snapshot; /* whose authenticator gets new keys; main thread */
 	bool away; /* the store is, and that was logged */
 };
@@ -642,20 +644,41 @@ static void run_tell(struct offload_job *job)
 	j->result = idp_tell_clients(j->idp, j->config, &j->err) < 0 ? STORE_FAILED : STORE_OK;
 }
 
-static void tell_main(void *arg)
+static void run_recheck(struct offload_job *job)
 {
-	struct identity_service *service = arg;
+	struct identity_job *j = CONTAINER_OF(job, struct identity_job, job);
+
+	j->result = idp_recheck(j->idp, j->config, &j->err) < 0 ? STORE_FAILED : STORE_OK;
+}
+
+/* That the store is away is said by what maintains. */
+static void run_rounds(struct identity_service *service, offload_function *run)
+{
 	struct err err;
 
 	while (fiber_sleep_ms(MAINTAIN_MS) != FIBER_CANCELLED) {
-		struct identity_job *j = job_new(service, service->snapshot->config, run_tell);
+		struct identity_job *j = job_new(service, service->snapshot->config, run);
 
-		/* However long clients take, another round begins after this one. */
 		if (j && offload_call(service->upkeep, &j->job,
-				      loop_deadline_ms(TELL_TIMEOUT_MS), &err) == 0)
+				      loop_deadline_ms(ROUND_TIMEOUT_MS), &err) == 0)
 			job_free(&j->job);
 	}
+}
+
+static void tell_main(void *arg)
+{
+	struct identity_service *service = arg;
+
+	run_rounds(service, run_tell);
 	service->teller = NULL;
+}
+
+static void look_main(void *arg)
+{
+	struct identity_service *service = arg;
+
+	run_rounds(service, run_recheck);
+	service->looker = NULL;
 }
 
 static void maintain_main(void *arg)
@@ -672,7 +695,9 @@ int identity_service_start(struct identity_service *service, struct err *err)
 	service->fiber = fiber_start(maintain_main, service, err);
 	if (service->fiber)
 		service->teller = fiber_start(tell_main, service, err);
-	return service->teller ? 0 : -1;
+	if (service->teller)
+		service->looker = fiber_start(look_main, service, err);
+	return service->looker ? 0 : -1;
 }
 
 void identity_service_stop(struct identity_service *service)
@@ -681,6 +706,8 @@ void identity_service_stop(struct identity_service *service)
 		fiber_cancel(service->fiber);
 	if (service && service->teller)
 		fiber_cancel(service->teller);
+	if (service && service->looker)
+		fiber_cancel(service->looker);
 }
 
 void identity_service_metrics(const struct gateway_shared *shared, struct buf *out)

@@ -361,6 +361,15 @@ enum idp_acr user_acr_most(const struct idp_user *user)
 	return user_has_second_factor(user) ? IDP_ACR_MFA : IDP_ACR_PWD;
 }
 
+/* Switched off, or cut off from a login elsewhere. */
+static bool is_shut_out(const struct idp_user *old, const struct idp_user *user)
+{
+	for (size_t i = 0; i < old->links.count; i++)
+		if (!texts_have(&user->links, old->links.at[i]))
+			return true;
+	return user->disabled && !old->disabled;
+}
+
 enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena *arena,
 			   struct err *err)
 {
@@ -396,6 +405,9 @@ enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena 
 	if (value.ptr)
 		secret_wipe(value.ptr, value.len);
 	buf_release(&value);
+	/* What was allowed by somebody who could log in then, is not any more. */
+	if (result == STORE_OK && is_shut_out(&old, user))
+		return oauth_grants_end_all(idp, user->id, arena, err);
 	return result;
 }
 
@@ -405,8 +417,12 @@ enum store_result user_remove(struct idp *idp, const struct idp_user *user, stru
 	const struct store_change changes[] = {
 		{.kind = SPAN("user"), .key = user->id, .remove = true},
 		{.kind = SPAN("user-name"), .key = user->name, .remove = true}};
+	const struct store_change known = {
+		.kind = SPAN(LDAP_KNOWN_KIND), .key = user->id, .remove = true};
 
-	if (session_end_all(idp, user->id, SPAN_NONE, arena, err) == STORE_FAILED)
+	if (session_end_all(idp, user->id, SPAN_NONE, arena, err) == STORE_FAILED ||
+	    oauth_grants_end_all(idp, user->id, arena, err) == STORE_FAILED ||
+	    store_commit(idp->shared, &known, 1, err) == STORE_FAILED)
 		return STORE_FAILED;
 	return store_commit(idp->store, changes, COUNT_OF(changes), err);
 }
@@ -444,7 +460,8 @@ enum store_result user_reset_password(struct idp *idp, const struct config *cfg,
 		return idp_no_memory(err);
 	user->password = password_hash(&cfg->identity.password, *password, arena, err);
 	user->must_change = true;
-	if (!user->password.ptr)
+	if (!user->password.ptr ||
+	    (user->version && oauth_grants_end_all(idp, user->id, arena, err) == STORE_FAILED))
 		return STORE_FAILED;
 	return user_put(idp, user, arena, err);
 }
@@ -452,7 +469,7 @@ enum store_result user_reset_password(struct idp *idp, const struct config *cfg,
 enum store_result user_import(struct idp *idp, const struct json *object, struct arena *arena,
 			      bool *made, struct err *err)
 {
-	struct idp_user user = {.version = 0}, old;
+	struct idp_user user = {.version = 0}, old = {.version = 0};
 	enum store_result there;
 
 	if (user_read(object, &user, arena, err) < 0)
@@ -477,5 +494,8 @@ enum store_result user_import(struct idp *idp, const struct json *object, struct
 			user.passkey_count = old.passkey_count;
 		}
 	}
-	return user_put(idp, &user, arena, err);
+	there = user_put(idp, &user, arena, err);
+	if (there == STORE_OK && is_shut_out(&old, &user))
+		return session_end_all(idp, user.id, SPAN_NONE, arena, err);
+	return there;
 }

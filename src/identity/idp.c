@@ -6,6 +6,7 @@
 #include "identity/federation.h"
 #include "identity/idp_fast.h"
 #include "identity/idp_internal.h"
+#include "identity/ldap_login.h"
 #include "identity/password.h"
 #include "parse/prometheus.h"
 
@@ -235,6 +236,8 @@ enum store_result idp_login_find(struct idp *idp, const struct config *cfg, stru
 		return result;
 	if (user.disabled)
 		return STORE_ABSENT;
+	if (ldap_check_known(idp, cfg, &user, arena, err) != STORE_OK)
+		return STORE_FAILED;
 	if (user_access(idp, &user, arena, &access, err) != STORE_OK)
 		return STORE_FAILED;
 	*login = (struct idp_login){.user = user.id,
@@ -277,6 +280,14 @@ void idp_metrics(struct idp *idp, struct buf *out)
 		   counted(idp, IDP_LOGINS_SUCCEEDED), counted(idp, IDP_LOGINS_FAILED),
 		   counted(idp, IDP_LOGINS_LOCKED), counted(idp, IDP_LOGINS_UNAVAILABLE),
 		   counted(idp, IDP_FACTORS_FAILED), counted(idp, IDP_FEDERATIONS_FAILED));
+	prometheus_head(out, "sallyport_directory_looks_total", "counter",
+			"Users of directories looked up again.");
+	buf_printf(out,
+		   "sallyport_directory_looks_total{result=\"there\"} %llu\n"
+		   "sallyport_directory_looks_total{result=\"gone\"} %llu\n"
+		   "sallyport_directory_looks_total{result=\"away\"} %llu\n",
+		   counted(idp, IDP_LOOKS_THERE), counted(idp, IDP_LOOKS_GONE),
+		   counted(idp, IDP_LOOKS_AWAY));
 	prometheus_head(out, "sallyport_messages_total", "counter",
 			"Mails and SMS of the identity server.");
 	buf_printf(out,

@@ -54,6 +54,12 @@ int idp_maintain(struct idp *idp, const struct config *cfg, bool *keys_changed,
  * take to answer. -1: the store is away.
  */
 int idp_tell_clients(struct idp *idp, const struct config *cfg, struct err *err) MUST_CHECK;
+/*
+ * Looks users of directories up again, some seconds of them at a time, and logs out who is not there
+ * any more. Every half second or so; blocks for as long as a directory may take. -1: the store is
+ * away; a directory that is away is no error.
+ */
+int idp_recheck(struct idp *idp, const struct config *cfg, struct err *err) MUST_CHECK;
 /* The public keys as a JSON Web Key set. */
 int idp_jwks(struct idp *idp, struct buf *to) MUST_CHECK;
 
@@ -100,6 +106,9 @@ enum idp_counter {
 	IDP_LOGINS_UNAVAILABLE, /* refused because a directory could not be asked */
 	IDP_FACTORS_FAILED,
 	IDP_FEDERATIONS_FAILED, /* back from another provider, and not let in */
+	IDP_LOOKS_THERE, /* users of directories that were looked up again: they are there, */
+	IDP_LOOKS_GONE, /* or not, and were logged out, */
+	IDP_LOOKS_AWAY, /* or the directory has not said */
 	IDP_COUNTERS,
 };
 /* In the form of Prometheus; any thread, does not block for long. */

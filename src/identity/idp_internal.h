@@ -37,6 +37,9 @@ struct idp {
 	atomic_uint_least64_t counters[IDP_COUNTERS];
 	int64_t swept_unix_s; /* idp_maintain only, as the next */
 	int64_t keys_loaded_unix_s;
+	int64_t look_next_ms; /* idp_recheck only, as the next */
+	char looked_at[STORE_KEY_BYTES_MAX]; /* the last record of a round that is not over */
+	size_t looked_at_len;
 };
 
 /* For calls of ours to clients: borrowed, until the server ends; NULL with *err. */
@@ -98,6 +101,11 @@ enum store_result session_find(struct idp *idp, const struct config_session *con
 			       struct idp_session *session, struct err *err);
 /* Writes down which clients are to be told (oauth_logout.c). */
 enum store_result oauth_session_ended(struct idp *idp, struct span session, struct err *err);
+/* Of records of users of directories, by id (ldap_recheck.c). */
+#define LDAP_KNOWN_KIND "directory-user"
+/* All that clients were allowed by the user, with the tokens that they got (oauth.c). */
+enum store_result oauth_grants_end_all(struct idp *idp, struct span user, struct arena *arena,
+				       struct err *err);
 /* The same login under a new id, with these methods: the old id opens nothing any more. */
 enum store_result session_rotate(struct idp *idp, const struct config_session *config,
 				 struct idp_session *session, struct arena *arena,

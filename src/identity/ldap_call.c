@@ -14,7 +14,19 @@
 #define TEXT_MAX 1024
 #define ID_MAX 128
 #define GROUPS_MAX 500
-#define ATTRIBUTES_MAX 6
+#define ATTRIBUTES_MAX 10
+
+/* Attributes by which directories say that somebody is switched off. */
+static const char *const off_attributes[] = {
+	"userAccountControl", /* Active Directory */
+	"nsAccountLock", /* 389 Directory Server, FreeIPA */
+	"loginDisabled", /* eDirectory */
+	"pwdAccountLockedTime", /* the password policy of OpenLDAP */
+};
+/* Of userAccountControl: ACCOUNTDISABLE. */
+#define ACCOUNT_DISABLE 2
+/* By an administrator, for good; another time is a lock that ends by itself. */
+#define LOCKED_FOR_GOOD "000001010000Z"
 
 struct ldap_call {
 	const struct config_ldap *config;
@@ -275,6 +287,33 @@ static int read_id(const struct ldap_call *c, LDAPMessage *entry, struct span *t
 	return to->ptr ? 0 : -1;
 }
 
+static bool value_says_off(struct span attribute, struct span value)
+{
+	uint64_t bits;
+
+	if (span_eq(attribute, span_cstr(off_attributes[0])))
+		return span_to_u64(value, &bits) && (bits & ACCOUNT_DISABLE);
+	if (span_eq(attribute, span_cstr(off_attributes[3])))
+		return span_eq(value, SPAN(LOCKED_FOR_GOOD));
+	return span_eq_nocase(value, SPAN("TRUE"));
+}
+
+static bool is_off(const struct ldap_call *c, LDAPMessage *entry)
+{
+	bool off = false;
+
+	for (size_t i = 0; i < COUNT_OF(off_attributes); i++) {
+		struct berval **values = ldap_get_values_len(c->ld, entry, off_attributes[i]);
+
+		for (size_t j = 0; values && values[j]; j++)
+			off = off ||
+			      value_says_off(span_cstr(off_attributes[i]),
+					     span_of(values[j]->bv_val, values[j]->bv_len));
+		ldap_value_free_len(values);
+	}
+	return off;
+}
+
 static int read_entry(struct ldap_call *c, LDAPMessage *entry, struct err *err)
 {
 	const struct config_ldap_attributes *a = &c->config->attributes;
@@ -290,6 +329,7 @@ static int read_entry(struct ldap_call *c, LDAPMessage *entry, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "directory %.*s: an entry without a usable '%.*s'",
 			       SPAN_ARG(c->config->name), SPAN_ARG(a->id));
+	person->off = is_off(c, entry);
 	return 0;
 }
 
@@ -302,6 +342,8 @@ static void attributes_of(const struct config_ldap *config, char *to[ATTRIBUTES_
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (names[i].len)
 			to[count++] = (char *)(uintptr_t)names[i].ptr;
+	for (size_t i = 0; i < COUNT_OF(off_attributes); i++)
+		to[count++] = (char *)(uintptr_t)off_attributes[i];
 	to[count] = NULL;
 }
 
@@ -489,12 +531,12 @@ int ldap_call_try(struct ldap_call *c, struct span password, bool dry, bool *rig
 
 /* ---- who it is ---- */
 
-/* Without a search before, by the entry's own rights. */
-static int read_own(struct ldap_call *c, struct err *err)
+/* Without a search before, by the rights of who is bound; *found: it is there. */
+static int read_named(struct ldap_call *c, bool *found, struct err *err)
 {
 	char *attributes[ATTRIBUTES_MAX];
 	LDAPMessage *message, *entry;
-	int code, result;
+	int code, result = 0;
 
 	attributes_of(c->config, attributes);
 	message = search(c, c->dn, LDAP_SCOPE_BASE, SPAN("(objectClass=*)"), attributes, 1,
@@ -502,8 +544,11 @@ static int read_own(struct ldap_call *c, struct err *err)
 	if (!message)
 		return -1;
 	entry = code == LDAP_SUCCESS ? only_entry(c, message) : NULL;
-	result = entry ? read_entry(c, entry, err)
-		       : away(c, "own entry", code ? code : LDAP_NO_SUCH_OBJECT, err);
+	*found = entry != NULL;
+	if (entry)
+		result = read_entry(c, entry, err);
+	else if (code != LDAP_SUCCESS && code != LDAP_NO_SUCH_OBJECT)
+		result = away(c, "entry", code, err);
 	ldap_msgfree(message);
 	return result;
 }
@@ -556,10 +601,8 @@ static int shorten(struct ldap_call *c, struct span group)
 	return copy.ptr ? texts_add(to, copy, c->arena) : 0;
 }
 
-int ldap_call_person(struct ldap_call *c, struct ldap_person *person, struct err *err)
+static int complete(struct ldap_call *c, struct ldap_person *person, struct err *err)
 {
-	if (c->config->user_dn.len && read_own(c, err) < 0)
-		return -1;
 	if (c->config->group_base.len && find_groups(c, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->person.groups.count; i++)
@@ -567,4 +610,33 @@ int ldap_call_person(struct ldap_call *c, struct ldap_person *person, struct err
 			return no_memory(c, err);
 	*person = c->person;
 	return 0;
+}
+
+int ldap_call_person(struct ldap_call *c, struct ldap_person *person, struct err *err)
+{
+	bool found = true;
+
+	if (c->config->user_dn.len && read_named(c, &found, err) < 0)
+		return -1;
+	if (!found)
+		return away(c, "own entry", LDAP_NO_SUCH_OBJECT, err);
+	return complete(c, person, err);
+}
+
+/* ---- who it was that logged in a while ago ---- */
+
+bool ldap_can_look(const struct config_ldap *config)
+{
+	/* Without a search, what an entry says is known to itself alone, or to who may read it. */
+	return config->base.len > 0 || config->bind_dn.len > 0;
+}
+
+int ldap_call_look(struct ldap_call *c, struct ldap_person *person, bool *found,
+		   struct err *err)
+{
+	*found = c->dn != NULL;
+	if (*found && c->config->user_dn.len &&
+	    (bind_service(c, err) < 0 || read_named(c, found, err) < 0))
+		return -1;
+	return *found ? complete(c, person, err) : 0;
 }

@@ -18,6 +18,7 @@ struct ldap_person {
 	struct span email;
 	struct config_strings groups; /* as they are written there, and short names */
 	struct config_strings short_groups;
+	bool off; /* the entry says so by one of the attributes that directories have for it */
 };
 
 struct ldap_call;
@@ -42,6 +43,14 @@ int ldap_call_try(struct ldap_call *call, struct span password, bool dry, bool *
 /* After the right password. */
 int ldap_call_person(struct ldap_call *call, struct ldap_person *person,
 		     struct err *err) MUST_CHECK;
+/* Is there a way to look an entry up without its password? */
+bool ldap_can_look(const struct config_ldap *config);
+/*
+ * Without the password: who has the name now. -1: the directory has not said; *found is only false
+ * when it has answered that there is nobody.
+ */
+int ldap_call_look(struct ldap_call *call, struct ldap_person *person, bool *found,
+		   struct err *err) MUST_CHECK;
 /* NULL is allowed. */
 void ldap_call_free(struct ldap_call *call);
 

@@ -7,9 +7,9 @@
 #include "parse/mail_address.h"
 
 #define LINK_PREFIX "directory:"
+#define TRIES 4
 /* A directory that has failed is left alone: each question holds a thread. */
 #define REST_MS 2000
-#define TRIES 4
 
 bool ldap_has_user(const struct idp_user *user)
 {
@@ -19,11 +19,9 @@ bool ldap_has_user(const struct idp_user *user)
 	return false;
 }
 
-/* "directory:NAME ID", as links to providers are "ISSUER SUBJECT". */
-static struct span link_of(struct idp_exchange *x, const struct config_ldap *config,
-			   struct span id)
+struct span ldap_link(const struct config_ldap *config, struct span id, struct arena *arena)
 {
-	return arena_printf(x->arena, LINK_PREFIX "%.*s %.*s", SPAN_ARG(config->name),
+	return arena_printf(arena, LINK_PREFIX "%.*s %.*s", SPAN_ARG(config->name),
 			    SPAN_ARG(id));
 }
 
@@ -138,17 +136,15 @@ static bool group_says(const void *context, struct span value)
 	return false;
 }
 
-/* The directory has the say in all that it says. */
-static int take_person(const struct entry *e, struct idp_user *user, bool *changed)
+int ldap_take_person(const struct config_ldap *config, const struct ldap_person *person,
+		     struct idp_user *user, bool *changed, struct arena *arena)
 {
-	const struct config_ldap *config = e->config;
-	const struct ldap_person *person = &e->person;
 	struct span email = SPAN("");
 
 	if (person->name.len && text_displayable(person->name))
 		take_text(&user->display, person->name, changed);
 	if (mail_address_valid(person->email))
-		email = text_lower(person->email, e->x->arena);
+		email = text_lower(person->email, arena);
 	if (!email.ptr)
 		return -1;
 	if (email.len) {
@@ -164,7 +160,7 @@ static int take_person(const struct entry *e, struct idp_user *user, bool *chang
 		*changed = true;
 	}
 	return role_map_apply(config->role_map.at, config->role_map.count, group_says, person,
-			      &user->roles, changed, e->x->arena);
+			      &user->roles, changed, arena);
 }
 
 static enum store_result try_arrival(struct entry *e, struct idp_user *user, struct err *err)
@@ -176,8 +172,10 @@ static enum store_result try_arrival(struct entry *e, struct idp_user *user, str
 		return result;
 	if (user->disabled)
 		return refuse(e, "the account is switched off here");
+	if (e->person.off)
+		return refuse(e, "the entry is switched off there");
 	made = changed = user->version == 0;
-	if (take_person(e, user, &changed) < 0)
+	if (ldap_take_person(e->config, &e->person, user, &changed, e->x->arena) < 0)
 		return idp_no_memory(err);
 	if (!changed)
 		return STORE_OK;
@@ -195,29 +193,36 @@ static enum store_result arrive(struct entry *e, struct err *err)
 	struct ldap_attempt *a = e->attempt;
 	enum store_result result = STORE_CONFLICT;
 
-	e->link = link_of(e->x, e->config, e->person.id);
+	e->link = ldap_link(e->config, e->person.id, e->x->arena);
 	if (!e->link.ptr)
 		return idp_no_memory(err);
 	for (unsigned i = 0; i < TRIES && result == STORE_CONFLICT; i++)
 		result = try_arrival(e, &a->user, err);
 	if (result == STORE_CONFLICT)
 		result = refuse(e, "somebody else has the name here");
+	if (result == STORE_OK)
+		result = ldap_note_login(e->x, &a->user, e->config, e->link, a->name, err);
 	a->right = result == STORE_OK;
 	return result == STORE_ABSENT ? STORE_OK : result;
 }
 
 /* ---- one directory ---- */
 
-static bool rests(const struct idp_exchange *x, size_t place)
+bool ldap_rests(struct idp *idp, size_t place)
 {
-	return clock_ms() < atomic_load(&x->idp->ldap_rests_until_ms[place]);
+	return clock_ms() < atomic_load(&idp->ldap_rests_until_ms[place]);
+}
+
+void ldap_note_away(struct idp *idp, size_t place, const struct err *err)
+{
+	log_message(LOG_WARN, "identity.directory", "%s", err->message);
+	atomic_store(&idp->ldap_rests_until_ms[place], clock_ms() + REST_MS);
 }
 
 static void note_away(struct idp_exchange *x, size_t place, struct ldap_attempt *a,
 		      const struct err *err)
 {
-	log_message(LOG_WARN, "identity.directory", "%s", err->message);
-	atomic_store(&x->idp->ldap_rests_until_ms[place], clock_ms() + REST_MS);
+	ldap_note_away(x->idp, place, err);
 	a->away = true;
 }
 
@@ -233,7 +238,7 @@ static enum store_result count_entry(struct idp_exchange *x, const struct config
 	int64_t wait_ms = 0;
 
 	if (call && asked && ldap_call_found(call) && ldap_call_id(call).len)
-		who = link_of(x, config, ldap_call_id(call));
+		who = ldap_link(config, ldap_call_id(call), x->arena);
 	else
 		who = arena_printf(x->arena, "nobody in %.*s: %.*s", SPAN_ARG(config->name),
 				   SPAN_ARG(a->name));
@@ -264,7 +269,7 @@ static enum store_result ask(struct idp_exchange *x, size_t place, struct ldap_a
 	asked = !a->known || is_of(config, a->known, x->arena, &failed);
 	if (failed)
 		return idp_no_memory(err);
-	if (rests(x, place))
+	if (ldap_rests(x->idp, place))
 		a->away = true;
 	else if (!(call = ldap_call_new(config, a->name, x->arena, &problem)))
 		note_away(x, place, a, &problem);

@@ -235,3 +235,32 @@ enum store_result oauth_grant_end(struct idp_exchange *x, struct span id, struct
 		return STORE_FAILED;
 	return idp_revoke(x->idp, id, until_ms, err);
 }
+
+/* Access tokens live for a day at most. */
+#define REVOKED_MS ((int64_t)24 * 3600 * 1000)
+
+enum store_result oauth_grants_end_all(struct idp *idp, struct span user, struct arena *arena,
+				       struct err *err)
+{
+	const struct store_index index = {SPAN("user"), user};
+	struct store_page page = {.more = true};
+	struct span after = SPAN_NONE;
+
+	while (page.more) {
+		if (store_find(idp->store, SPAN("grant"), &index, after, STORE_PAGE_MAX, arena,
+			       &page, err) != STORE_OK)
+			return STORE_FAILED;
+		for (size_t i = 0; i < page.count; i++) {
+			const struct store_change change = {.kind = SPAN("grant"),
+							    .key = page.records[i].key,
+							    .remove = true};
+
+			if (store_commit(idp->store, &change, 1, err) == STORE_FAILED ||
+			    idp_revoke(idp, change.key, clock_unix_ms() + REVOKED_MS, err) !=
+				    STORE_OK)
+				return STORE_FAILED;
+			after = change.key;
+		}
+	}
+	return STORE_OK;
+}

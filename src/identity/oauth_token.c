@@ -1,5 +1,6 @@
 /* The token endpoint and what asks about tokens: RFC 6749, 7636, 7009, 7662; OpenID userinfo. */
 #include "base/clock.h"
+#include "identity/ldap_login.h"
 #include "identity/oauth.h"
 
 /* ---- authorization code ---- */
@@ -140,6 +141,20 @@ static enum store_result session_lives(struct idp_exchange *x, const struct oaut
 			 err);
 }
 
+/* So must the user, as far as the directory that knows it has said. */
+static enum store_result user_is_known(struct idp_exchange *x, const struct oauth_grant *grant,
+				       struct err *err)
+{
+	struct idp_user user;
+	enum store_result result;
+
+	if (!grant->user.len || !x->config->identity.ldap.count)
+		return STORE_OK;
+	result = user_get(x->idp, grant->user, x->arena, &user, err);
+	return result == STORE_OK ? ldap_check_known(x->idp, x->config, &user, x->arena, err)
+				  : result;
+}
+
 /* Used up, but not forgotten: when it comes again the family ends (RFC 9700 section 4.14.2). */
 static enum store_result use_refresh(struct idp_exchange *x, const struct store_record *record,
 				     struct span grant, struct err *err)
@@ -217,6 +232,8 @@ void oauth_refresh(struct idp_exchange *x, const struct form *form,
 	}
 	if (result == STORE_OK)
 		result = session_lives(x, &grant, &err);
+	if (result == STORE_OK)
+		result = user_is_known(x, &grant, &err);
 	if (result == STORE_OK && !narrower(asked, grant.scope)) {
 		web_error(x, 400, "invalid_scope", NULL);
 		return;

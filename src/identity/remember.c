@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 
 /* Requests of one page may come at the same time with the same token. */
 #define GRACE_S 60
@@ -183,6 +184,8 @@ enum store_result remember_use(struct idp_exchange *x, struct idp_session *sessi
 		result = user_get(x->idp, r.user, x->arena, user, err);
 	if (result == STORE_OK && (user->disabled || user->must_change))
 		result = STORE_ABSENT;
+	if (result == STORE_OK)
+		result = ldap_check_known(x->idp, x->config, user, x->arena, err);
 	/* A second factor that was set up since has not been shown. */
 	if (result == STORE_OK && user_has_second_factor(user) &&
 	    idp_acr_of(&r.methods) < IDP_ACR_MFA)

@@ -1,4 +1,5 @@
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 
 #include <stdarg.h>
 
@@ -352,6 +353,17 @@ void page_message(struct idp_exchange *x, unsigned status, const char *title, co
 	page_end(&page, status);
 }
 
+void page_refusal(struct idp_exchange *x, unsigned status, const char *title, const char *text,
+		  const char *href, const char *link)
+{
+	struct page page;
+
+	page_begin(&page, x, title);
+	page_alert(&page, text);
+	page_printf(&page, "<p><a href=\"%s\">%s</a></p>\n", href, link);
+	page_end(&page, status);
+}
+
 void web_answer_later(struct idp_exchange *x)
 {
 	int64_t step_ms = (int64_t)x->config->identity.lockout.answer_ms;
@@ -380,6 +392,8 @@ enum store_result web_session(struct idp_exchange *x, struct idp_session *sessio
 		result = user_get(x->idp, session->user, x->arena, user, err);
 	if (result == STORE_OK && user->disabled)
 		return STORE_ABSENT;
+	if (result == STORE_OK)
+		result = ldap_check_known(x->idp, x->config, user, x->arena, err);
 	return result;
 }
 

@@ -86,6 +86,9 @@ void page_form_end(struct page *page);
 void page_end(struct page *page, unsigned status);
 /* A whole page with a message. */
 void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text);
+/* A whole page with an alert and the way on from there. */
+void page_refusal(struct idp_exchange *x, unsigned status, const char *title, const char *text,
+		  const char *href, const char *link);
 /* style.css and the logo (web_style.c) */
 void page_style(struct idp_exchange *x);
 void page_logo(struct idp_exchange *x);

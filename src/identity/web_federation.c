@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "identity/federation.h"
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 #include "parse/mail_address.h"
 
 #define LOGIN_S ((int64_t)600)
@@ -33,12 +34,8 @@ void federation_put_buttons(struct page *page, struct span back)
 /* Words of ours only: nothing that a provider or a URL says is shown. */
 static void show_refusal(struct idp_exchange *x, unsigned status, const char *text)
 {
-	struct page page;
-
-	page_begin(&page, x, "You are not logged in");
-	page_alert(&page, text);
-	page_raw(&page, "<p><a href=\"/identity/login\">Back to the login page</a></p>\n");
-	page_end(&page, status);
+	page_refusal(x, status, "You are not logged in", text, "/identity/login",
+		     "Back to the login page");
 }
 
 static void refuse(struct idp_exchange *x, const struct config_federation *provider,
@@ -354,6 +351,11 @@ static void enter(struct idp_exchange *x, struct arrival *a,
 	struct err err;
 
 	result = arrive(x, a, &err);
+	if (result == STORE_OK) {
+		a->refusal = "The directory that your account belongs to does not know you any "
+			     "more.";
+		result = ldap_confirm(x->idp, x->config, &a->user, x->arena, &err);
+	}
 	if (result == STORE_ABSENT) {
 		refuse(x, a->provider, "federation_refused", a->refusal);
 		return;

@@ -55,12 +55,8 @@ void federation_put_links(struct page *page, const struct idp_user *user)
 
 static void say(struct idp_exchange *x, unsigned status, const char *text)
 {
-	struct page page;
-
-	page_begin(&page, x, "Logins elsewhere");
-	page_alert(&page, text);
-	page_raw(&page, "<p><a href=\"/identity/security\">How you log in</a></p>\n");
-	page_end(&page, status);
+	page_refusal(x, status, "Logins elsewhere", text, "/identity/security",
+		     "How you log in");
 }
 
 /* The session and the form. False: the request was answered. */

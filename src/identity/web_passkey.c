@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "identity/flow.h"
+#include "identity/ldap_login.h"
 #include "identity/passkey.h"
 #include "parse/base64.h"
 
@@ -240,6 +241,36 @@ static void refuse(struct idp_exchange *x, struct span back, const char *why)
 	login_show(x, back, "That did not work. Try again, or log in with your password.", 403);
 }
 
+/* A user of a directory has to be there still; for that a thread waits that may. */
+static void enter_alone(struct idp_exchange *x)
+{
+	struct flow *flow = x->rest_of;
+	struct err err;
+
+	switch (ldap_confirm(x->idp, x->config, &flow->user, x->arena, &err)) {
+	case STORE_OK: flow_go_on(x, flow); break;
+	case STORE_ABSENT:
+	case STORE_CONFLICT: refuse(x, flow->back, "gone_from_directory"); break;
+	case STORE_FAILED: web_unavailable(x, &err); break;
+	}
+}
+
+static void go_on_alone(struct idp_exchange *x, const struct flow *flow)
+{
+	struct flow *kept = arena_new(x->arena, struct flow);
+
+	if (!kept) {
+		web_unavailable(x, NULL);
+		return;
+	}
+	*kept = *flow;
+	x->rest_of = kept;
+	if (x->config->identity.ldap.count && ldap_has_user(&kept->user))
+		x->rest = enter_alone;
+	else
+		flow_go_on(x, kept);
+}
+
 /* Alone: the key says whose it is, and has verified its user. */
 static void submit_alone(struct idp_exchange *x, const struct form *form)
 {
@@ -278,7 +309,7 @@ static void submit_alone(struct idp_exchange *x, const struct form *form)
 	} else if (add_methods(x, &flow, verified) < 0) {
 		web_unavailable(x, NULL);
 	} else {
-		flow_go_on(x, &flow);
+		go_on_alone(x, &flow);
 	}
 }
 

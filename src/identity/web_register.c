@@ -323,6 +323,8 @@ static void submit_reset(struct idp_exchange *x, const struct form *form)
 	if (result == STORE_OK)
 		result = session_end_all(x->idp, user.id, SPAN_NONE, x->arena, &err);
 	if (result == STORE_OK)
+		result = oauth_grants_end_all(x->idp, user.id, x->arena, &err);
+	if (result == STORE_OK)
 		result = throttle_clear(x->idp, THROTTLE_ACCOUNT, user.name, &err);
 	if (result != STORE_OK) {
 		bad_link(x, result, &err);

@@ -149,6 +149,8 @@ static enum store_result change_password(struct idp_exchange *x, struct idp_user
 	if (result != STORE_OK)
 		return result;
 	idp_audit(x->idp, "user.password_changed", "user", user->id, "address", x->address);
+	if (oauth_grants_end_all(x->idp, user->id, x->arena, err) != STORE_OK)
+		return STORE_FAILED;
 	return session_end_all(x->idp, user->id, session->id, x->arena, err);
 }
 

@@ -99,6 +99,14 @@ class Provider:
         self.service.close()
 
 
+def log_in_elsewhere(gateway, provider, name="corp"):
+    """A new browser, off to the provider and back."""
+    browser = Browser(gateway)
+    asked = browser.get(f"/identity/federation/{name}/start", follow=False).query
+    provider.codes["c0de"] = asked
+    return browser.get(f"/identity/federation/{name}/callback?code=c0de&state={asked['state']}")
+
+
 class World:
     def __init__(self, more="create: true", second=False):
         self.provider = Provider()

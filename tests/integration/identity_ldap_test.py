@@ -9,8 +9,10 @@ import threading
 import time
 import urllib.request
 
-from harness import PROGRAM, Gateway, Skip, run
-from idp import CONFIG, Browser, cli, in_worlds, make_user, server
+from harness import DEADLINE_S, PROGRAM, Gateway, Skip, run
+from idp import CONFIG, Browser, Flow, cli, in_worlds, make_user, server
+from identity_federation_test import Provider, linking, log_in_elsewhere
+from identity_login_test import reload_config
 from jose import certificate
 from ldap_server import BASE, GROUPS, PEOPLE, READER, READER_PASSWORD, Directory, group, person
 
@@ -376,6 +378,160 @@ def two_directories_are_asked_in_turn():
         second.stop()
 
 
+# ---- who is logged in, and what the directory says then ----
+
+REDIRECT = "http://127.0.0.1:1/cb"
+
+
+def soon(what):
+    """Waits for what upkeep does; the directory is asked every second here."""
+    until = time.monotonic() + DEADLINE_S
+    while not what():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.1)
+
+
+class LoggedIn:
+    """A user in a browser, and a client with tokens that outlive the session."""
+
+    def __init__(self, world, name, password=PASSWORD):
+        self.browser = Browser(world.gateway)
+        assert IN in world.log_in(name, password, self.browser).text, world.gateway.log_text()
+        self.tokens = None
+
+    def allow(self, secret):
+        flow = Flow(self.browser, "app", REDIRECT, scope="openid offline_access")
+        self.tokens = flow.redeem(flow.code(), secret).json
+        assert self.tokens["refresh_token"], self.tokens
+        return self
+
+    def is_in(self):
+        return IN in self.browser.get("/identity").text
+
+    def refresh(self, secret):
+        answered = self.browser.token(secret, client_id="app", grant_type="refresh_token",
+                                      refresh_token=self.tokens["refresh_token"])
+        if answered.status == 200:
+            self.tokens = answered.json
+        return answered
+
+    def is_active(self, secret):
+        return self.browser.post("/identity/introspect", {
+            "token": self.tokens["access_token"], "client_id": "app", "client_secret": secret}).json["active"]
+
+
+def make_app(world):
+    return cli(world.gateway, "client", "create", "app", "--grants", "code,refresh", "--scopes",
+               "openid,offline_access", "--redirects", REDIRECT)[0]["client_secret"]
+
+
+@in_world(f"{SEARCH}, filter: \"(&(uid={{name}})(!(title=left)))\", recheck: 1s, {MAP}")
+def who_is_removed_there_is_logged_out_here(world):
+    app = make_app(world)
+    world.directory.add(person("carol"), person("dave"), person("erin"))
+    names = ("alice", "bob", "carol", "dave", "erin")
+    people = {name: LoggedIn(world, name).allow(app) for name in names}
+    assert all(who.is_in() and who.is_active(app) and who.refresh(app).status == 200 for who in people.values())
+    assert world.users()["bob"]["roles"] == ["clerk"]
+    # Removed; not found by the filter any more; and a name that is given to somebody else.
+    world.directory.remove(f"uid=alice,{PEOPLE}")
+    world.directory.modify(f"dn: uid=carol,{PEOPLE}\nchangetype: modify\nreplace: title\ntitle: left\n")
+    world.directory.remove(f"uid=dave,{PEOPLE}")
+    world.directory.add(person("dave", "another long password"))
+    # What the directory says of somebody who stays counts without a login, too.
+    world.directory.modify(f"dn: cn=clerks,{GROUPS}\nchangetype: modify\ndelete: member\nmember: uid=bob,{PEOPLE}\n")
+    for name in ("alice", "carol", "dave"):
+        soon(lambda name=name: not people[name].is_in())
+        soon(lambda name=name: not people[name].is_active(app))
+        answered = people[name].refresh(app)
+        assert answered.status == 400 and answered.json["error"] == "invalid_grant", (name, answered.text)
+    soon(lambda: world.users()["bob"]["roles"] == [])
+    assert len(world.events("user.gone_from_directory")) == 3, world.events("user.gone_from_directory")
+    for name in ("bob", "erin"):
+        assert people[name].is_in() and people[name].refresh(app).status == 200 and people[name].is_active(app)
+    # An administrator cuts erin off, and switches bob off and on: what they had does not come back.
+    assert linking(world, "erin")([]) == 200
+    cli(world.gateway, "user", "set", "bob", "--disable")
+    cli(world.gateway, "user", "set", "bob", "--enable")
+    for name in ("bob", "erin"):
+        assert not people[name].is_in(), name
+        soon(lambda name=name: not people[name].is_active(app))  # the command was another process
+        assert people[name].refresh(app).json["error"] == "invalid_grant", name
+    # Without the directory nobody is its user.
+    bob = LoggedIn(world, "bob").allow(app)
+    with open(world.gateway.config, encoding="utf-8") as file:
+        text = file.read()
+    world.gateway.write("\n".join(line for line in text.splitlines() if not line.startswith("  ldap:")))
+    reload_config(world.gateway)
+    soon(lambda: not bob.is_in())
+    assert bob.refresh(app).json["error"] == "invalid_grant"
+
+
+@in_world(f"{SEARCH}, recheck: 1s")
+def who_is_switched_off_there_is_logged_out_here(world):
+    marks = {"ann": ("userAccountControl", "512", "514"), "ben": ("nsAccountLock", "false", "TRUE"),
+             "cem": ("loginDisabled", "FALSE", "TRUE"),
+             "dot": ("pwdAccountLockedTime", "20260101000000Z", "000001010000Z")}
+    for name, (attribute, usual, _) in marks.items():
+        text = person(name, **{attribute: usual})
+        world.directory.add(text.replace("objectClass: inetOrgPerson", "objectClass: inetOrgPerson\nobjectClass: switchable"))
+    people = {name: LoggedIn(world, name) for name in marks}
+    time.sleep(2.5)  # several looks
+    assert all(who.is_in() for who in people.values()), world.gateway.log_text()
+    for name, (attribute, _, off) in marks.items():
+        world.directory.modify(f"dn: uid={name},{PEOPLE}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {off}\n")
+    for name, who in people.items():
+        soon(lambda who=who: not who.is_in())
+        # Even where the directory lets the password pass.
+        page = world.log_in(name)
+        assert page.status == 403 and WRONG in page.text, (name, page.text)
+    assert "switched off there" in world.gateway.log_text()
+
+
+@in_world(f"{SEARCH}, recheck: {{every: 1s, grace: 4s}}")
+def while_the_directory_is_away_its_users_stay_for_a_while(world):
+    app = make_app(world)
+    make_user(world.gateway, "zoe")
+    zoe = Browser(world.gateway)
+    assert IN in world.log_in("zoe", browser=zoe).text
+    alice = LoggedIn(world, "alice").allow(app)
+    world.directory.end()
+    assert alice.is_in() and alice.refresh(app).status == 200
+    soon(lambda: alice.browser.get("/identity").status == 503)
+    answered = alice.refresh(app)
+    assert answered.status == 503 and answered.json["error"] == "temporarily_unavailable", answered.text
+    assert IN in zoe.get("/identity").text
+    world.directory.start()
+    soon(alice.is_in)
+    # The refresh token was not used up by that.
+    assert alice.refresh(app).status == 200 and alice.is_active(app)
+    assert not world.events("user.gone_from_directory")
+
+
+def another_way_in_needs_the_directory_too():
+    """Of somebody whom the directory knew, a login elsewhere counts as long as it does."""
+    provider = Provider()
+    corp = f'federation: [{{name: corp, issuer: "{provider.issuer}", client_id: gate, client_secret: hush}}]'
+    world = World(f"{SEARCH}, recheck: 1h", identity=corp)
+    try:
+        LoggedIn(world, "alice")
+        link = world.users()["alice"]["links"][0]
+        assert linking(world, "alice")([link, provider.issuer + " bob-1"]) == 200
+        assert IN in log_in_elsewhere(world.gateway, provider).text
+        world.directory.remove(f"uid=alice,{PEOPLE}")
+        # Asked within the hour: not again.
+        assert IN in log_in_elsewhere(world.gateway, provider).text
+        with open(world.gateway.config, encoding="utf-8") as file:
+            text = file.read()
+        world.gateway.write(text.replace("recheck: 1h", "recheck: 1s"))
+        reload_config(world.gateway)
+        soon(lambda: "does not know you" in log_in_elsewhere(world.gateway, provider).text)
+        assert world.events("user.gone_from_directory")
+    finally:
+        world.close()
+        provider.close()
+
+
 def figures_and_figures_alone_tell_of_a_directory_that_is_away():
     text = CONFIG.format(upstream=9, store="sqlite:id.db", more=f"ldap: [{entry('ldap://127.0.0.1:9', SEARCH)}]")
     text = text.replace("admin: {enabled: false}", 'admin: {address: "127.0.0.1:{admin}"}')
@@ -385,6 +541,7 @@ def figures_and_figures_alone_tell_of_a_directory_that_is_away():
         with urllib.request.urlopen(f"http://127.0.0.1:{gateway.admin}/metrics", timeout=20) as answered:
             metrics = answered.read().decode()
         assert 'sallyport_logins_total{result="unavailable"} 1\n' in metrics, metrics
+        assert 'sallyport_directory_looks_total{result="gone"} 0\n' in metrics, metrics
     finally:
         gateway.stop()
 
@@ -407,6 +564,7 @@ def a_configuration_that_cannot_work_is_refused():
             (entry("https://ldap.example"), "ldaps://HOST"),
             (entry("ldap://ldap.example/dc=x"), "ldaps://HOST"),
             (entry(url) + ", " + entry(url), "'staff' is there twice"),
+            (entry(url, f'base: "{BASE}", recheck: {{every: 1h, grace: 5m}}'), "shorter than"),
             (entry(url, f'base: "{BASE}", group_search: {{base: "{GROUPS}", filter: "(cn=x)"}}'), "{dn} or {name}"),
         ):
             gateway.write(text.replace("  roles:", f"  ldap: [{entries}]\n  roles:", 1))
@@ -423,7 +581,8 @@ def a_configuration_that_cannot_work_is_refused():
                      "passwords of directory staff: ldaps://ldap.example (TLS); makes users with the roles guest",
                      "users of corp: https://corp.example; only users who are joined to it"):
             assert line in done.stdout, done.stdout + done.stderr
-        for more, warning in ((f"{SEARCH}, start_tls: false", "in the clear"), (f"{SEARCH}, verify: false", "not verified")):
+        for more, warning in ((f"{SEARCH}, start_tls: false", "in the clear"), (f"{SEARCH}, verify: false", "not verified"),
+                              (f'user_dn: "uid={{name}},{BASE}"', "without 'bind_dn' nobody can look")):
             gateway.write(text.replace("  roles:", f"  ldap: [{entry('ldap://x.example', more)}]\n  roles:", 1))
             done = subprocess.run([PROGRAM, "check", "-c", gateway.config], capture_output=True, text=True,
                                   check=False, timeout=60)
@@ -458,6 +617,10 @@ if __name__ == "__main__":
         a_referral_is_not_followed,
         a_search_that_may_not_be_made_lets_nobody_in,
         two_directories_are_asked_in_turn,
+        who_is_removed_there_is_logged_out_here,
+        who_is_switched_off_there_is_logged_out_here,
+        while_the_directory_is_away_its_users_stay_for_a_while,
+        another_way_in_needs_the_directory_too,
         figures_and_figures_alone_tell_of_a_directory_that_is_away,
         a_configuration_that_cannot_work_is_refused,
     ])

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@ static struct span basic;
 
 static int listener = -1;
 static pthread_t directory;
+static atomic_bool nobody; /* it does not know her any more */
 
 static void put(struct buf *to, unsigned char tag, struct span content)
 {
@@ -98,7 +100,8 @@ static void talk(int fd)
 		switch (message[at + 3]) {
 		case 0x60: say(fd, message[at + 2], 0x61, good); break;
 		case 0x63:
-			say_entry(fd, message[at + 2]);
+			if (!atomic_load(&nobody))
+				say_entry(fd, message[at + 2]);
 			say(fd, message[at + 2], 0x65, good);
 			break;
 		default: return;
@@ -479,6 +482,104 @@ static void a_login_by_a_directory_is_refused_whole(void **state)
 	assert_int_equal(count, 2); /* with the administrator */
 }
 
+/* ---- looking her up again ---- */
+
+static size_t sessions_of(struct span user)
+{
+	struct idp_session *all;
+	struct arena own;
+	size_t count;
+	struct err err;
+
+	arena_init(&own, (size_t)4 << 20, 4096);
+	assert_int_equal(session_list(idp, user, &own, &all, &count, &err), STORE_OK);
+	arena_release(&own);
+	return count;
+}
+
+/* The last look was long ago. */
+static void make_due(struct span user)
+{
+	const struct store_index live = {SPAN("state"), SPAN("live")};
+	struct store_change change = {
+		.kind = SPAN(LDAP_KNOWN_KIND), .key = user, .indexes = &live, .index_count = 1};
+	struct err err;
+
+	change.value = arena_printf(&arena,
+				    "{\"directory\":\"staff\",\"link\":\"directory:staff "
+				    "11-22\",\"name\":\"alice\",\"at\":%lld,\"login\":1}",
+				    (long long)clock_unix_s() - 3600);
+	assert_int_equal(store_commit(idp->shared, &change, 1, &err), STORE_OK);
+	idp->look_next_ms = 0;
+	idp->looked_at_len = 0; /* what fails is passed over until the next round */
+	atomic_store(&idp->ldap_rests_until_ms[0], 0);
+}
+
+static bool look(unsigned long fail_at, int *result)
+{
+	struct err err;
+	bool failed;
+
+	mem_fail_at(fail_at);
+	*result = idp_recheck(idp, cfg, &err);
+	failed = mem_fail_happened();
+	mem_fail_at(0);
+	return failed;
+}
+
+static bool is_due_still(struct span user)
+{
+	struct store_record record;
+	struct err err;
+
+	assert_int_equal(
+		store_get(idp->shared, SPAN(LDAP_KNOWN_KIND), user, &arena, &record, &err),
+		STORE_OK);
+	return span_find(record.value, SPAN("\"login\":1,\"idle\":true")) == record.value.len &&
+	       span_find(record.value, SPAN("\"login\":1}")) < record.value.len;
+}
+
+static void a_look_without_memory_logs_nobody_out(void **state)
+{
+	struct idp_user user;
+	struct err err;
+	size_t before;
+	int result;
+
+	(void)state;
+	assert_int_equal(user_find(idp, SPAN("alice"), &arena, &user, &err), STORE_OK);
+	before = sessions_of(user.id);
+	assert_true(before > 0);
+	for (unsigned long n = 1; n < ALLOCATIONS_MAX; n++) {
+		bool failed;
+
+		make_due(user.id);
+		failed = look(n, &result);
+		assert_int_equal(sessions_of(user.id), before);
+		if (failed)
+			continue;
+		assert_int_equal(result, 0);
+		assert_false(is_due_still(user.id));
+		break;
+	}
+	/* Nobody is logged out by halves: what failed is due again. */
+	atomic_store(&nobody, true);
+	for (unsigned long n = 1; n < ALLOCATIONS_MAX; n++) {
+		bool failed;
+
+		make_due(user.id);
+		failed = look(n, &result);
+		if (sessions_of(user.id) > 0)
+			assert_true(is_due_still(user.id));
+		if (!failed)
+			break;
+	}
+	assert_int_equal(result, 0);
+	assert_int_equal(sessions_of(user.id), 0);
+	assert_false(is_due_still(user.id));
+	atomic_store(&nobody, false);
+}
+
 /* ---- names in filters and DNs ---- */
 
 static void what_is_typed_is_a_value_and_nothing_more(void **state)
@@ -509,6 +610,7 @@ int main(void)
 		cmocka_unit_test(exchanges_and_introspections_are_refused_whole),
 		cmocka_unit_test(logins_elsewhere_are_refused_whole),
 		cmocka_unit_test(a_login_by_a_directory_is_refused_whole),
+		cmocka_unit_test(a_look_without_memory_logs_nobody_out),
 		cmocka_unit_test(what_is_typed_is_a_value_and_nothing_more),
 	};
 
