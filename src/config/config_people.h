@@ -21,6 +21,7 @@ struct config_theme {
 	struct span colour; /* "#rrggbb" */
 	struct span background; /* "#rrggbb" */
 	struct span logo; /* file: PNG, JPEG or SVG; may be empty */
+	bool dark; /* where the browser asks for it */
 };
 
 /* One-time codes that are sent. */

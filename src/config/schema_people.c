@@ -30,6 +30,10 @@ static const struct schema_key theme_keys[] = {
 	 .format = &format_colour, .text = "Colour behind the page: #rrggbb."},
 	{KEY("logo", FILE, config_theme, logo),
 	 .text = "Picture above the name: PNG, JPEG or SVG, at most 256 KiB."},
+	{KEY("dark", BOOL, config_theme, dark), .initial = "true",
+	 .text = "Dark pages for those whose browser asks for them; off: when the logo cannot "
+		 "be "
+		 "seen on them."},
 	{.name = NULL},
 };
 

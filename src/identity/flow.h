@@ -29,8 +29,9 @@ enum store_result flow_device_key(struct idp_exchange *x, const struct idp_user 
 				  struct span *key, struct err *err);
 /* A form whose last redirect leads to a client needs that client's origin in form-action. */
 struct span flow_client_origin(struct idp_exchange *x, struct span back);
-/* The login page (web_login.c). */
-void login_show(struct idp_exchange *x, struct span back, const char *alert, unsigned status);
+/* The login page, with the name that was typed before (web_login.c). */
+void login_show(struct idp_exchange *x, struct span back, struct span name, const char *alert,
+		unsigned status);
 /* What `back` asks for by acr_values. */
 enum idp_acr flow_wanted(struct idp_exchange *x, struct span back);
 

@@ -195,11 +195,9 @@ static void show_device(struct idp_exchange *x, struct span code, const char *al
 	page_raw(&page, "<p>Enter the code that the device shows. Only do so for a device that "
 			"you have before you.</p>\n");
 	page_form(&page, "/identity/device", SPAN(""));
-	page_raw(&page, "<p><label for=\"user_code\">Code</label><input id=\"user_code\" "
-			"name=\"user_code\" required autocapitalize=\"characters\" "
-			"autocomplete=\"off\" value=\"");
-	page_text(&page, code);
-	page_raw(&page, "\"></p>\n");
+	page_input_value(&page, "Code", "user_code", code,
+			 "required autocapitalize=\"characters\" autocomplete=\"off\" "
+			 "spellcheck=\"false\" autofocus");
 	page_submit(&page, "Continue");
 	page_form_end(&page);
 	page_end(&page, status);
@@ -291,9 +289,10 @@ static void submit_device(struct idp_exchange *x, const struct idp_session *sess
 	case STORE_OK:
 		idp_audit(x->idp, allow ? "device.allowed" : "device.denied", "user",
 			  session->user, "client", d.grant.client);
-		page_message(x, 200, "Connect a device",
-			     allow ? "The device is connected. You can close this page."
-				   : "The device was refused.");
+		page_message_way(x, 200, "Connect a device",
+				 allow ? "The device is connected. You can close this page."
+				       : "The device was refused.",
+				 "/identity", "Your account");
 		break;
 	case STORE_ABSENT:
 	case STORE_CONFLICT:

@@ -191,6 +191,19 @@ void web_error(struct idp_exchange *x, unsigned status, const char *error,
 	web_json(x, status, &body);
 }
 
+/* Takes no memory: there may be none. */
+static const char unavailable_page[] =
+	"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+	"<meta name=\"color-scheme\" content=\"light dark\"><title>Not available</title>"
+	"<link rel=\"stylesheet\" href=\"/identity/style.css\"></head><body><main>"
+	"<h1>Not available now</h1>\n<p class=\"alert\" role=\"alert\">Something that this "
+	"needs "
+	"cannot be reached. Try again in a little while.</p>\n"
+	"<p class=\"way\"><a href=\"/identity\">Your account</a></p></main></body></html>\n";
+
+static bool is_page(struct span path);
+
 void web_unavailable(struct idp_exchange *x, const struct err *err)
 {
 	static const struct http_field fields[] = {
@@ -198,6 +211,14 @@ void web_unavailable(struct idp_exchange *x, const struct err *err)
 		{SPAN_INIT("cache-control"), SPAN_INIT("no-store"), HTTP_FIELD_CACHE_CONTROL},
 		{SPAN_INIT("content-type"), SPAN_INIT("application/json"),
 		 HTTP_FIELD_CONTENT_TYPE}};
+	static const struct http_field page_fields[] = {
+		{SPAN_INIT("content-type"), SPAN_INIT("text/html; charset=utf-8"),
+		 HTTP_FIELD_CONTENT_TYPE},
+		{SPAN_INIT("x-frame-options"), SPAN_INIT("DENY"), HTTP_FIELD_OTHER},
+		{SPAN_INIT("content-security-policy"),
+		 SPAN_INIT("default-src 'none'; style-src 'self'; base-uri 'none'; "
+			   "form-action 'none'; frame-ancestors 'none'"),
+		 HTTP_FIELD_OTHER}};
 
 	if (err)
 		log_message(LOG_WARN, "identity.unavailable", "%s", err->message);
@@ -208,6 +229,11 @@ void web_unavailable(struct idp_exchange *x, const struct err *err)
 	memcpy(x->fields, fields, sizeof(fields));
 	x->field_count = COUNT_OF(fields);
 	x->content = SPAN("{\"error\":\"temporarily_unavailable\"}");
+	if (!is_page(x->path))
+		return;
+	memcpy(x->fields + x->field_count - 1, page_fields, sizeof(page_fields));
+	x->field_count += COUNT_OF(page_fields) - 1;
+	x->content = span_cstr(unavailable_page);
 }
 
 /* ---- pages ---- */
@@ -240,8 +266,10 @@ void page_begin(struct page *page, struct idp_exchange *x, const char *title)
 	prepare_forms(page);
 	page_raw(page,
 		 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-		 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-		 "<title>");
+		 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+	if (x->config->identity.theme.dark)
+		page_raw(page, "<meta name=\"color-scheme\" content=\"light dark\">");
+	page_raw(page, "<title>");
 	page_raw(page, title);
 	page_raw(page, " - ");
 	page_text(page, x->config->identity.theme.name);
@@ -274,7 +302,8 @@ void page_printf(struct page *page, const char *format, ...)
 
 void page_alert(struct page *page, const char *text)
 {
-	page_printf(page, "<p class=\"alert\" role=\"alert\">%s</p>\n", text);
+	page->alerted = true;
+	page_printf(page, "<p class=\"alert\" id=\"alert\" role=\"alert\">%s</p>\n", text);
 }
 
 void page_hidden(struct page *page, const char *name, struct span value)
@@ -293,11 +322,35 @@ void page_form(struct page *page, const char *action, struct span return_to)
 	page_raw(page, "\n");
 }
 
+void page_input_value(struct page *page, const char *label, const char *name, struct span value,
+		      const char *attributes)
+{
+	bool wrong = page->alerted ||
+		     (page->wrong && span_eq(span_cstr(page->wrong), span_cstr(name)));
+
+	page_printf(page, "<p><label for=\"%s\">%s</label><input id=\"%s\" name=\"%s\" %s",
+		    name, label, name, name, attributes);
+	if (value.len) {
+		page_raw(page, " value=\"");
+		page_text(page, value);
+		page_raw(page, "\"");
+	}
+	if (wrong)
+		page_raw(page, " aria-invalid=\"true\"");
+	if (wrong || page->hint)
+		page_printf(page, " aria-describedby=\"%s%s%s\"", wrong ? "alert" : "",
+			    wrong && page->hint ? " " : "", page->hint ? page->hint : "");
+	page_raw(page, "></p>\n");
+}
+
 void page_input(struct page *page, const char *label, const char *name, const char *attributes)
 {
-	page_printf(page,
-		    "<p><label for=\"%s\">%s</label><input id=\"%s\" name=\"%s\" %s></p>\n",
-		    name, label, name, name, attributes);
+	page_input_value(page, label, name, SPAN(""), attributes);
+}
+
+void page_way(struct page *page, const char *href, const char *text)
+{
+	page_printf(page, "<p class=\"way\"><a href=\"%s\">%s</a></p>\n", href, text);
 }
 
 void page_submit(struct page *page, const char *text)
@@ -353,6 +406,23 @@ void page_message(struct idp_exchange *x, unsigned status, const char *title, co
 	page_end(&page, status);
 }
 
+void page_message_way(struct idp_exchange *x, unsigned status, const char *title,
+		      const char *text, const char *href, const char *link)
+{
+	struct page page;
+
+	page_begin(&page, x, title);
+	page_printf(&page, "<p>%s</p>\n", text);
+	page_way(&page, href, link);
+	page_end(&page, status);
+}
+
+void page_not_found(struct idp_exchange *x)
+{
+	page_message_way(x, 404, "Not found", "There is no such page.", "/identity",
+			 "Your account");
+}
+
 void page_refusal(struct idp_exchange *x, unsigned status, const char *title, const char *text,
 		  const char *href, const char *link)
 {
@@ -360,7 +430,7 @@ void page_refusal(struct idp_exchange *x, unsigned status, const char *title, co
 
 	page_begin(&page, x, title);
 	page_alert(&page, text);
-	page_printf(&page, "<p><a href=\"%s\">%s</a></p>\n", href, link);
+	page_way(&page, href, link);
 	page_end(&page, status);
 }
 
@@ -443,7 +513,7 @@ enum store_result web_rotate(struct idp_exchange *x, struct idp_session *session
 }
 
 /* A document is public, and the same for all: it takes neither the store nor a session. */
-enum { GET_ONLY = 1, POST_ONLY = 2, BOTH = 3, IS_DOCUMENT = 4 };
+enum { GET_ONLY = 1, POST_ONLY = 2, BOTH = 3, IS_DOCUMENT = 4, IS_PAGE = 8 };
 
 static const struct {
 	struct span path;
@@ -457,7 +527,7 @@ static const struct {
 	{SPAN_INIT("/.well-known/oauth-protected-resource"), GET_ONLY | IS_DOCUMENT,
 	 oauth_resource_metadata},
 	{SPAN_INIT("/identity/keys"), GET_ONLY | IS_DOCUMENT, oauth_keys},
-	{SPAN_INIT("/identity/authorize"), BOTH, oauth_authorize},
+	{SPAN_INIT("/identity/authorize"), BOTH | IS_PAGE, oauth_authorize},
 	{SPAN_INIT("/identity/par"), POST_ONLY, oauth_par},
 	{SPAN_INIT("/identity/register"), POST_ONLY, oauth_register},
 	{SPAN_INIT("/identity/token"), POST_ONLY, oauth_token},
@@ -465,33 +535,43 @@ static const struct {
 	{SPAN_INIT("/identity/revoke"), POST_ONLY, oauth_revoke},
 	{SPAN_INIT("/identity/userinfo"), BOTH, oauth_userinfo},
 	{SPAN_INIT("/identity/device-authorization"), POST_ONLY, oauth_device},
-	{SPAN_INIT("/identity/device"), BOTH, oauth_device_page},
-	{SPAN_INIT("/identity/login"), BOTH, login_page},
-	{SPAN_INIT("/identity/login/code"), BOTH, login_code_page},
-	{SPAN_INIT("/identity/login/password"), BOTH, login_password_page},
-	{SPAN_INIT("/identity/login/send"), POST_ONLY, login_send_page},
-	{SPAN_INIT("/identity/login/passkey"), POST_ONLY, login_passkey_page},
-	{SPAN_INIT("/identity/security"), GET_ONLY, security_page},
-	{SPAN_INIT("/identity/security/password"), POST_ONLY, security_password},
-	{SPAN_INIT("/identity/security/email"), POST_ONLY, security_email},
-	{SPAN_INIT("/identity/security/channel"), POST_ONLY, security_channel},
-	{SPAN_INIT("/identity/security/phone"), POST_ONLY, security_phone},
-	{SPAN_INIT("/identity/passkeys"), BOTH, passkeys_page},
-	{SPAN_INIT("/identity/passkeys/remove"), POST_ONLY, passkey_remove_form},
+	{SPAN_INIT("/identity/device"), BOTH | IS_PAGE, oauth_device_page},
+	{SPAN_INIT("/identity/login"), BOTH | IS_PAGE, login_page},
+	{SPAN_INIT("/identity/login/code"), BOTH | IS_PAGE, login_code_page},
+	{SPAN_INIT("/identity/login/password"), BOTH | IS_PAGE, login_password_page},
+	{SPAN_INIT("/identity/login/send"), POST_ONLY | IS_PAGE, login_send_page},
+	{SPAN_INIT("/identity/login/passkey"), POST_ONLY | IS_PAGE, login_passkey_page},
+	{SPAN_INIT("/identity/security"), GET_ONLY | IS_PAGE, security_page},
+	{SPAN_INIT("/identity/security/password"), POST_ONLY | IS_PAGE, security_password},
+	{SPAN_INIT("/identity/security/email"), POST_ONLY | IS_PAGE, security_email},
+	{SPAN_INIT("/identity/security/channel"), POST_ONLY | IS_PAGE, security_channel},
+	{SPAN_INIT("/identity/security/phone"), POST_ONLY | IS_PAGE, security_phone},
+	{SPAN_INIT("/identity/passkeys"), BOTH | IS_PAGE, passkeys_page},
+	{SPAN_INIT("/identity/passkeys/remove"), POST_ONLY | IS_PAGE, passkey_remove_form},
 	{SPAN_INIT("/identity/passkey.js"), GET_ONLY, passkey_script},
-	{SPAN_INIT("/identity/reset"), BOTH, reset_page},
-	{SPAN_INIT("/identity/reset/new"), BOTH, reset_new_page},
-	{SPAN_INIT("/identity/register-account"), BOTH, register_page},
-	{SPAN_INIT("/identity/register-account/new"), BOTH, register_new_page},
-	{SPAN_INIT("/identity/verify"), BOTH, verify_page},
-	{SPAN_INIT("/identity/logout"), BOTH, logout_page},
-	{SPAN_INIT("/identity"), GET_ONLY, account_page},
-	{SPAN_INIT("/identity/"), GET_ONLY, account_page},
-	{SPAN_INIT("/identity/second-factor"), BOTH, totp_page},
-	{SPAN_INIT("/identity/sessions/end"), POST_ONLY, session_end_form},
+	{SPAN_INIT("/identity/reset"), BOTH | IS_PAGE, reset_page},
+	{SPAN_INIT("/identity/reset/new"), BOTH | IS_PAGE, reset_new_page},
+	{SPAN_INIT("/identity/register-account"), BOTH | IS_PAGE, register_page},
+	{SPAN_INIT("/identity/register-account/new"), BOTH | IS_PAGE, register_new_page},
+	{SPAN_INIT("/identity/verify"), BOTH | IS_PAGE, verify_page},
+	{SPAN_INIT("/identity/logout"), BOTH | IS_PAGE, logout_page},
+	{SPAN_INIT("/identity"), GET_ONLY | IS_PAGE, account_page},
+	{SPAN_INIT("/identity/"), GET_ONLY | IS_PAGE, account_page},
+	{SPAN_INIT("/identity/second-factor"), BOTH | IS_PAGE, totp_page},
+	{SPAN_INIT("/identity/sessions/end"), POST_ONLY | IS_PAGE, session_end_form},
 	{SPAN_INIT("/identity/style.css"), GET_ONLY, page_style},
 	{SPAN_INIT("/identity/logo"), GET_ONLY, page_logo},
 };
+
+static bool is_page(struct span path)
+{
+	if (span_starts_with(path, SPAN(IDP_FEDERATION_PATH)))
+		return true;
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (span_eq(parts[i].path, path))
+			return parts[i].methods & IS_PAGE;
+	return false;
+}
 
 bool idp_waits_for_others(const struct config *cfg, struct span path, struct span body)
 {
@@ -524,11 +604,17 @@ static void serve(struct idp_exchange *x)
 			return;
 		}
 		web_field(x, SPAN("allow"),
-			  parts[i].methods == GET_ONLY ? SPAN("GET, HEAD") : SPAN("POST"));
-		web_error(x, 405, "method_not_allowed", NULL);
+			  parts[i].methods & POST_ONLY ? SPAN("POST") : SPAN("GET, HEAD"));
+		if (parts[i].methods & IS_PAGE)
+			page_message_way(x, 405, "Nothing to see here",
+					 "A form is sent to this address. Begin anew.",
+					 "/identity", "Your account");
+		else
+			web_error(x, 405, "method_not_allowed", NULL);
+		x->reason = "method_not_allowed";
 		return;
 	}
-	page_message(x, 404, "Not found", "There is no such page.");
+	page_not_found(x);
 	x->reason = "unknown_path";
 }
 

@@ -62,6 +62,9 @@ struct page {
 	struct span form_token;
 	struct span form_target; /* an origin besides our own where a form may lead to */
 	bool scripted; /* with the script of passkeys */
+	const char *hint; /* the id of a paragraph that is about the next fields; NULL: none */
+	bool alerted; /* the alert is about the next fields, */
+	const char *wrong; /* or about the field of this name; NULL: none */
 };
 
 /* Sets the cookie that goes with its forms where that is missing. */
@@ -70,14 +73,19 @@ void page_text(struct page *page, struct span text); /* escaped */
 void page_raw(struct page *page, const char *html);
 void page_printf(struct page *page, const char *format, ...)
 	PRINTF_LIKE(2, 3); /* not escaped */
-/* A paragraph that screen readers announce. */
+/* A paragraph that screen readers announce, about the fields that follow. */
 void page_alert(struct page *page, const char *text);
 /* <form method="post">, with the token and where to go afterwards. */
 void page_form(struct page *page, const char *action, struct span return_to);
 void page_hidden(struct page *page, const char *name, struct span value);
 /* A label with its input; `attributes` is HTML. */
 void page_input(struct page *page, const char *label, const char *name, const char *attributes);
+/* The same, with what it holds already. */
+void page_input_value(struct page *page, const char *label, const char *name, struct span value,
+		      const char *attributes);
 void page_submit(struct page *page, const char *text);
+/* A line with the way on from here. */
+void page_way(struct page *page, const char *href, const char *text);
 /* The same, less loud. */
 void page_second(struct page *page, const char *text);
 /* A paragraph that says what was done; screen readers say it too. `text` is escaped. */
@@ -86,6 +94,10 @@ void page_form_end(struct page *page);
 void page_end(struct page *page, unsigned status);
 /* A whole page with a message. */
 void page_message(struct idp_exchange *x, unsigned status, const char *title, const char *text);
+/* With the way on from there. */
+void page_message_way(struct idp_exchange *x, unsigned status, const char *title,
+		      const char *text, const char *href, const char *link);
+void page_not_found(struct idp_exchange *x);
 /* A whole page with an alert and the way on from there. */
 void page_refusal(struct idp_exchange *x, unsigned status, const char *title, const char *text,
 		  const char *href, const char *link);

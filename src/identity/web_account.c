@@ -2,6 +2,35 @@
 #include "base/clock.h"
 #include "identity/flow.h"
 
+static const char *word_of(struct span agent, const char *const words[][2], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_find(agent, span_cstr(words[i][0])) < agent.len)
+			return words[i][1];
+	return NULL;
+}
+
+/* What people call their browser, as far as it says. */
+static void put_agent(struct page *page, struct span agent)
+{
+	/* The first that is found: each claims to be those after it. */
+	static const char *const browsers[][2] = {
+		{"Edg/", "Edge"},	   {"OPR/", "Opera"},	  {"Firefox/", "Firefox"},
+		{"FxiOS/", "Firefox"},	   {"CriOS/", "Chrome"},  {"Chrome/", "Chrome"},
+		{"Chromium/", "Chromium"}, {"Safari/", "Safari"}, {"curl/", "curl"},
+	};
+	static const char *const systems[][2] = {
+		{"iPhone", "iPhone"},	{"iPad", "iPad"},    {"Android", "Android"},
+		{"Windows", "Windows"}, {"Mac OS X", "Mac"}, {"CrOS", "ChromeOS"},
+		{"Linux", "Linux"},
+	};
+	const char *browser = word_of(agent, browsers, COUNT_OF(browsers));
+	const char *system = word_of(agent, systems, COUNT_OF(systems));
+
+	page_printf(page, "<strong>%s%s%s</strong>", browser ? browser : "A browser",
+		    system ? " on " : "", system ? system : "");
+}
+
 static void put_sessions(struct page *page, const struct idp_session *sessions, size_t count,
 			 struct span own)
 {
@@ -11,15 +40,22 @@ static void put_sessions(struct page *page, const struct idp_session *sessions, 
 
 		clock_http(seen, sessions[i].seen_unix_s);
 		page_raw(page, "<li>");
+		put_agent(page, sessions[i].agent);
+		if (span_eq(sessions[i].id, own))
+			page_raw(page, " (this one)");
+		page_raw(page, "<br>");
 		page_text(page, sessions[i].address);
 		page_printf(page, ", last seen %s", seen);
 		if (span_eq(sessions[i].id, own)) {
-			page_raw(page, " (this one)</li>\n");
+			page_raw(page, "</li>\n");
 			continue;
 		}
 		page_form(page, "/identity/sessions/end", SPAN(""));
 		page_hidden(page, "session", sessions[i].id);
-		page_raw(page, "<button class=\"second\" type=\"submit\">End it</button>");
+		page_printf(page,
+			    "<button class=\"second\" type=\"submit\">End it<span "
+			    "class=\"unseen\"> (last seen %s)</span></button>",
+			    seen);
 		page_form_end(page);
 		page_raw(page, "</li>\n");
 	}
@@ -43,11 +79,9 @@ void account_page(struct idp_exchange *x)
 	page_begin(&page, x, "Your account");
 	page_raw(&page, "<p>Logged in as <strong>");
 	page_text(&page, user.name);
-	page_raw(&page, "</strong>.</p>\n");
-	page_printf(
-		&page,
-		"<p>Second factor: %s. <a href=\"/identity/security\">How you log in</a></p>\n",
-		user_has_second_factor(&user) ? "on" : "off");
+	page_printf(&page, "</strong>. Second factor: %s.</p>\n",
+		    user_has_second_factor(&user) ? "on" : "off");
+	page_way(&page, "/identity/security", "How you log in");
 	put_sessions(&page, all, count, session.id);
 	page_form(&page, "/identity/logout", SPAN(""));
 	page_submit(&page, "Log out");
@@ -130,7 +164,8 @@ static void show_recovery(struct idp_exchange *x, const struct config_strings *c
 		 "<ul class=\"codes\">\n");
 	for (size_t i = 0; i < codes->count; i++)
 		page_printf(&page, "<li><code>%.*s</code></li>\n", SPAN_ARG(codes->at[i]));
-	page_raw(&page, "</ul><p><a href=\"/identity\">Done</a></p>\n");
+	page_raw(&page, "</ul>\n");
+	page_way(&page, "/identity", "Done");
 	page_end(&page, 200);
 }
 
@@ -148,7 +183,8 @@ static void submit_totp(struct idp_exchange *x, struct idp_user *user,
 		return;
 	sealed = form_get(&form, SPAN("sealed"));
 	if (vault_open_sealed(x->idp->vault, user->id, sealed, &secret, &err) < 0) {
-		page_message(x, 400, "Second factor", "The form is damaged. Start again.");
+		page_refusal(x, 400, "Second factor", "The form is damaged.",
+			     "/identity/second-factor", "Start again");
 		return;
 	}
 	step = totp_check(secret_span(&secret), span_trim(form_get(&form, SPAN("code"))), 0,
@@ -254,7 +290,8 @@ static void log_out(struct idp_exchange *x, struct span to)
 	if (to.len)
 		web_redirect(x, to);
 	else
-		page_message(x, 200, "Logged out", "You are logged out.");
+		page_message_way(x, 200, "Logged out", "You are logged out.", "/identity/login",
+				 "Log in again");
 }
 
 /* Another site may send a browser here: the user is asked, so that it cannot log anybody out. */
@@ -274,6 +311,7 @@ static void ask(struct idp_exchange *x, const struct form *form)
 	}
 	page_submit(&page, "Log out");
 	page_form_end(&page);
+	page_way(&page, "/identity", "Stay logged in");
 	page_end(&page, 200);
 }
 

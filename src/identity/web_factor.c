@@ -62,7 +62,7 @@ static void show_code(struct idp_exchange *x, const struct flow *flow, const cha
 		put_send_form(&page, "email", "Send a code by e-mail");
 	if (sms)
 		put_send_form(&page, "sms", "Send a code by SMS");
-	page_raw(&page, "<p><a href=\"/identity/login\">Log in as somebody else</a></p>\n");
+	page_way(&page, "/identity/login", "Log in as somebody else");
 	page_end(&page, status);
 }
 

@@ -431,6 +431,6 @@ void federation_page(struct idp_exchange *x)
 			return;
 		}
 	}
-	page_message(x, 404, "Not found", "There is no such page.");
+	page_not_found(x);
 	x->reason = "unknown_path";
 }

@@ -82,7 +82,8 @@ static void show_way(struct idp_exchange *x, const struct config_federation *pro
 	page_text(&page, url);
 	page_raw(&page, "\">Go on to ");
 	federation_put_title(&page, provider);
-	page_raw(&page, "</a></p>\n<p><a href=\"/identity/security\">Rather not</a></p>\n");
+	page_raw(&page, "</a></p>\n");
+	page_way(&page, "/identity/security", "Rather not");
 	page_end(&page, 200);
 }
 

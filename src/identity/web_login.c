@@ -8,6 +8,7 @@
 #include "identity/ldap_login.h"
 #include "identity/passkey.h"
 #include "identity/password.h"
+#include "parse/mail_address.h"
 #include "parse/uri.h"
 
 /* One answer for unknown, wrong and locked. */
@@ -21,6 +22,10 @@
 	"while; "                                                                              \
 	"nobody whose password it keeps can log in before."
 
+#define USERNAME                                                                               \
+	"required autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\""
+#define PASSWORD "type=\"password\" required autocomplete=\"current-password\""
+
 /* ---- pages ---- */
 
 /* A form whose last redirect leads to a client needs that client's origin in form-action. */
@@ -33,7 +38,21 @@ struct span flow_client_origin(struct idp_exchange *x, struct span back)
 	return oauth_redirect_of(x, query);
 }
 
-void login_show(struct idp_exchange *x, struct span back, const char *alert, unsigned status)
+/* OpenID Connect Core section 3.1.2.1: whom the client expects. */
+static struct span hint_of(struct idp_exchange *x, struct span back)
+{
+	struct span query = back, hint;
+	struct form form;
+
+	if (!span_eq(span_cut(&query, '?'), SPAN("/identity/authorize")) ||
+	    form_parse(x->arena, query, &form) != FORM_OK)
+		return SPAN("");
+	hint = form_get(&form, SPAN("login_hint"));
+	return hint.len <= MAIL_ADDRESS_BYTES_MAX ? hint : SPAN("");
+}
+
+void login_show(struct idp_exchange *x, struct span back, struct span name, const char *alert,
+		unsigned status)
 {
 	struct page page;
 
@@ -42,10 +61,9 @@ void login_show(struct idp_exchange *x, struct span back, const char *alert, uns
 	if (alert)
 		page_alert(&page, alert);
 	page_form(&page, "/identity/login", back);
-	page_input(&page, "Name", "name",
-		   "required autocomplete=\"username\" autocapitalize=\"none\" autofocus");
-	page_input(&page, "Password", "password",
-		   "type=\"password\" required autocomplete=\"current-password\"");
+	page_input_value(&page, "Name", "name", name,
+			 name.len ? USERNAME : USERNAME " autofocus");
+	page_input(&page, "Password", "password", name.len ? PASSWORD " autofocus" : PASSWORD);
 	if (x->config->identity.session.remember_ms)
 		page_raw(&page, "<p class=\"check\"><input type=\"checkbox\" id=\"remember\" "
 				"name=\"remember\" value=\"1\"><label for=\"remember\">Keep me "
@@ -55,11 +73,9 @@ void login_show(struct idp_exchange *x, struct span back, const char *alert, uns
 	passkey_put_form(&page, "/identity/login/passkey", back, "Log in with a passkey", NULL);
 	federation_put_buttons(&page, back);
 	if (register_offers_reset(x))
-		page_raw(&page, "<p><a href=\"/identity/reset\">Forgotten your "
-				"password?</a></p>\n");
+		page_way(&page, "/identity/reset", "Forgotten your password?");
 	if (register_offers_accounts(x))
-		page_raw(&page, "<p><a href=\"/identity/register-account\">Make an "
-				"account</a></p>\n");
+		page_way(&page, "/identity/register-account", "Make an account");
 	page_end(&page, status);
 }
 
@@ -72,8 +88,10 @@ static void show_new_password(struct idp_exchange *x, struct span back, const ch
 	page.form_target = flow_client_origin(x, back);
 	if (alert)
 		page_alert(&page, alert);
+	page.hint = "rules";
 	page_printf(&page,
-		    "<p>It has at least %u characters. Several words are better than one "
+		    "<p id=\"rules\">It has at least %u characters. Several words are better "
+		    "than one "
 		    "with signs in it.</p>\n",
 		    x->config->identity.password.min_chars);
 	page_form(&page, "/identity/login/password", SPAN(""));
@@ -96,6 +114,15 @@ struct attempt {
 	bool locked; /* blocked, by name or by an entry in a directory */
 	bool away; /* not right, and a directory has not said that it is wrong */
 	struct config_strings counts; /* besides, of entries in directories */
+};
+
+/* A form that was sent, until it is known what comes of it. */
+struct submission {
+	struct attempt attempt;
+	struct span typed; /* the name */
+	struct span password;
+	struct span back;
+	bool remember;
 };
 
 static enum store_result is_blocked(struct idp_exchange *x, struct attempt *a, struct err *err)
@@ -245,16 +272,17 @@ static enum store_result note_failure(struct idp_exchange *x, struct attempt *a,
 	return STORE_OK;
 }
 
-static void count_failure(struct idp_exchange *x, struct attempt *a, struct span back)
+/* What was typed as the name is there still, whatever it was. */
+static void count_failure(struct idp_exchange *x, struct attempt *a, const struct submission *s)
 {
 	struct err err;
 
 	if (note_failure(x, a, &err) != STORE_OK)
 		web_unavailable(x, &err);
 	else if (a->away)
-		login_show(x, back, AWAY, 503);
+		login_show(x, s->back, s->typed, AWAY, 503);
 	else
-		login_show(x, back, WRONG, 403);
+		login_show(x, s->back, s->typed, WRONG, 403);
 }
 
 static enum store_result clear_counts(struct idp_exchange *x, const struct attempt *a,
@@ -282,14 +310,6 @@ static enum store_result upgrade_hash(struct idp_exchange *x, struct idp_user *u
 	return user_get(x->idp, user->id, x->arena, user, err);
 }
 
-/* A form that was sent, until it is known what comes of it. */
-struct submission {
-	struct attempt attempt;
-	struct span password;
-	struct span back;
-	bool remember;
-};
-
 static void end_submission(struct idp_exchange *x, struct submission *s)
 {
 	struct span methods[] = {SPAN("pwd")};
@@ -297,7 +317,7 @@ static void end_submission(struct idp_exchange *x, struct submission *s)
 	struct err err;
 
 	if (!a->right)
-		count_failure(x, a, s->back);
+		count_failure(x, a, s);
 	else if (clear_counts(x, a, &err) != STORE_OK ||
 		 upgrade_hash(x, &a->user, s->password, &err) != STORE_OK)
 		web_unavailable(x, &err);
@@ -334,7 +354,8 @@ static void submit_login(struct idp_exchange *x)
 	s->back = web_return(form_get(&form, SPAN("return")));
 	s->remember = span_eq(form_get(&form, SPAN("remember")), SPAN("1"));
 	s->password = form_get(&form, SPAN("password"));
-	s->attempt.name = user_name_normal(form_get(&form, SPAN("name")), x->arena);
+	s->typed = form_get(&form, SPAN("name"));
+	s->attempt.name = user_name_normal(s->typed, x->arena);
 	if (!s->attempt.name.ptr)
 		s->attempt.name = SPAN("(no name)");
 	if (!s->password.ptr)
@@ -391,7 +412,7 @@ void login_page(struct idp_exchange *x)
 		return;
 	back = web_return(form_get(&form, SPAN("return")));
 	if (!use_session(x, back))
-		login_show(x, back, NULL, 200);
+		login_show(x, back, hint_of(x, back), NULL, 200);
 }
 
 /* ---- a new password ---- */

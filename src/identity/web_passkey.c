@@ -238,7 +238,8 @@ static void refuse(struct idp_exchange *x, struct span back, const char *why)
 	idp_audit(x->idp, "login.passkey_failed", "why", span_cstr(why), "address", x->address);
 	idp_count(x->idp, IDP_LOGINS_FAILED);
 	x->reason = "login_failed";
-	login_show(x, back, "That did not work. Try again, or log in with your password.", 403);
+	login_show(x, back, SPAN(""),
+		   "That did not work. Try again, or log in with your password.", 403);
 }
 
 /* A user of a directory has to be there still; for that a thread waits that may. */
@@ -381,7 +382,7 @@ static void show_passkeys(struct idp_exchange *x, const struct idp_user *user,
 		page_raw(&page, "<noscript><p>Passkeys need scripts, which are switched off "
 				"here.</p></noscript>\n");
 	}
-	page_raw(&page, "<p><a href=\"/identity/security\">How you log in</a></p>\n");
+	page_way(&page, "/identity/security", "How you log in");
 	page_end(&page, status);
 }
 

@@ -13,6 +13,8 @@
 #define ASKED_MAX 30
 #define HOUR_MS ((int64_t)3600 * 1000)
 
+#define NEW_PASSWORD "type=\"password\" required autocomplete=\"new-password\""
+
 struct link {
 	struct span purpose; /* "register", "reset", "verify"; "none": for nobody */
 	struct span user; /* id */
@@ -101,8 +103,9 @@ static void bad_link(struct idp_exchange *x, enum store_result result, const str
 		return;
 	}
 	x->reason = "bad_link";
-	page_message(x, 404, "This link is not good any more",
-		     "It is good once and for a limited time. Ask for a new one.");
+	page_message_way(x, 404, "This link is not good any more",
+			 "It is good once and for a limited time. Ask for a new one.",
+			 "/identity/login", "Back to the login");
 }
 
 /* A mail with a link, or without (path NULL). */
@@ -167,7 +170,7 @@ static void show_reset(struct idp_exchange *x, const char *alert, unsigned statu
 		   "required autocomplete=\"username\" autocapitalize=\"none\" autofocus");
 	page_submit(&page, "Send the mail");
 	page_form_end(&page);
-	page_raw(&page, "<p><a href=\"/identity/login\">Back to the login</a></p>\n");
+	page_way(&page, "/identity/login", "Back to the login");
 	page_end(&page, status);
 }
 
@@ -236,7 +239,7 @@ void reset_page(struct idp_exchange *x)
 	struct err err;
 
 	if (!register_offers_reset(x)) {
-		page_message(x, 404, "Not found", "There is no such page.");
+		page_not_found(x);
 		return;
 	}
 	if (x->method != HTTP_METHOD_POST) {
@@ -251,9 +254,10 @@ void reset_page(struct idp_exchange *x)
 	else if (send_reset(x, name, &err) != STORE_OK)
 		web_unavailable(x, &err);
 	else {
-		page_message(x, 200, "Look into your mail",
-			     "If there is such an account with a verified e-mail address, a "
-			     "mail with a link is on its way.");
+		page_message_way(x, 200, "Look into your mail",
+				 "If there is such an account with a verified e-mail address, "
+				 "a mail with a link is on its way.",
+				 "/identity/login", "Back to the login");
 		web_answer_later(x);
 	}
 }
@@ -266,18 +270,21 @@ static void show_choose(struct idp_exchange *x, const char *title, const char *a
 	page_begin(&page, x, title);
 	if (alert)
 		page_alert(&page, alert);
+	/* The name that was given is all right. */
+	page.alerted = false;
 	page_form(&page, action, SPAN(""));
 	page_hidden(&page, "token", token);
 	if (display)
 		page_input(&page, "Your name", "display",
-			   "required maxlength=\"100\" autocomplete=\"name\"");
+			   "required maxlength=\"100\" autocomplete=\"name\" autofocus");
+	page.alerted = alert != NULL;
+	page.hint = "rules";
 	page_printf(&page,
 		    "<p id=\"rules\">A password has at least %u characters. Several words are "
 		    "better than one with signs in it.</p>\n",
 		    x->config->identity.password.min_chars);
 	page_input(&page, "New password", "password",
-		   "type=\"password\" required autocomplete=\"new-password\" "
-		   "aria-describedby=\"rules\"");
+		   display ? NEW_PASSWORD : NEW_PASSWORD " autofocus");
 	page_submit(&page, "Set the password");
 	page_form_end(&page);
 	page_end(&page, status);
@@ -336,8 +343,8 @@ static void submit_reset(struct idp_exchange *x, const struct form *form)
 		 "again and look at your second factors.",
 		 NULL, SPAN_NONE, &err) != STORE_OK)
 		idp_audit(x->idp, "user.notice_lost", "user", user.id, NULL, SPAN_NONE);
-	page_message(x, 200, "The password is set",
-		     "You can <a href=\"/identity/login\">log in</a> with it.");
+	page_message_way(x, 200, "The password is set", "You can log in with it.",
+			 "/identity/login", "Log in");
 }
 
 /* GET only shows the form: programs that look at mails follow links too. */
@@ -389,7 +396,7 @@ static void show_register(struct idp_exchange *x, const char *alert, unsigned st
 		   "type=\"email\" required autocomplete=\"email\" autofocus");
 	page_submit(&page, "Send the mail");
 	page_form_end(&page);
-	page_raw(&page, "<p><a href=\"/identity/login\">I have an account</a></p>\n");
+	page_way(&page, "/identity/login", "I have an account");
 	page_end(&page, status);
 }
 
@@ -443,7 +450,7 @@ void register_page(struct idp_exchange *x)
 	struct err err;
 
 	if (!register_offers_accounts(x)) {
-		page_message(x, 404, "Not found", "There is no such page.");
+		page_not_found(x);
 		return;
 	}
 	if (x->method != HTTP_METHOD_POST) {
@@ -462,7 +469,8 @@ void register_page(struct idp_exchange *x)
 	else if (send_register(x, email, &err) != STORE_OK)
 		web_unavailable(x, &err);
 	else
-		page_message(x, 200, "Look into your mail", "A mail is on its way.");
+		page_message_way(x, 200, "Look into your mail", "A mail is on its way.",
+				 "/identity/login", "Back to the login");
 }
 
 static void show_register_new(struct idp_exchange *x, struct span token)
@@ -587,7 +595,8 @@ static void submit_verify(struct idp_exchange *x, const struct form *form)
 		return;
 	}
 	idp_audit(x->idp, "user.email_verified", "user", user.id, "address", x->address);
-	page_message(x, 200, "Thank you", "We know now that this address is yours.");
+	page_message_way(x, 200, "Thank you", "We know now that this address is yours.",
+			 "/identity", "Your account");
 }
 
 void verify_page(struct idp_exchange *x)

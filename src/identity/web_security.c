@@ -87,23 +87,26 @@ static void put_password(struct page *page, const struct idp_user *user)
 	page_raw(page, "</section>\n");
 }
 
-static void show_security(struct idp_exchange *x, const struct idp_user *user,
-			  const char *alert, const char *note, unsigned status)
+static void show(struct idp_exchange *x, const struct idp_user *user, const char *alert,
+		 const char *field, const char *note, unsigned status)
 {
 	struct page page;
 
 	page_begin(&page, x, "How you log in");
 	if (alert)
 		page_alert(&page, alert);
+	page.alerted = false;
+	page.wrong = field;
 	if (note)
 		page_note(&page, note);
 	page_raw(&page, "<section><h2>Second factor</h2>\n");
-	page_printf(
-		&page,
-		"<p>Authenticator app: %s. <a href=\"/identity/second-factor\">%s</a></p>\n"
-		"<p>Passkeys: %zu. <a href=\"/identity/passkeys\">Manage passkeys</a></p>\n",
-		user->totp.len ? "on" : "off", user->totp.len ? "Replace it" : "Set it up",
-		user->passkey_count);
+	page_printf(&page,
+		    "<p class=\"way\">Authenticator app: %s. "
+		    "<a href=\"/identity/second-factor\">%s</a></p>\n"
+		    "<p class=\"way\">Passkeys: %zu. "
+		    "<a href=\"/identity/passkeys\">Manage passkeys</a></p>\n",
+		    user->totp.len ? "on" : "off", user->totp.len ? "Replace it" : "Set it up",
+		    user->passkey_count);
 	put_channel(&page, user, "email", "e-mail");
 	put_phone(&page, user);
 	put_channel(&page, user, "sms", "SMS");
@@ -111,8 +114,21 @@ static void show_security(struct idp_exchange *x, const struct idp_user *user,
 	put_mail(&page, user);
 	put_password(&page, user);
 	federation_put_links(&page, user);
-	page_raw(&page, "<p><a href=\"/identity\">Your account</a></p>\n");
+	page_way(&page, "/identity", "Your account");
 	page_end(&page, status);
+}
+
+static void show_security(struct idp_exchange *x, const struct idp_user *user,
+			  const char *alert, const char *note, unsigned status)
+{
+	show(x, user, alert, NULL, note, status);
+}
+
+/* Something is wrong with what was typed there. */
+static void show_wrong(struct idp_exchange *x, const struct idp_user *user, const char *field,
+		       const char *alert, unsigned status)
+{
+	show(x, user, alert, field, NULL, status);
 }
 
 void security_page(struct idp_exchange *x)
@@ -180,12 +196,12 @@ void security_password(struct idp_exchange *x)
 				  user.id, &wait_ms, &err) != STORE_OK)
 			web_unavailable(x, &err);
 		else
-			show_security(x, &user, "The current password is wrong.", NULL, 403);
+			show_wrong(x, &user, "current", "The current password is wrong.", 403);
 		return;
 	}
 	problem = password_problem(config, user.name, password.ptr ? password : SPAN(""));
 	if (problem)
-		show_security(x, &user, problem, NULL, 422);
+		show_wrong(x, &user, "password", problem, 422);
 	else if (change_password(x, &user, &session, password, &err) != STORE_OK ||
 		 web_rotate(x, &session, &err) != STORE_OK)
 		web_unavailable(x, &err);
@@ -212,8 +228,8 @@ void security_email(struct idp_exchange *x)
 		return;
 	}
 	if (!mail_address_valid(email) || !x->config->mail) {
-		show_security(x, &user, "This is no e-mail address that we can write to.", NULL,
-			      422);
+		show_wrong(x, &user, "email", "This is no e-mail address that we can write to.",
+			   422);
 		return;
 	}
 	switch (register_send_verification(x, &user, email, &err)) {
@@ -293,6 +309,7 @@ static void show_phone_code(struct idp_exchange *x, const char *alert, unsigned 
 		   "required autocomplete=\"one-time-code\" inputmode=\"numeric\" autofocus");
 	page_submit(&page, "It is mine");
 	page_form_end(&page);
+	page_way(&page, "/identity/security", "Rather not");
 	page_end(&page, status);
 }
 
@@ -323,16 +340,15 @@ void security_phone(struct idp_exchange *x)
 	if (!begin(x, &session, &user, &form))
 		return;
 	if (!x->config->identity.sms) {
-		page_message(x, 404, "Not found", "There is no such page.");
+		page_not_found(x);
 		return;
 	}
 	code = form_get(&form, SPAN("code"));
 	if (!code.ptr) {
 		phone = phone_normal(span_trim(form_get(&form, SPAN("phone"))), x->arena);
 		if (!phone.ptr)
-			show_security(x, &user,
-				      "This is no number: write it with + and the country.",
-				      NULL, 422);
+			show_wrong(x, &user, "phone",
+				   "This is no number: write it with + and the country.", 422);
 		else
 			send_phone_code(x, &user, phone);
 		return;

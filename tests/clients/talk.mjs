@@ -14,6 +14,12 @@ export async function visit(url) {
   return (await lines.next()).value
 }
 
+// What the newest mail to the address has: its link, or its code.
+export async function mailed(to, what = 'link') {
+  console.log(JSON.stringify({ mailed: to, what }))
+  return (await lines.next()).value
+}
+
 export async function run(flows) {
   const given = JSON.parse(process.argv[2])
   for (const flow of flows) {
