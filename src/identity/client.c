@@ -72,6 +72,40 @@ static bool is_redirect(struct span uri)
 	       span_eq(parts.host, SPAN("::1")) || span_eq(parts.host, SPAN("localhost"));
 }
 
+/* What comes after the authority of a URI of this machine; ptr NULL: it is of another. */
+static struct span behind_loopback(struct span uri, struct span *host)
+{
+	struct span rest = span_slice(uri, SPAN("http://").len, uri.len);
+	struct uri_parts parts;
+
+	if (!is_redirect(uri) || !uri_parse_absolute(uri, &parts) ||
+	    !span_eq(parts.scheme, SPAN("http")) ||
+	    !(span_eq(parts.host, SPAN("127.0.0.1")) || span_eq(parts.host, SPAN("::1"))))
+		return SPAN_NONE;
+	*host = parts.host;
+	for (size_t i = 0; i < rest.len; i++)
+		if (rest.ptr[i] == '/' || rest.ptr[i] == '?')
+			return span_slice(rest, i, rest.len);
+	return SPAN("");
+}
+
+bool client_may_send_to(const struct idp_client *client, struct span uri)
+{
+	struct span host, rest = SPAN_NONE;
+
+	if (texts_have(&client->redirects, uri))
+		return true;
+	if (!client_is_confidential(client))
+		rest = behind_loopback(uri, &host);
+	for (size_t i = 0; rest.ptr && i < client->redirects.count; i++) {
+		struct span own_host, own = behind_loopback(client->redirects.at[i], &own_host);
+
+		if (own.ptr && span_eq(own, rest) && span_eq(own_host, host))
+			return true;
+	}
+	return false;
+}
+
 /* Where the server itself sends something: https, or http of this machine only. */
 static bool is_endpoint(struct span uri)
 {

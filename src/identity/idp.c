@@ -102,17 +102,20 @@ static int prepare(struct idp *idp, const struct config *cfg, bool serve, struct
 	return result;
 }
 
-static void warn_of_grants(const struct config_oauth *config)
+/* When they are on at the start, and when a reload switches them on. */
+static void warn_of_grants(struct idp *idp, const struct config_oauth *config)
 {
-	if (config->password_grant)
+	if (config->password_grant && !idp->warned_of_password)
 		log_message(LOG_WARN, "identity.password_grant",
 			    "the password grant is on: clients see passwords, and RFC 9700 "
 			    "section 2.4 says that it must not be used");
-	if (config->implicit_grant)
+	if (config->implicit_grant && !idp->warned_of_implicit)
 		log_message(
 			LOG_WARN, "identity.implicit_grant",
 			"the implicit grant is on: access tokens stand in URLs, and RFC 9700 "
 			"section 2.1.2 says that it should not be used");
+	idp->warned_of_password = config->password_grant;
+	idp->warned_of_implicit = config->implicit_grant;
 }
 
 struct idp *idp_open(const struct idp_options *options, bool serve, struct err *err)
@@ -138,7 +141,7 @@ struct idp *idp_open(const struct idp_options *options, bool serve, struct err *
 	idp->audit = options->audit;
 	idp->audit_context = options->audit_context;
 	if (serve)
-		warn_of_grants(&options->config->identity.oauth);
+		warn_of_grants(idp, &options->config->identity.oauth);
 	if (open_stores(idp, options->config, err) == 0 &&
 	    prepare(idp, options->config, serve, err) == 0)
 		return idp;
@@ -201,6 +204,7 @@ int idp_maintain(struct idp *idp, const struct config *cfg, bool *keys_changed, 
 	size_t removed;
 
 	*keys_changed = false;
+	warn_of_grants(idp, &cfg->identity.oauth);
 	if (revoke_load(idp, err) != STORE_OK)
 		return -1;
 	if (now - idp->keys_loaded_unix_s >= KEYS_EVERY_S) {

@@ -205,6 +205,11 @@ struct idp_client {
 	uint64_t version;
 };
 
+/*
+ * Is it one of its redirect URIs, byte by byte? But for the port of a program on the user's own machine
+ * (a public client, http://127.0.0.1 or http://[::1]), which it cannot choose: RFC 8252 section 7.3.
+ */
+bool client_may_send_to(const struct idp_client *client, struct span uri);
 /* It has something to show: a secret, a key or a certificate. */
 bool client_is_confidential(const struct idp_client *client);
 enum store_result client_get(struct idp *idp, struct span id, struct arena *arena,

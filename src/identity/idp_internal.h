@@ -37,6 +37,8 @@ struct idp {
 	atomic_uint_least64_t counters[IDP_COUNTERS];
 	int64_t swept_unix_s; /* idp_maintain only, as the next */
 	int64_t keys_loaded_unix_s;
+	bool warned_of_password; /* that the grant is on, as the next */
+	bool warned_of_implicit;
 	int64_t look_next_ms; /* idp_recheck only, as the next */
 	char looked_at[STORE_KEY_BYTES_MAX]; /* the last record of a round that is not over */
 	size_t looked_at_len;

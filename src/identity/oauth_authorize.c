@@ -94,7 +94,7 @@ static bool find_client(struct authorize *a)
 	}
 	a->redirect = param(a, "redirect_uri");
 	if (result == STORE_OK && !a->client.disabled && a->redirect.len &&
-	    texts_have(&a->client.redirects, a->redirect) && !oauth_is_repeated(&a->form))
+	    client_may_send_to(&a->client, a->redirect) && !oauth_is_repeated(&a->form))
 		return true;
 	idp_audit(x->idp, "authorize.refused", "client", param(a, "client_id"), "redirect_uri",
 		  a->redirect);
@@ -202,7 +202,7 @@ const char *oauth_check_pushed(struct idp_exchange *x, const struct idp_client *
 	struct authorize a = {.x = x, .form = *form, .client = *client};
 
 	*why = NULL;
-	if (texts_have(&client->redirects, param(&a, "redirect_uri")))
+	if (client_may_send_to(client, param(&a, "redirect_uri")))
 		return check(&a, why);
 	*why = "The redirect URI is not registered.";
 	return "invalid_request";
@@ -401,6 +401,9 @@ static void ask_consent(struct authorize *a)
 	page_begin(&page, a->x, "Allow access?");
 	page.form_target = redirect_origin(a->redirect);
 	oauth_put_wish(&page, &a->client, a->scope, &a->user);
+	page_raw(&page, "<p class=\"small\">You go on to ");
+	page_text(&page, redirect_origin(a->redirect));
+	page_raw(&page, ".</p>\n");
 	page_form(&page, "/identity/authorize", SPAN(""));
 	for (size_t i = 0; i < a->sent.count; i++) {
 		struct span name = a->sent.pairs[i].name;
@@ -649,9 +652,28 @@ struct span oauth_redirect_of(struct idp_exchange *x, struct span query)
 		return SPAN("");
 	a.redirect = param(&a, "redirect_uri");
 	if (client_get(x->idp, param(&a, "client_id"), x->arena, &a.client, &err) != STORE_OK ||
-	    !texts_have(&a.client.redirects, a.redirect))
+	    !client_may_send_to(&a.client, a.redirect))
 		return SPAN("");
 	return redirect_origin(a.redirect);
+}
+
+/*
+ * Nobody is sent on who has not logged in here (RFC 9700 section 4.11.2), lest a client that somebody
+ * has registered for that purpose uses us as a redirector. Without a page there is nothing to lose.
+ */
+static void refuse_logged_in(struct authorize *a, const char *error, const char *why)
+{
+	enum store_result result = STORE_OK;
+	struct err err;
+
+	if (!asks_prompt(a, "none"))
+		result = web_session(a->x, &a->session, &a->user, &err);
+	if (result == STORE_FAILED)
+		web_unavailable(a->x, &err);
+	else if (result == STORE_OK)
+		refuse(a, error, why);
+	else
+		send_to_login(a);
 }
 
 void oauth_authorize(struct idp_exchange *x)
@@ -673,7 +695,7 @@ void oauth_authorize(struct idp_exchange *x)
 		return;
 	error = check_all(&a, &why);
 	if (error)
-		refuse(&a, error, why);
+		refuse_logged_in(&a, error, why);
 	else if (find_login(&a) && pass_consent(&a))
 		give(&a);
 }

@@ -376,6 +376,7 @@ void oauth_introspect(struct idp_exchange *x)
 
 /* ---- revocation (RFC 7009) ---- */
 
+/* STORE_CONFLICT: it is another client's (section 2.1). */
 static enum store_result revoke_token(struct idp_exchange *x, const struct idp_client *client,
 				      struct span token, struct err *err)
 {
@@ -386,14 +387,16 @@ static enum store_result revoke_token(struct idp_exchange *x, const struct idp_c
 
 	if (claims) {
 		if (!json_is(json_get(claims, SPAN("client_id")), client->id))
-			return STORE_OK;
+			return STORE_CONFLICT;
 		return idp_revoke(x->idp, json_text(claims, "jti"),
 				  (json_number(claims, "exp") + 60) * 1000, err);
 	}
 	result = find_refresh(x, token, &record, &object, err);
 	if (result == STORE_OK)
 		result = oauth_grant_get(x, json_text(object, "grant"), &grant, err);
-	if (result == STORE_OK && span_eq(grant.client, client->id))
+	if (result == STORE_OK && !span_eq(grant.client, client->id))
+		return STORE_CONFLICT;
+	if (result == STORE_OK)
 		result = oauth_grant_end(x, grant.id, err);
 	return result == STORE_FAILED ? result : STORE_OK;
 }
@@ -411,9 +414,13 @@ void oauth_revoke(struct idp_exchange *x)
 		web_error(x, 400, "invalid_request", "There is no token.");
 		return;
 	}
-	if (revoke_token(x, &client, form_get(&form, SPAN("token")), &err) != STORE_OK) {
-		web_unavailable(x, &err);
+	switch (revoke_token(x, &client, form_get(&form, SPAN("token")), &err)) {
+	case STORE_OK:
+	case STORE_ABSENT: break;
+	case STORE_CONFLICT:
+		web_error(x, 400, "invalid_grant", "The token is another client's.");
 		return;
+	case STORE_FAILED: web_unavailable(x, &err); return;
 	}
 	idp_audit(x->idp, "token.revoked", "client", client.id, NULL, SPAN_NONE);
 	buf_init(&body, 16);

@@ -363,20 +363,25 @@ def a_signature_must_be_of_the_providers_keys_by_an_algorithm_that_is_allowed(wo
 
 @in_world()
 def new_keys_are_fetched_but_not_all_the_time(world):
-    provider = world.provider
+    provider, began = world.provider, time.monotonic()
+
+    def most():
+        """Once, and again after five seconds at the earliest."""
+        return 1 + int((time.monotonic() - began) / 5)
+
     assert "Your account" in world.log_in().text
-    fetched = provider.gets.count("/keys")
-    assert fetched == 1 and provider.gets.count("/.well-known/openid-configuration") == 1
+    assert provider.gets.count("/keys") == 1 and provider.gets.count("/.well-known/openid-configuration") == 1
     provider.key = Key("k2")
-    page = world.log_in(Browser(world.gateway))  # too soon after the last time
-    assert page.status == 403 and provider.gets.count("/keys") == 1
+    page = world.log_in(Browser(world.gateway))
+    if time.monotonic() - began < 5:  # too soon after the last time
+        assert page.status == 403 and provider.gets.count("/keys") == 1
     time.sleep(5.2)
     assert "Your account" in world.log_in(Browser(world.gateway)).text
     stranger = Key("k3")
     provider.make = lambda claims: stranger.sign(claims, kid="k3")
     for _ in range(3):
         assert world.log_in(Browser(world.gateway)).status == 403
-    assert provider.gets.count("/keys") == 2
+    assert 2 <= provider.gets.count("/keys") <= most(), provider.gets
 
 
 @in_world("create: true, link_by_email: verified")
@@ -602,10 +607,11 @@ def a_provider_that_is_away_or_another_is_told_from_ours(world):
         provider.metadata.update(change)
         page = world.browser.get("/identity/federation/corp/start", follow=False)
         assert page.status in (403, 503) and REFUSED in page.text, (change, page.text)
-        asked = provider.gets.count("/.well-known/openid-configuration")
+        at, asked = time.monotonic(), provider.gets.count("/.well-known/openid-configuration")
         page = world.browser.get("/identity/federation/corp/start", follow=False)
-        assert page.status == 503  # not asked again at once
-        assert provider.gets.count("/.well-known/openid-configuration") == asked
+        if time.monotonic() - at < 1.5:  # it is left alone for two seconds
+            assert page.status == 503
+            assert provider.gets.count("/.well-known/openid-configuration") == asked
         provider.metadata = kept
         time.sleep(2.1)
     world.start()
@@ -642,27 +648,31 @@ def a_configuration_that_cannot_work_is_refused():
         gateway.stop()
 
 
-@in_world("create: true, timeout: 300ms", second=True)
+@in_world("create: true, timeout: 2s", second=True)
 def a_provider_that_hangs_holds_up_nobody_else(world):
     hung = threading.Event()
-    world.provider.redeem = lambda fields: hung.wait(20) and ("400 Bad Request", {})
-    before = time.monotonic()
-    threads = []
+    world.provider.redeem = lambda fields: hung.wait(120) and ("400 Bad Request", {})
+    # What is known of the other is known before, so that little is to be waited for.
+    assert "Your account" in world.back(world.start(name="other"), name="other", provider=world.other).text
+    threads, pages = [], []
+
+    def come_back(browser, asked):
+        pages.append(world.back(asked, browser))
+
     for _ in range(8):
         browser = Browser(world.gateway)
-        asked = world.start(browser)
-        threads.append(threading.Thread(target=world.back, args=(asked, browser)))
+        threads.append(threading.Thread(target=come_back, args=(browser, world.start(browser))))
     for thread in threads:
         thread.start()
     assert Client(world.gateway).send("GET", "/identity/login").status == 200
-    page = world.back(world.start(), code="late")
     for thread in threads:
-        thread.join()
-    assert time.monotonic() - before < 15  # all of them together would wait for minutes
-    world.refuses(page, 503)
+        thread.join(60)
+    # Nobody has let them go but the gate itself.
+    assert not hung.is_set() and [page.status for page in pages] == [503] * 8, [page.text for page in pages]
+    world.browser = Browser(world.gateway)
+    world.refuses(world.back(world.start(), code="late"), 503)
+    assert "Your account" in world.back(world.start(name="other"), name="other", provider=world.other).text
     hung.set()
-    page = world.back(world.start(name="other"), name="other", provider=world.other)
-    assert "Your account" in page.text, page.text
 
 
 if __name__ == "__main__":

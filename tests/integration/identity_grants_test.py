@@ -7,9 +7,9 @@ import threading
 import time
 import urllib.parse
 
-from harness import Service, answer, run
+from harness import DEADLINE_S, Service, answer, run
 from idp import Browser, Client, Flow, claims, cli, server, totp
-from identity_login_test import turn_totp_on
+from identity_login_test import reload_config, turn_totp_on
 from identity_oauth_test import CALLBACK, World, in_world, refused
 
 BOTH_ON = "oauth: {password_grant: on, implicit_grant: on}"
@@ -41,6 +41,17 @@ def password(world, name="alice", secret="a long password", **more):
 @in_world(grants="code,password")
 def the_password_grant_is_off_by_default(world):
     refused(password(world), 400, "unsupported_grant_type")
+    # Who switches it on, by a reload too, is warned.
+    assert "identity.password_grant" not in world.gateway.log_text()
+    with open(world.gateway.config, encoding="utf-8") as file:
+        text = file.read()
+    world.gateway.write(text.replace("  roles:", "  oauth: {password_grant: on}\n  roles:", 1))
+    reload_config(world.gateway)
+    until = time.monotonic() + DEADLINE_S
+    while "identity.password_grant" not in world.gateway.log_text():
+        assert time.monotonic() < until, world.gateway.log_text()
+        time.sleep(0.1)
+    assert password(world).status == 200
 
 
 @in_world(more=BOTH_ON)

@@ -428,12 +428,21 @@ def rfc7009_2_1_with_the_grant_its_access_tokens_end(w):
     assert w.browser.get_with(tokens["access_token"], "/api/x").status == 401
 
 
+def rfc7009_2_1_a_token_of_another_client_is_refused_with_an_error(w):
+    tokens = w.tokens("openid offline_access")
+    for token in (tokens["access_token"], tokens["refresh_token"]):
+        done = w.browser.post("/identity/revoke", {"token": token}, w.basic("other", w.other))
+        refused(done, 400, "invalid_grant")
+    assert w.browser.get_with(tokens["access_token"], "/api/x").status == 200
+
+
 def rfc7009_2_1_a_public_client_revokes_its_own(w):
     tokens = w.app()
     done = w.browser.post("/identity/revoke", {"client_id": "app2", "token": tokens["refresh_token"]})
+    refused(done, 400, "invalid_grant")
     refresh = {"client_id": "app", "grant_type": "refresh_token"}
     tokens = w.browser.token(refresh_token=tokens["refresh_token"], **refresh).json
-    assert tokens["refresh_token"], done.text
+    assert tokens["refresh_token"]
     assert w.browser.post("/identity/revoke", {"client_id": "app", "token": tokens["refresh_token"]}).status == 200
     refused(w.browser.token(refresh_token=tokens["refresh_token"], **refresh), 400, "invalid_grant")
 
@@ -700,6 +709,49 @@ def rfc9700_2_1_redirect_uris_are_compared_exactly(w):
         assert page.status == 400 and not page.location, bad
 
 
+def rfc9700_2_1_but_for_the_port_of_a_program_on_the_users_machine(w):
+    cli(w.gateway, "client", "create", "native", "--public", "--grants", "code", "--scopes", "openid",
+        "--redirects", "http://127.0.0.1/back,http://[::1]/back?x=1")
+    for uri in ("http://127.0.0.1/back", "http://127.0.0.1:49152/back", "http://[::1]:1024/back?x=1"):
+        flow = Flow(w.browser, "native", uri)
+        code = flow.start().query["code"]
+        # What was asked with one port is not redeemed with another.
+        assert flow.redeem(code, redirect_uri=uri.replace("/back", "0/back")).status == 400
+        assert flow.redeem(flow.start().query["code"]).status == 200, uri
+    for bad in ("http://127.0.0.1:1/other", "http://127.0.0.1:1/back?x=1", "http://127.0.0.2:1/back", "http://localhost:1/back",
+                "https://127.0.0.1:1/back", "http://127.0.0.1:1@evil.test/back", "http://[::1]:1/back", "http://127.0.0.1:x/back",
+                "http://127.0.0.1:99999/back", "http://127.0.0.1:1/back#x", "http://127.0.0.1.evil.test:1/back"):
+        page = Flow(w.browser, "native", bad).start()
+        assert page.status == 400 and not page.location, bad
+    # A client with a secret runs on a server, which knows its port.
+    cli(w.gateway, "client", "create", "served", "--grants", "code", "--redirects", "http://127.0.0.1/back")
+    assert Flow(w.browser, "served", "http://127.0.0.1:49152/back").start().status == 400
+
+
+def rfc9700_2_6_a_redirect_uri_is_https_but_on_the_users_machine(w):
+    for bad in ("http://shop.example/callback", "http://10.0.0.1/x", "ftp://shop.example/x", "http://127.0.0.1.evil.test/x"):
+        cli(w.gateway, "client", "create", "bad", "--grants", "code", "--redirects", bad, status=1)
+
+
+def rfc9700_2_6_the_authorization_endpoint_is_not_for_scripts_of_others(w):
+    for method in ("GET", "OPTIONS"):
+        page = w.browser.exchange(method, w.flow().url(), headers={"Origin": "https://evil.test",
+                                                                  "Access-Control-Request-Method": "GET"})
+        assert not [name for name in page.fields if name.startswith("access-control-")], page.fields
+
+
+def rfc9700_4_11_2_nobody_is_sent_on_before_a_login(w):
+    stranger = Browser(w.gateway)
+    for changes in ({"scope": "admin"}, {"response_type": "x"}, {"code_challenge": None}, {"request": "x.y.z"}):
+        page = stranger.get(Flow(stranger, "shop", CALLBACK).url(**changes))
+        assert page.status == 200 and 'name="password"' in page.text and not page.location, (changes, page.text)
+    # Afterwards the client is told what was wrong; and at once where no page may be shown.
+    page = stranger.submit(name="alice", password="a long password")
+    assert page.status == 303 and page.location.startswith(CALLBACK) and page.query["error"] == "request_not_supported"
+    other = Browser(w.gateway)
+    assert Flow(other, "shop", CALLBACK, "admin").start(prompt="none").query["error"] == "invalid_scope"
+
+
 def rfc9700_2_1_clients_and_server_are_no_open_redirectors(w):
     page = w.browser.get("/identity/login?return=https://evil.test/")
     assert "evil.test" not in page.text + page.location
@@ -825,9 +877,45 @@ def oidc_3_1_2_1_a_hint_of_another_user_is_no_success(w):
 
 
 def oidc_3_1_2_2_a_request_is_checked_before_anybody_is_asked(w):
-    stranger = Browser(w.gateway)
-    page = stranger.get(Flow(stranger, "shop", CALLBACK, "admin").url())
+    flow = Flow(w.browser, "asks", CALLBACK, "openid admin")
+    page = flow.start()
     assert page.status == 303 and page.query["error"] == "invalid_scope"
+    assert flow.start(prompt="none").query["error"] == "invalid_scope"
+
+
+def oidc_3_1_2_1_a_login_hint_is_in_the_field(w):
+    stranger = Browser(w.gateway)
+    stranger.get(Flow(stranger, "shop", CALLBACK, "openid", login_hint='al"<b>ice@b.test').url())
+    assert stranger.form()[1]["name"] == 'al"<b>ice@b.test' and "<b>" not in stranger.page.text
+
+
+def oidc_2_a_subject_is_never_that_of_another(w):
+    name = "again" + secrets.token_hex(3)
+    first = make_user(w.gateway, name)[0]
+    cli(w.gateway, "user", "remove", name)
+    assert make_user(w.gateway, name)[0] != first
+
+
+def oidc_11_offline_access_needs_consent_where_that_is_asked(w):
+    cli(w.gateway, "client", "create", "offline", "--grants", "code,refresh", "--scopes", "openid,offline_access",
+        "--redirects", CALLBACK, "--consent")
+    flow = Flow(w.browser, "offline", CALLBACK, "openid")
+    flow.start()
+    assert w.browser.submit(decision="allow", follow=False).query["code"]
+    # What was allowed before is not this.
+    page = Flow(w.browser, "offline", CALLBACK, "openid offline_access").start()
+    assert page.status == 200 and "when you have logged out" in page.text and not page.location
+
+
+def oidc_11_offline_access_without_a_code_is_ignored(w):
+    cli(w.gateway, "client", "create", "page", "--grants", "implicit", "--public", "--scopes", "openid,offline_access",
+        "--redirects", APP)
+    _, browser = make_user(w.gateway, "gone" + secrets.token_hex(3))
+    token = fragment(Flow(browser, "page", APP, "openid offline_access", response_type="id_token token").start())["access_token"]
+    assert w.browser.get_with(token, "/api/x").status == 200
+    browser.get("/identity/logout")
+    browser.submit()
+    assert w.browser.get_with(token, "/api/x").status == 401
 
 
 def oidc_3_1_2_3_without_a_login_there_is_an_error_or_a_login(w):

@@ -14,6 +14,7 @@ import urllib.parse
 
 from harness import run
 from idp import Browser, Client, Flow, claims, cli, jose_header, make_user, server, totp
+from identity_attack_test import together
 from identity_login_test import reload_config, turn_totp_on
 from identity_oauth_test import CALLBACK, in_world, refused
 from jose import b64
@@ -180,8 +181,8 @@ def rfc7009_2_1_a_client_revokes_its_own_tokens_only(world):
                 "client_credentials")[0]["client_secret"]
     tokens = world.tokens("openid offline_access")
     for token in (tokens["access_token"], tokens["refresh_token"]):
-        world.browser.post("/identity/revoke", {"client_id": "other", "client_secret": other,
-                                                "token": token})
+        refused(world.browser.post("/identity/revoke", {"client_id": "other", "client_secret": other,
+                                                        "token": token}), 400, "invalid_grant")
     assert world.browser.get_with(tokens["access_token"], "/api/x").status == 200
     assert world.refresh(tokens["refresh_token"]).status == 200
     refused(world.browser.post("/identity/revoke", {
@@ -293,11 +294,17 @@ def rfc9700_4_8_2_a_verifier_without_a_challenge_is_no_way_around(world):
 
 @in_world()
 def rfc9700_4_14_2_of_two_refreshes_at_once_the_family_ends(world):
-    tokens = world.tokens("openid offline_access")
-    first = world.refresh(tokens["refresh_token"])
-    refused(world.refresh(tokens["refresh_token"]), 400, "invalid_grant")
-    refused(world.refresh(first.json["refresh_token"]), 400, "invalid_grant")
-    assert world.browser.get_with(first.json["access_token"], "/api/x").status == 401
+    for _ in range(3):
+        token = world.tokens("openid offline_access")["refresh_token"]
+        answers = together(lambda _: world.refresh(token))
+        given = [answered.json for answered in answers if answered.status == 200]
+        assert len(given) <= 1, given
+        for answered in answers:
+            if answered.status != 200:
+                refused(answered, 400, "invalid_grant")
+        for tokens in given:
+            refused(world.refresh(tokens["refresh_token"]), 400, "invalid_grant")
+            assert world.browser.get_with(tokens["access_token"], "/api/x").status == 401
 
 
 @in_world()
