@@ -5,6 +5,12 @@
 static const char *const formats[] = {"text", "json", NULL};
 
 static const struct option_spec options[] = {
+	{.name = "has",
+	 .kind = OPTION_TEXT,
+	 .argument = "HASH",
+	 .help = "The last hash that an earlier check named, kept elsewhere: a log that was "
+		 "cut "
+		 "off before it, or replaced, is not whole."},
 	{.name = "format",
 	 .kind = OPTION_CHOICE,
 	 .argument = "FORM",
@@ -22,6 +28,8 @@ static const struct operand_spec operands[] = {
 static const struct command_example examples[] = {
 	{"sallyport audit verify /var/log/sallyport/audit.log",
 	 "Say whether the log is whole."},
+	{"sallyport audit verify --has 593a7f22a90c... audit.log",
+	 "And that it still has what it had at the last check."},
 	{NULL, NULL},
 };
 
@@ -49,12 +57,13 @@ static void print_text(struct buf *out, const char *path, const struct audit_rep
 static enum exit_status run(const struct options *given)
 {
 	const char *path = options_operand(given, 0);
+	const char *known = options_text(given, "has");
 	struct audit_report report;
 	struct err err;
 	struct buf out;
 	enum exit_status printed;
 
-	if (audit_verify(path, &report, &err) < 0) {
+	if (audit_verify(path, known ? span_cstr(known) : SPAN_NONE, &report, &err) < 0) {
 		fprintf(stderr, "sallyport: %s\n", err.message);
 		return EXIT_STATUS_FAILED;
 	}
@@ -73,7 +82,8 @@ const struct command cmd_audit_verify = {
 	.description =
 		"Checks the chain of hashes from the first line to the last. The exit status "
 		"is 1, and the first bad line is named, when a line was changed, removed or "
-		"put in.",
+		"put in. That lines are missing at the end cannot be told from the file alone: "
+		"see --has.",
 	.options = options,
 	.operands = operands,
 	.examples = examples,

@@ -67,7 +67,11 @@ struct audit_report {
 	const char *problem;
 	char last_hash[65];
 };
-/* -1 only when the file cannot be read; a broken chain is told in the report. */
-int audit_verify(const char *path, struct audit_report *report, struct err *err) MUST_CHECK;
+/*
+ * -1 only when the file cannot be read; a broken chain is told in the report. `known`: a last_hash of
+ * before, which must be in the chain, as its end can be cut off without a trace in what is left.
+ */
+int audit_verify(const char *path, struct span known, struct audit_report *report,
+		 struct err *err) MUST_CHECK;
 
 #endif

@@ -285,12 +285,12 @@ static int64_t settled_size(int fd)
 	return result < 0 ? -1 : (int64_t)status.st_size;
 }
 
-static int verify_file(FILE *file, struct stretch *s, struct audit_report *report,
-		       struct err *err)
+static int verify_file(FILE *file, struct stretch *s, struct span known,
+		       struct audit_report *report, struct err *err)
 {
 	int64_t left = settled_size(fileno(file));
 	struct audit_chain chain;
-	bool good = true;
+	bool good = true, found = known.len == 0;
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t len = 0;
@@ -305,6 +305,7 @@ static int verify_file(FILE *file, struct stretch *s, struct audit_report *repor
 		report->lines++;
 		good = verify_line(&chain, s, span_of(line, (size_t)len - ended), ended,
 				   report);
+		found = found || span_eq(known, span_of(chain.hash, AUDIT_HASH_DIGITS));
 	}
 	free(line);
 	if (ferror(file) || s->failed)
@@ -312,12 +313,16 @@ static int verify_file(FILE *file, struct stretch *s, struct audit_report *repor
 	if (s->begun) {
 		report->bad_line = s->first_line;
 		report->problem = s->problem;
+	} else if (good && !found) {
+		report->bad_line = report->lines + 1;
+		report->problem = "lines that were here are missing, or it is another log";
 	}
 	memcpy(report->last_hash, chain.hash, AUDIT_HASH_DIGITS);
 	return 0;
 }
 
-int audit_verify(const char *path, struct audit_report *report, struct err *err)
+int audit_verify(const char *path, struct span known, struct audit_report *report,
+		 struct err *err)
 {
 	struct stretch s = {.digest = EVP_MD_CTX_new()};
 	FILE *file = fopen(path, "re");
@@ -328,7 +333,7 @@ int audit_verify(const char *path, struct audit_report *report, struct err *err)
 		result = err_set_errno(err, errno, "%s", path);
 	else if (!s.digest)
 		result = err_set(err, ERR_MEMORY, "%s: out of memory", path);
-	else if ((result = verify_file(file, &s, report, err)) < 0)
+	else if ((result = verify_file(file, &s, known, report, err)) < 0)
 		err_wrap(err, "%s", path);
 	if (file)
 		fclose(file);

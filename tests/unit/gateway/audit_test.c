@@ -66,7 +66,7 @@ static struct audit_report verify(const char *path)
 	struct audit_report report;
 	struct err err = {.code = ERR_NONE};
 
-	assert_int_equal(audit_verify(path, &report, &err), 0);
+	assert_int_equal(audit_verify(path, SPAN_NONE, &report, &err), 0);
 	return report;
 }
 
@@ -278,7 +278,7 @@ static void a_file_that_cannot_be_opened_is_an_error(void **state)
 	struct audit_report report;
 	struct err err = {.code = ERR_NONE};
 
-	assert_int_equal(audit_verify(place->path, &report, &err), -1);
+	assert_int_equal(audit_verify(place->path, SPAN_NONE, &report, &err), -1);
 	assert_int_equal(err.code, ERR_IO);
 	assert_null(audit_open(place->folder, &err));
 }
