@@ -246,19 +246,6 @@ HOT static struct slot *claim(struct limiter *limiter, uint64_t key, int64_t now
 	return slot;
 }
 
-static struct limiter_result describe(const struct limiter_rate *rate, int64_t tat_ns,
-				      int64_t now_ns)
-{
-	int64_t room_ns = rate->tolerance_ns - (tat_ns - now_ns);
-	struct limiter_result result = {.allowed = true, .reset_after_ns = tat_ns - now_ns};
-
-	if (room_ns >= 0)
-		result.remaining = (uint64_t)(room_ns / rate->interval_ns) + 1;
-	if (result.remaining > rate->burst)
-		result.remaining = rate->burst;
-	return result;
-}
-
 HOT struct limiter_result limiter_take(struct limiter *limiter, uint64_t key,
 				       const struct limiter_rate *rate, int64_t now_ns)
 {
@@ -270,17 +257,13 @@ HOT struct limiter_result limiter_take(struct limiter *limiter, uint64_t key,
 	tat_ns = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed);
 	do {
 		base_ns = tat_ns > now_ns ? tat_ns : now_ns;
-		if (base_ns - now_ns > rate->tolerance_ns) {
-			struct limiter_result refused = {.retry_after_ns = base_ns - now_ns -
-									   rate->tolerance_ns,
-							 .reset_after_ns = base_ns - now_ns};
-
-			return refused;
-		}
+		if (base_ns - now_ns > rate->tolerance_ns)
+			return (struct limiter_result){.retry_after_ns = base_ns - now_ns -
+									 rate->tolerance_ns};
 	} while (!atomic_compare_exchange_weak_explicit(
 		&slot->tat_ns, &tat_ns, base_ns + rate->interval_ns, memory_order_relaxed,
 		memory_order_relaxed));
-	return describe(rate, base_ns + rate->interval_ns, now_ns);
+	return (struct limiter_result){.allowed = true};
 }
 
 void limiter_give_back(struct limiter *limiter, uint64_t key, const struct limiter_rate *rate)

@@ -26,9 +26,7 @@ struct limiter_rate limiter_rate_of(uint64_t count, uint64_t per_ms, uint64_t bu
 
 struct limiter_result {
 	bool allowed;
-	uint64_t remaining; /* events that would be allowed now */
 	int64_t retry_after_ns; /* until the next event is allowed; 0 when allowed */
-	int64_t reset_after_ns; /* until the whole burst is there again */
 };
 
 /* Room for about `keys` keys at 16 bytes each, rounded up to a power of two. */
