@@ -9,11 +9,13 @@ struct sip {
 };
 
 static uint64_t key[2];
+static uint64_t tag_key[2];
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 static void make_key(void)
 {
 	rand_bytes(key, sizeof(key));
+	rand_bytes(tag_key, sizeof(tag_key));
 }
 
 __attribute__((constructor)) static void make_key_at_start(void)
@@ -50,33 +52,73 @@ static inline void sip_round(struct sip *s)
 	s->v2 = rotate(s->v2, 32);
 }
 
-static inline void sip_word(struct sip *s, uint64_t word)
+static inline void sip_word(struct sip *s, uint64_t word, bool twice)
 {
 	s->v3 ^= word;
 	sip_round(s);
+	if (twice)
+		sip_round(s);
 	s->v0 ^= word;
 }
 
-HOT uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
+static inline struct sip sip_begin(uint64_t k0, uint64_t k1)
 {
-	struct sip state = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
+	return (struct sip){k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
 			    k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
+}
+
+/* All of the text and its length, with one round or two for each eight bytes. */
+static inline void sip_text(struct sip *state, struct span s, bool twice)
+{
 	size_t whole = s.len & ~(size_t)7;
 	uint64_t word;
 
 	for (size_t i = 0; i < whole; i += 8) {
 		memcpy(&word, s.ptr + i, 8);
-		sip_word(&state, word);
+		sip_word(state, word, twice);
 	}
 	word = 0;
 	if (s.len > whole)
 		memcpy(&word, s.ptr + whole, s.len - whole);
-	sip_word(&state, word | (uint64_t)s.len << 56);
+	sip_word(state, word | (uint64_t)s.len << 56, twice);
+}
+
+HOT uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1)
+{
+	struct sip state = sip_begin(k0, k1);
+
+	sip_text(&state, s, false);
 	state.v2 ^= 0xff;
 	sip_round(&state);
 	sip_round(&state);
 	sip_round(&state);
 	return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
+}
+
+static inline uint64_t sip_finish(struct sip *s)
+{
+	for (unsigned i = 0; i < 4; i++)
+		sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+HOT struct hash_tag hash_siphash24_tag(struct span s, uint64_t k0, uint64_t k1)
+{
+	struct sip state = sip_begin(k0, k1);
+	struct hash_tag tag;
+
+	state.v1 ^= 0xee;
+	sip_text(&state, s, true);
+	state.v2 ^= 0xee;
+	tag.half[0] = sip_finish(&state);
+	state.v1 ^= 0xdd;
+	tag.half[1] = sip_finish(&state);
+	return tag;
+}
+
+HOT struct hash_tag hash_tag_of(struct span s)
+{
+	return hash_siphash24_tag(s, tag_key[0], tag_key[1]);
 }
 
 HOT uint64_t hash_span(struct span s)

@@ -18,7 +18,21 @@ uint64_t hash_mix(uint64_t a, uint64_t b);
  */
 void hash_get_key(uint64_t to[2]);
 void hash_use_key(const uint64_t from[2]);
+/*
+ * A tag that stands for the text: 128 bits of SipHash-2-4, which is a pseudorandom function, under a
+ * key that is drawn at start for this alone and never leaves the process. Who cannot see tags finds
+ * no second text with the tag of another but by chance, one in 2^128 a try.
+ */
+struct hash_tag {
+	uint64_t half[2];
+};
+struct hash_tag hash_tag_of(struct span s);
+static inline bool hash_tag_eq(struct hash_tag a, struct hash_tag b)
+{
+	return ((a.half[0] ^ b.half[0]) | (a.half[1] ^ b.half[1])) == 0;
+}
 /* With a key given, for values that must agree between processes. */
+struct hash_tag hash_siphash24_tag(struct span s, uint64_t k0, uint64_t k1);
 uint64_t hash_siphash13(struct span s, uint64_t k0, uint64_t k1);
 
 #endif

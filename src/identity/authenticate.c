@@ -87,13 +87,13 @@ static bool has_two_dots(struct span token)
 }
 
 static void remember(struct auth_worker *worker, const struct authenticator *a,
-		     const uint8_t digest[SHA256_BYTES], uint64_t generation,
-		     const struct verdict *verdict)
+		     struct hash_tag tag, uint64_t generation, const struct verdict *verdict)
 {
 	struct token_now now = auth_worker_now(worker);
 	struct identity_private *p = verdict->identity;
 	int64_t max_age_ms = (int64_t)a->config->identity.token_cache_max_age_ms;
 	struct token_entry entry = {
+		.tag = tag,
 		.generation = generation,
 		.identity = p ? &p->public : NULL,
 		.until_unix_s = p ? p->public.expires_unix_s : INT64_MAX,
@@ -106,7 +106,6 @@ static void remember(struct auth_worker *worker, const struct authenticator *a,
 	if (!p && max_age_ms > REFUSAL_MS)
 		max_age_ms = REFUSAL_MS;
 	entry.until_ms = now.ms + max_age_ms;
-	memcpy(entry.digest, digest, SHA256_BYTES);
 	token_cache_put(&worker->tokens, &entry, now);
 }
 
@@ -135,8 +134,8 @@ static struct verdict open_opaque(struct auth_worker *worker, const struct authe
 }
 
 static void verify(struct auth_worker *worker, struct authenticator *a, struct span token,
-		   const uint8_t digest[SHA256_BYTES], const struct shown *shown,
-		   int64_t deadline_ms, struct auth_outcome *outcome)
+		   struct hash_tag tag, const struct shown *shown, int64_t deadline_ms,
+		   struct auth_outcome *outcome)
 {
 	/* Read before anything is verified: keys that change meanwhile make the entry stale. */
 	uint64_t generation = authenticator_generation(a);
@@ -150,14 +149,14 @@ static void verify(struct auth_worker *worker, struct authenticator *a, struct s
 	if (a->vault && opaque_is(token)) {
 		verdict = open_opaque(worker, a, token);
 	} else if (has_two_dots(token)) {
-		verdict = jwt_verify(worker, a, token, digest, deadline_ms);
+		verdict = jwt_verify(worker, a, token, tag, deadline_ms);
 	} else if (a->introspecting) {
-		verdict = introspect(worker, a, a->introspecting, token, digest, deadline_ms);
+		verdict = introspect(worker, a, a->introspecting, token, tag, deadline_ms);
 	} else {
 		verdict = verdict_refused(AUTH_REASON_NOT_A_JWT, false);
 	}
 	if (verdict.keep)
-		remember(worker, a, digest, generation, &verdict);
+		remember(worker, a, tag, generation, &verdict);
 	if (verdict.status == AUTH_OK)
 		accept_token(outcome, &verdict.identity->public, false, shown);
 	else
@@ -168,22 +167,19 @@ HOT static void check_token(struct auth_worker *worker, struct authenticator *a,
 			    struct span token, const struct shown *shown, int64_t deadline_ms,
 			    struct auth_outcome *outcome)
 {
-	uint8_t digest[SHA256_BYTES];
 	struct token_entry *entry;
+	struct hash_tag tag;
 
 	if (!token.len || token.len > TOKEN_BYTES_MAX) {
 		refuse(outcome, AUTH_INVALID_REQUEST,
 		       token.len ? AUTH_REASON_TOO_LONG : AUTH_REASON_MALFORMED);
 		return;
 	}
-	if (!jws_sha256(worker->jws, token, digest)) {
-		refuse(outcome, AUTH_UNAVAILABLE, AUTH_REASON_NO_MEMORY);
-		return;
-	}
-	entry = token_cache_find(&worker->tokens, digest, authenticator_generation(a),
+	tag = hash_tag_of(token);
+	entry = token_cache_find(&worker->tokens, tag, authenticator_generation(a),
 				 auth_worker_now(worker));
 	if (!entry) {
-		verify(worker, a, token, digest, shown, deadline_ms, outcome);
+		verify(worker, a, token, tag, shown, deadline_ms, outcome);
 		return;
 	}
 	auth_worker_count(&worker->hits);

@@ -29,7 +29,7 @@ struct introspector {
 struct introspection {
 	struct list node; /* in worker->introspections */
 	const struct provider *provider;
-	const uint8_t *digest;
+	struct hash_tag tag; /* of the token */
 	struct list followers; /* struct follower */
 };
 
@@ -243,12 +243,12 @@ static struct verdict ask_and_read(struct auth_worker *worker, struct authentica
 /* --- sharing questions --- */
 
 static struct introspection *find(struct auth_worker *worker, const struct provider *provider,
-				  const uint8_t digest[SHA256_BYTES])
+				  struct hash_tag tag)
 {
 	list_for_each (node, &worker->introspections) {
 		struct introspection *q = list_entry(node, struct introspection, node);
 
-		if (q->provider == provider && memcmp(q->digest, digest, SHA256_BYTES) == 0)
+		if (q->provider == provider && hash_tag_eq(q->tag, tag))
 			return q;
 	}
 	return NULL;
@@ -289,18 +289,18 @@ static void tell_followers(struct introspection *q, const struct verdict *verdic
 }
 
 struct verdict introspect(struct auth_worker *worker, struct authenticator *a,
-			  struct provider *provider, struct span token,
-			  const uint8_t digest[SHA256_BYTES], int64_t deadline_ms)
+			  struct provider *provider, struct span token, struct hash_tag tag,
+			  int64_t deadline_ms)
 {
 	int64_t own_ms = loop_deadline_ms((int64_t)provider->config->introspection->timeout_ms);
-	struct introspection q = {.provider = provider, .digest = digest};
+	struct introspection q = {.provider = provider, .tag = tag};
 	struct introspection *other;
 	struct verdict verdict;
 
 	if (deadline_ms > own_ms)
 		deadline_ms = own_ms;
 	/* The one that asked may have been cancelled: then somebody else has to. */
-	while ((other = find(worker, provider, digest))) {
+	while ((other = find(worker, provider, tag))) {
 		if (follow(other, deadline_ms, &verdict))
 			return verdict;
 	}

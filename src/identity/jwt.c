@@ -123,8 +123,7 @@ static struct verdict open_jwt(struct auth_worker *worker, struct authenticator 
 }
 
 struct verdict jwt_verify(struct auth_worker *worker, struct authenticator *a,
-			  struct span token, const uint8_t digest[SHA256_BYTES],
-			  int64_t deadline_ms)
+			  struct span token, struct hash_tag tag, int64_t deadline_ms)
 {
 	struct identity_private *p = identity_begin();
 	struct jwt jwt = {.provider = NULL};
@@ -141,6 +140,6 @@ struct verdict jwt_verify(struct auth_worker *worker, struct authenticator *a,
 	identity_discard(p);
 	/* A provider that publishes no keys is asked about its JWTs too. */
 	if (verdict.status == AUTH_OK)
-		return introspect(worker, a, jwt.provider, token, digest, deadline_ms);
+		return introspect(worker, a, jwt.provider, token, tag, deadline_ms);
 	return verdict;
 }

@@ -42,18 +42,11 @@ void token_cache_release(struct token_cache *cache)
 	*cache = (struct token_cache){.sets = 0};
 }
 
-/*
- * The digest is mixed with the process's own key: nobody can look for tokens that share a set.
- */
-HOT static struct token_entry *set_of(const struct token_cache *cache,
-				      const uint8_t digest[SHA256_BYTES])
+/* Tags are made with a key: nobody can look for tokens that share a set. */
+HOT static struct token_entry *set_of(const struct token_cache *cache, struct hash_tag tag)
 {
-	uint64_t bits;
-	uint64_t hash;
-
-	memcpy(&bits, digest, sizeof(bits));
-	hash = hash_mix(bits, 0);
-	return &cache->entries[(hash >> 32) * cache->sets / ((uint64_t)1 << 32) * cache->ways];
+	return &cache->entries[(tag.half[0] >> 32) * cache->sets / ((uint64_t)1 << 32) *
+			       cache->ways];
 }
 
 HOT static bool is_fresh(const struct token_entry *entry, uint64_t generation,
@@ -63,19 +56,18 @@ HOT static bool is_fresh(const struct token_entry *entry, uint64_t generation,
 	       now.unix_s < entry->until_unix_s;
 }
 
-HOT struct token_entry *token_cache_find(struct token_cache *cache,
-					 const uint8_t digest[SHA256_BYTES],
+HOT struct token_entry *token_cache_find(struct token_cache *cache, struct hash_tag tag,
 					 uint64_t generation, struct token_now now)
 {
 	struct token_entry *set;
 
 	if (!cache->sets)
 		return NULL;
-	set = set_of(cache, digest);
+	set = set_of(cache, tag);
 	for (size_t i = 0; i < cache->ways; i++) {
 		struct token_entry *entry = &set[i];
 
-		if (!entry->generation || memcmp(entry->digest, digest, SHA256_BYTES) != 0)
+		if (!entry->generation || !hash_tag_eq(entry->tag, tag))
 			continue;
 		if (!is_fresh(entry, generation, now)) {
 			/* Another generation may still be in use by exchanges under way. */
@@ -96,8 +88,7 @@ static struct token_entry *choose(struct token_cache *cache, struct token_entry 
 	struct token_entry *last = &set[cache->ways - 1];
 
 	for (size_t i = 0; i < cache->ways; i++) {
-		if (set[i].generation &&
-		    memcmp(set[i].digest, entry->digest, SHA256_BYTES) == 0)
+		if (set[i].generation && hash_tag_eq(set[i].tag, entry->tag))
 			return &set[i];
 	}
 	if (!entry->identity)
@@ -118,11 +109,10 @@ void token_cache_put(struct token_cache *cache, const struct token_entry *entry,
 
 	if (!cache->sets || !is_fresh(entry, entry->generation, now))
 		return;
-	to = choose(cache, set_of(cache, entry->digest), entry, now);
+	to = choose(cache, set_of(cache, entry->tag), entry, now);
 	if (!to)
 		return;
-	if (is_fresh(to, entry->generation, now) &&
-	    memcmp(to->digest, entry->digest, SHA256_BYTES) != 0)
+	if (is_fresh(to, entry->generation, now) && !hash_tag_eq(to->tag, entry->tag))
 		cache->evictions++;
 	clear(cache, to);
 	*to = *entry;

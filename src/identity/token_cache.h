@@ -1,6 +1,6 @@
 /*
  * token_cache.h - what tokens have been found to be: a set-associative table of one thread, of
- * fixed size, keyed by the SHA-256 of the whole token, which a peer cannot make collide. A look-up
+ * fixed size, keyed by a tag of the whole token (hash.h), which a peer cannot make collide. A look-up
  * allocates nothing. Private to src/identity.
  */
 #ifndef IDENTITY_TOKEN_CACHE_H
@@ -8,11 +8,12 @@
 
 #include <stdatomic.h>
 
+#include "base/hash.h"
 #include "identity/identity.h"
 #include "identity/internal.h"
 
 struct token_entry {
-	uint8_t digest[SHA256_BYTES];
+	struct hash_tag tag;
 	uint64_t generation; /* of the keys and settings that decided; 0: the entry is empty */
 	struct identity *identity; /* one reference; NULL: the token was refused */
 	int64_t until_ms; /* loop_now_ms time */
@@ -42,9 +43,8 @@ int token_cache_init(struct token_cache *cache, size_t entries) MUST_CHECK;
 void token_cache_release(struct token_cache *cache);
 void token_cache_flush(struct token_cache *cache);
 /* NULL when not known, too old, or of another generation. Valid until the next put. */
-struct token_entry *token_cache_find(struct token_cache *cache,
-				     const uint8_t digest[SHA256_BYTES], uint64_t generation,
-				     struct token_now now);
+struct token_entry *token_cache_find(struct token_cache *cache, struct hash_tag tag,
+				     uint64_t generation, struct token_now now);
 /*
  * Keeps a copy of `entry` and takes a reference on its identity. Refusals can push out only one
  * entry of a set, so that a flood of bad tokens does not empty the cache.

@@ -63,13 +63,12 @@ static inline struct verdict verdict_cancelled(void)
 
 /* jwt.c: a token with two dots, from its own keys. */
 struct verdict jwt_verify(struct auth_worker *worker, struct authenticator *authenticator,
-			  struct span token, const uint8_t digest[SHA256_BYTES],
-			  int64_t deadline_ms);
+			  struct span token, struct hash_tag tag, int64_t deadline_ms);
 
 /* introspect.c: asks the provider; parks. */
 struct verdict introspect(struct auth_worker *worker, struct authenticator *authenticator,
-			  struct provider *provider, struct span token,
-			  const uint8_t digest[SHA256_BYTES], int64_t deadline_ms);
+			  struct provider *provider, struct span token, struct hash_tag tag,
+			  int64_t deadline_ms);
 /* Closes clients that are not in use. */
 void introspect_flush(struct auth_worker *worker);
 

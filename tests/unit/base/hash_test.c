@@ -36,6 +36,51 @@ static void siphash_gives_the_reference_values(void **state)
 					   0x0f0e0d0c0b0a0908) == vectors[i].hash);
 }
 
+/* The first of the reference's vectors_sip128. */
+static void a_tag_has_the_reference_values(void **state)
+{
+	static const unsigned char expected[4][16] = {
+		{0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7,
+		 0x55, 0x02, 0x93},
+		{0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b,
+		 0x22, 0xfc, 0x45},
+		{0x81, 0x77, 0x22, 0x8d, 0xa4, 0xa4, 0x5d, 0xc7, 0xfc, 0xa3, 0x8b, 0xde, 0xf6,
+		 0x0a, 0xff, 0xe4},
+		{0x9c, 0x70, 0xb6, 0x0c, 0x52, 0x67, 0xa9, 0x4e, 0x5f, 0x33, 0xb6, 0xb0, 0x29,
+		 0x85, 0xed, 0x51},
+	};
+	static const unsigned char message[] = {0, 1, 2};
+
+	(void)state;
+	for (size_t len = 0; len < COUNT_OF(expected); len++) {
+		struct hash_tag tag = hash_siphash24_tag(
+			span_of(message, len), 0x0706050403020100, 0x0f0e0d0c0b0a0908);
+
+		assert_memory_equal(tag.half, expected[len], sizeof(tag.half));
+	}
+}
+
+static void tags_differ_with_the_text_in_both_halves(void **state)
+{
+	char text[700];
+	struct hash_tag tag, other;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	tag = hash_tag_of(span_of(text, sizeof(text)));
+	assert_true(hash_tag_eq(tag, hash_tag_of(span_of(text, sizeof(text)))));
+	for (size_t i = 0; i < sizeof(text); i += 41) {
+		text[i] ^= 1;
+		other = hash_tag_of(span_of(text, sizeof(text)));
+		assert_false(hash_tag_eq(tag, other));
+		assert_true(tag.half[0] != other.half[0] && tag.half[1] != other.half[1]);
+		text[i] ^= 1;
+	}
+	assert_false(hash_tag_eq(tag, hash_tag_of(span_of(text, sizeof(text) - 1))));
+	other = hash_tag_of(span_of(text, 0));
+	assert_true(other.half[0] != hash_span(SPAN("")));
+}
+
 static void an_unaligned_message_hashes_the_same(void **state)
 {
 	char room[64 + 8];
@@ -73,6 +118,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(siphash_gives_the_reference_values),
+		cmocka_unit_test(a_tag_has_the_reference_values),
+		cmocka_unit_test(tags_differ_with_the_text_in_both_halves),
 		cmocka_unit_test(an_unaligned_message_hashes_the_same),
 		cmocka_unit_test(the_process_key_is_steady_and_not_zero),
 		cmocka_unit_test(mixing_depends_on_both_and_on_their_order),

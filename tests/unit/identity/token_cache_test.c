@@ -18,6 +18,7 @@ static struct identity_private *identity_new(void)
 static struct token_entry entry_of(uint32_t number, struct identity *identity)
 {
 	struct token_entry entry = {
+		.tag = hash_tag_of(span_of(&number, sizeof(number))),
 		.generation = 1,
 		.identity = identity,
 		.until_ms = start.ms + 100,
@@ -25,7 +26,6 @@ static struct token_entry entry_of(uint32_t number, struct identity *identity)
 		.status = identity ? AUTH_OK : AUTH_INVALID_TOKEN,
 	};
 
-	memcpy(entry.digest, &number, sizeof(number));
 	return entry;
 }
 
@@ -34,7 +34,7 @@ static bool has(struct token_cache *cache, uint32_t number, uint64_t generation,
 {
 	struct token_entry entry = entry_of(number, NULL);
 
-	return token_cache_find(cache, entry.digest, generation, now) != NULL;
+	return token_cache_find(cache, entry.tag, generation, now) != NULL;
 }
 
 static void an_entry_is_found_until_it_is_too_old(void **state)
