@@ -89,7 +89,8 @@ HOT static void make_request_id(struct exchange *e)
 {
 	uint64_t random[2] = {worker_random(e->worker), worker_random(e->worker)};
 
-	hex_encode(e->id, random, sizeof(random));
+	hex_encode8(e->id, &random[0]);
+	hex_encode8(e->id + EXCHANGE_ID_BYTES / 2, &random[1]);
 	e->request_id = span_of(e->id, EXCHANGE_ID_BYTES);
 }
 

@@ -28,18 +28,15 @@ static bool read_hex(const char *text, unsigned char *to, size_t count)
 	return true;
 }
 
-static char *write_hex(char *to, const unsigned char *bytes, size_t count)
+/* `count` is a multiple of eight. */
+static inline bool all_zero(const unsigned char *bytes, size_t count)
 {
-	hex_encode(to, bytes, count);
-	return to + 2 * count;
-}
+	uint64_t seen = 0, word;
 
-static bool all_zero(const unsigned char *bytes, size_t count)
-{
-	unsigned char seen = 0;
-
-	for (size_t i = 0; i < count; i++)
-		seen |= bytes[i];
+	for (size_t i = 0; i < count; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		seen |= word;
+	}
 	return seen == 0;
 }
 
@@ -66,35 +63,40 @@ bool traceparent_parse(struct span value, struct traceparent *trace)
 
 HOT void traceparent_format(const struct traceparent *trace, char to[TRACEPARENT_LEN])
 {
-	*to++ = '0';
-	*to++ = '0';
-	*to++ = '-';
-	to = write_hex(to, trace->trace_id, 16);
-	*to++ = '-';
-	to = write_hex(to, trace->parent_id, 8);
-	*to++ = '-';
-	write_hex(to, &trace->flags, 1);
+	static const char digits[] = "0123456789abcdef";
+
+	to[0] = to[1] = '0';
+	to[2] = '-';
+	hex_encode8(to + 3, trace->trace_id);
+	hex_encode8(to + 19, trace->trace_id + 8);
+	to[35] = '-';
+	hex_encode8(to + 36, trace->parent_id);
+	to[52] = '-';
+	to[53] = digits[trace->flags >> 4];
+	to[54] = digits[trace->flags & 15];
 }
 
 /* All zero is no id; that random bytes are so is no reason to fail. */
-static void set_id(unsigned char *id, const unsigned char *random, size_t count)
+static inline void set_parent(struct traceparent *trace, const unsigned char random[8])
 {
-	memcpy(id, random, count);
-	if (all_zero(id, count))
-		id[count - 1] = 1;
+	memcpy(trace->parent_id, random, sizeof(trace->parent_id));
+	if (UNLIKELY(all_zero(random, sizeof(trace->parent_id))))
+		trace->parent_id[7] = 1;
 }
 
 HOT void traceparent_start(struct traceparent *trace, const unsigned char random[24],
 			   bool sampled)
 {
-	set_id(trace->trace_id, random, 16);
-	set_id(trace->parent_id, random + 16, 8);
+	memcpy(trace->trace_id, random, sizeof(trace->trace_id));
+	if (UNLIKELY(all_zero(random, sizeof(trace->trace_id))))
+		trace->trace_id[15] = 1;
+	set_parent(trace, random + 16);
 	trace->flags = sampled ? TRACEPARENT_FLAG_SAMPLED : 0;
 }
 
 void traceparent_continue(struct traceparent *trace, const unsigned char random[8])
 {
-	set_id(trace->parent_id, random, 8);
+	set_parent(trace, random);
 	trace->flags &=
 		TRACEPARENT_FLAG_SAMPLED; /* section 3.2.2.5.2: the others are unknown to us */
 }

@@ -14,7 +14,7 @@
 static void every_byte_at_every_length_has_its_two_digits(void **state)
 {
 	unsigned char bytes[BYTES_MAX];
-	char digits[2 * BYTES_MAX + 1], expected[3];
+	char digits[2 * BYTES_MAX + 1], expected[16];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bytes); i++)
@@ -27,6 +27,11 @@ static void every_byte_at_every_length_has_its_two_digits(void **state)
 			assert_memory_equal(digits + 2 * i, expected, 2);
 		}
 		assert_int_equal(digits[2 * len], '!');
+		if (len + 8 <= sizeof(bytes)) {
+			hex_encode8(digits, bytes + len);
+			hex_encode(expected, bytes + len, 8);
+			assert_memory_equal(digits, expected, 16);
+		}
 	}
 }
 
