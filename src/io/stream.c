@@ -86,7 +86,8 @@ static enum io_result result_of_wake(enum fiber_wake wake)
  * After a read that did not fill its buffer the kernel has nothing more: the next edge will tell
  * of new data, so a try that could only give EAGAIN is saved. A hang-up gives no further edge.
  */
-HOT enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got)
+HOT static inline enum io_result recv_plain(struct stream *stream, void *to, size_t size,
+					    size_t *got)
 {
 	ssize_t n;
 
@@ -112,27 +113,31 @@ HOT enum io_result stream_recv(struct stream *stream, void *to, size_t size, siz
 	return result_of_errno(errno);
 }
 
-HOT enum io_result stream_send(struct stream *stream, const struct iovec *iov, int count,
-			       size_t *put)
+HOT enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got)
 {
-	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
-				 .msg_iovlen = (size_t)count};
-	ssize_t n;
+	return recv_plain(stream, to, size, got);
+}
 
-	*put = 0;
-	if (stream->watch.fd < 0)
-		return IO_CLOSED;
-	do
-		n = count == 1 ? transmit(stream->watch.fd, iov->iov_base, iov->iov_len)
-			       : sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0) {
-		*put = (size_t)n;
+/* What the kernel has said to a send. */
+HOT static enum io_result sent(struct stream *stream, ssize_t n, size_t *put)
+{
+	*put = n < 0 ? 0 : (size_t)n;
+	if (n >= 0 || errno == EINTR)
 		return IO_OK;
-	}
 	if (errno == EAGAIN)
 		stream->watch.ready &= ~(uint32_t)EPOLLOUT;
 	return result_of_errno(errno);
+}
+
+HOT enum io_result stream_send(struct stream *stream, const void *from, size_t size,
+			       size_t *put)
+{
+	ssize_t n;
+
+	do
+		n = transmit(stream->watch.fd, from, size);
+	while (n < 0 && errno == EINTR);
+	return sent(stream, n, put);
 }
 
 static enum err_code err_code_of(enum io_result result)
@@ -334,14 +339,12 @@ HOT enum io_result stream_try_read(struct stream *stream, void *to, size_t size,
 	return tls_try_read(stream, to, size, got, &events);
 }
 
-HOT enum io_result stream_read(struct stream *stream, void *to, size_t size, size_t *got,
-			       int64_t deadline_ms)
+HOT static enum io_result read_tls(struct stream *stream, void *to, size_t size, size_t *got,
+				   int64_t deadline_ms)
 {
 	for (;;) {
-		uint32_t events = EPOLLIN;
-		enum io_result result = stream->ssl
-						? tls_try_read(stream, to, size, got, &events)
-						: stream_recv(stream, to, size, got);
+		uint32_t events;
+		enum io_result result = tls_try_read(stream, to, size, got, &events);
 
 		if (result != IO_AGAIN)
 			return result;
@@ -349,6 +352,29 @@ HOT enum io_result stream_read(struct stream *stream, void *to, size_t size, siz
 		if (result != IO_OK)
 			return result;
 	}
+}
+
+static NOINLINE enum io_result read_later(struct stream *stream, void *to, size_t size,
+					  size_t *got, int64_t deadline_ms)
+{
+	enum io_result result;
+
+	do
+		result = wait_for(stream, EPOLLIN, deadline_ms);
+	while (result == IO_OK && (result = recv_plain(stream, to, size, got)) == IO_AGAIN);
+	return result;
+}
+
+HOT enum io_result stream_read(struct stream *stream, void *to, size_t size, size_t *got,
+			       int64_t deadline_ms)
+{
+	enum io_result result;
+
+	if (stream->ssl)
+		return read_tls(stream, to, size, got, deadline_ms);
+	result = recv_plain(stream, to, size, got);
+	return LIKELY(result != IO_AGAIN) ? result
+					  : read_later(stream, to, size, got, deadline_ms);
 }
 
 HOT static enum io_result tls_try_write(struct stream *stream, const void *from, size_t size,
@@ -369,12 +395,10 @@ HOT static enum io_result tls_try_write(struct stream *stream, const void *from,
 HOT static enum io_result try_write(struct stream *stream, const void *from, size_t size,
 				    size_t *put, uint32_t *events)
 {
-	struct iovec iov = {(void *)(uintptr_t)from, size};
-
 	if (stream->ssl)
 		return tls_try_write(stream, from, size, put, events);
 	*events = EPOLLOUT;
-	return stream_send(stream, &iov, 1, put);
+	return stream_send(stream, from, size, put);
 }
 
 enum io_result stream_try_write(struct stream *stream, const void *from, size_t size,
@@ -385,24 +409,49 @@ enum io_result stream_try_write(struct stream *stream, const void *from, size_t 
 	return try_write(stream, from, size, put, &events);
 }
 
-HOT enum io_result stream_write(struct stream *stream, const void *from, size_t size,
-				int64_t deadline_ms)
+HOT static enum io_result write_all(struct stream *stream, const char *from, size_t size,
+				    int64_t deadline_ms)
 {
-	const char *at = from;
-
 	while (size) {
 		uint32_t events;
 		size_t put;
-		enum io_result result = try_write(stream, at, size, &put, &events);
+		enum io_result result = try_write(stream, from, size, &put, &events);
 
 		if (result == IO_AGAIN)
 			result = wait_for(stream, events, deadline_ms);
 		if (result != IO_OK)
 			return result;
-		at += put;
+		from += put;
 		size -= put;
 	}
 	return IO_OK;
+}
+
+/* `n` is what the kernel has said to sending all of it at once. */
+static NOINLINE enum io_result write_rest(struct stream *stream, const char *from, size_t size,
+					  ssize_t n, int64_t deadline_ms)
+{
+	size_t put;
+	enum io_result result = sent(stream, n, &put);
+
+	if (result == IO_AGAIN)
+		result = wait_for(stream, EPOLLOUT, deadline_ms);
+	if (result != IO_OK)
+		return result;
+	return write_all(stream, from + put, size - put, deadline_ms);
+}
+
+HOT enum io_result stream_write(struct stream *stream, const void *from, size_t size,
+				int64_t deadline_ms)
+{
+	ssize_t n;
+
+	if (stream->ssl || !size)
+		return write_all(stream, from, size, deadline_ms);
+	n = transmit(stream->watch.fd, from, size);
+	if (LIKELY(n == (ssize_t)size))
+		return IO_OK;
+	return write_rest(stream, from, size, n, deadline_ms);
 }
 
 /* Takes what was written off the front. */
@@ -442,6 +491,14 @@ HOT static struct span next_record(const struct iovec *iov, int count)
 	return span_of(record, len);
 }
 
+static enum io_result send_pieces(struct stream *stream, struct iovec *iov, int count,
+				  size_t *put)
+{
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+
+	return sent(stream, sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL), put);
+}
+
 HOT enum io_result stream_writev(struct stream *stream, struct iovec *iov, int count,
 				 int64_t deadline_ms)
 {
@@ -456,7 +513,7 @@ HOT enum io_result stream_writev(struct stream *stream, struct iovec *iov, int c
 
 			result = tls_try_write(stream, record.ptr, record.len, &put, &events);
 		} else {
-			result = stream_send(stream, iov, count, &put);
+			result = send_pieces(stream, iov, count, &put);
 		}
 		if (result == IO_AGAIN)
 			result = wait_for(stream, events, deadline_ms);

@@ -25,8 +25,7 @@ HOT static int bio_read(BIO *bio, char *to, size_t size, size_t *got)
 HOT static int bio_write(BIO *bio, const char *from, size_t size, size_t *put)
 {
 	struct stream *stream = BIO_get_data(bio);
-	struct iovec iov = {(void *)(uintptr_t)from, size};
-	enum io_result result = stream_send(stream, &iov, 1, put);
+	enum io_result result = stream_send(stream, from, size, put);
 
 	BIO_clear_retry_flags(bio);
 	if (result == IO_OK)

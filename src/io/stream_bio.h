@@ -7,9 +7,8 @@
 /* A BIO that reads and writes the stream's descriptor; NULL when out of memory. */
 BIO *stream_bio_new(struct stream *stream);
 
-/* One recv or sendmsg on the descriptor, remembering readiness; never parks. */
+/* One recv or send on the descriptor, remembering readiness; never parks. */
 enum io_result stream_recv(struct stream *stream, void *to, size_t size, size_t *got);
-enum io_result stream_send(struct stream *stream, const struct iovec *iov, int count,
-			   size_t *put);
+enum io_result stream_send(struct stream *stream, const void *from, size_t size, size_t *put);
 
 #endif
