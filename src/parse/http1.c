@@ -81,7 +81,7 @@ static bool may_become(const char *at, const char *end, struct span literal)
 }
 
 /* "HTTP/1." and a digit at `at`; MORE when the input ends in what may become that. */
-static enum http1_result parse_version(const char *at, const char *end, unsigned *minor)
+static inline enum http1_result parse_version(const char *at, const char *end, unsigned *minor)
 {
 	static const struct span prefix = SPAN_INIT("HTTP/1.");
 
@@ -409,10 +409,9 @@ static enum http1_result limit_line(enum http1_result result, size_t used, size_
 	return result == HTTP1_MORE && used > max + 1 ? HTTP1_TOO_LONG_LINE : result;
 }
 
-HOT static enum http1_result parse_head_fields(struct http1_head *head,
-					       struct http1_fields *fields, struct span input,
-					       const char **at,
-					       const struct http1_limits *limits)
+static inline __attribute__((always_inline)) enum http1_result
+parse_head_fields(struct http1_head *head, struct http1_fields *fields, struct span input,
+		  const char **at, const struct http1_limits *limits)
 {
 	const char *begin = *at, *end = input.ptr + input.len;
 	size_t max = limits->fields_bytes ? limits->fields_bytes : SIZE_MAX;
@@ -484,13 +483,16 @@ static enum http1_result parse_status_line(struct http1_head *head, const char *
 
 	if (result != HTTP1_DONE)
 		return result;
-	for (int i = 0; i < 4; i++, p++) {
-		if (p == end)
-			return HTTP1_MORE;
-		if (i == 0 ? *p != ' ' : !is_digit(*p))
-			return HTTP1_BAD_LINE;
-		if (i > 0)
-			head->status = head->status * 10 + (unsigned)(*p - '0');
+	if (LIKELY(end - p >= 4 && p[0] == ' ' && is_digit(p[1]) && is_digit(p[2]) &&
+		   is_digit(p[3]))) {
+		head->status = (unsigned)(p[1] - '0') * 100 + (unsigned)(p[2] - '0') * 10 +
+			       (unsigned)(p[3] - '0');
+		p += 4;
+	} else {
+		for (int i = 0; i < 4 && p != end; i++, p++)
+			if (i == 0 ? *p != ' ' : !is_digit(*p))
+				return HTTP1_BAD_LINE;
+		return HTTP1_MORE;
 	}
 	if (head->status < 100 || head->status > 599)
 		return HTTP1_BAD_LINE;

@@ -53,7 +53,7 @@ static bool resembles_known(struct span name)
 		return false;
 	for (size_t i = 0; i < name.len; i++)
 		dashed[i] = is_alnum((unsigned char)name.ptr[i]) ? name.ptr[i] : '-';
-	return http_field_lookup_token(dashed, name.len) != HTTP_FIELD_OTHER;
+	return http_field_lookup_bytes(dashed, name.len) != HTTP_FIELD_OTHER;
 }
 
 /*
@@ -91,6 +91,24 @@ static NOINLINE const char *odd_name_end(const char *at, const char *end)
 	return at;
 }
 
+/* Up to the colon behind a name that is not known yet, of which each byte is looked at. */
+static inline enum http1_result scan_name(const char *start, const char *name, const char *end,
+					  const char **colon, bool *odd)
+{
+	const char *stop = http_scan_name(start, name, end);
+
+	if (UNLIKELY(stop == end))
+		return HTTP1_MORE;
+	if (UNLIKELY(*stop != ':')) {
+		*odd = true;
+		stop = odd_name_end(stop, end);
+		if (stop == end)
+			return HTTP1_MORE;
+	}
+	*colon = stop;
+	return *stop == ':' && stop != name ? HTTP1_DONE : HTTP1_BAD_FIELD;
+}
+
 /* Optional white space (RFC 9110 section 5.6.3); one space is the rule. */
 static inline const char *after_space(const char *at, const char *end)
 {
@@ -115,27 +133,24 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 					   const char **at, const char *end)
 {
 	const char *name = *at;
-	const char *colon = http_scan_name(start, name, end);
+	const char *colon = http_scan_colon(name, end);
 	const char *value, *stop;
 	struct http_field *field;
-	enum http_field_id id;
-	bool odd = false;
+	enum http_field_id id = HTTP_FIELD_OTHER;
+	enum http1_result result;
+	bool is_near = colon, odd = false;
 	size_t len;
 
-	if (UNLIKELY(colon == end))
-		return HTTP1_MORE;
-	if (UNLIKELY(*colon != ':')) {
-		odd = true;
-		colon = odd_name_end(colon, end);
-		if (colon == end)
-			return HTTP1_MORE;
-		if (*colon != ':')
-			return HTTP1_BAD_FIELD;
+	if (LIKELY(is_near))
+		id = http_field_lookup_bytes(name, (size_t)(colon - name));
+	if (id == HTTP_FIELD_OTHER) {
+		result = scan_name(start, name, end, &colon, &odd);
+		if (UNLIKELY(result != HTTP1_DONE))
+			return result;
+		if (!is_near)
+			id = http_field_lookup_bytes(name, (size_t)(colon - name));
 	}
 	len = (size_t)(colon - name);
-	if (UNLIKELY(len == 0))
-		return HTTP1_BAD_FIELD;
-
 	value = after_space(colon + 1, end);
 	stop = http_scan_value(start, value, end);
 	if (UNLIKELY(end - stop < 2)) {
@@ -149,7 +164,6 @@ static inline enum http1_result field_line(struct http1_fields *f, const char *s
 	if (LIKELY(stop != value))
 		stop = before_space(value, stop);
 
-	id = http_field_lookup_token(name, len);
 	if (id == HTTP_FIELD_OTHER && UNLIKELY(may_resemble_framing(name, len, odd)) &&
 	    (resembles_framing(span_of(name, len)) ||
 	     (odd && f->request && resembles_known(span_of(name, len)))))

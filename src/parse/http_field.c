@@ -134,10 +134,7 @@ static const struct span field_names[HTTP_FIELD_COUNT] = {
 
 enum http_field_id http_field_lookup(struct span name)
 {
-	/* Only among tokens does setting bit 5 equal lowering the case. */
-	enum http_field_id id = http_field_lookup_token(name.ptr, name.len);
-
-	return id != HTTP_FIELD_OTHER && http_is_token(name) ? id : HTTP_FIELD_OTHER;
+	return http_field_lookup_bytes(name.ptr, name.len);
 }
 
 struct span http_field_name(enum http_field_id id)

@@ -1,10 +1,11 @@
 /*
- * http_field_name.h - the number of a field name that is known to be a token, inlined into the
- * parser's loop. Private to src/parse.
+ * http_field_name.h - the number of a field name, inlined into the parser's loop. Private to
+ * src/parse.
  */
 #ifndef PARSE_HTTP_FIELD_NAME_H
 #define PARSE_HTTP_FIELD_NAME_H
 
+#include "base/compiler.h"
 #include "parse/http_field.h"
 
 static inline uint64_t http_load64(const char *p)
@@ -32,29 +33,35 @@ static inline uint16_t http_load16(const char *p)
 }
 
 /*
+ * Of a lower-case word, bit 5 of its letters: they alone have bit 6, digits and '-' do not. Bytes that
+ * are equal to it with these bits set are the same letters in any case, and the same other bytes.
+ */
+#define HTTP_FOLD(lower) ((lower) >> 1 & 0x2020202020202020ULL)
+#define HTTP_DIFFERS(word, lower) (((word) | HTTP_FOLD(lower)) ^ (lower))
+
+/*
  * `name` and `lower` are len ≥ 2 bytes, `lower` a lower-case literal and len a constant: the
- * compiler turns this into a few overlapping word comparisons. Setting bit 5 lowers the letters of
- * a token and leaves digits and '-' alone; no other token byte becomes one of these.
+ * compiler turns this into a few overlapping word comparisons.
  */
 static inline __attribute__((always_inline)) bool http_token_is(const char *name,
 								const char *lower, size_t len)
 {
-	const uint64_t fold = 0x2020202020202020ULL;
 	uint64_t wrong = 0;
 	size_t i = 0;
 
 	if (len < 4)
-		return ((http_load16(name) | 0x2020) == http_load16(lower)) &
-		       ((name[len - 1] | 0x20) == lower[len - 1]);
+		return (HTTP_DIFFERS(http_load16(name), http_load16(lower)) |
+			HTTP_DIFFERS(http_load16(name + (len - 2)),
+				     http_load16(lower + (len - 2)))) == 0;
 	if (len < 8)
-		return (((http_load32(name) | (uint32_t)fold) ^ http_load32(lower)) |
-			((http_load32(name + (len - 4)) | (uint32_t)fold) ^
-			 http_load32(lower + (len - 4)))) == 0;
+		return (HTTP_DIFFERS(http_load32(name), http_load32(lower)) |
+			HTTP_DIFFERS(http_load32(name + (len - 4)),
+				     http_load32(lower + (len - 4)))) == 0;
 	for (; i + 8 <= len; i += 8)
-		wrong |= (http_load64(name + i) | fold) ^ http_load64(lower + i);
+		wrong |= HTTP_DIFFERS(http_load64(name + i), http_load64(lower + i));
 	if (i < len)
-		wrong |=
-			(http_load64(name + (len - 8)) | fold) ^ http_load64(lower + (len - 8));
+		wrong |= HTTP_DIFFERS(http_load64(name + (len - 8)),
+				      http_load64(lower + (len - 8)));
 	return wrong == 0;
 }
 
@@ -63,7 +70,8 @@ static inline __attribute__((always_inline)) bool http_token_is(const char *name
 		return id;                                                                     \
 	break
 
-static inline enum http_field_id http_field_lookup_token(const char *p, size_t len)
+/* Any bytes may be asked for; those of which the answer is not HTTP_FIELD_OTHER are a token. */
+static inline enum http_field_id http_field_lookup_bytes(const char *p, size_t len)
 {
 #define FIRST (p[0] | 0x20)
 	switch (len) {

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
+
 /* Letters, digits and '-': what nearly every field name consists of. */
 static inline bool http_byte_is_plain_name(unsigned char c)
 {
@@ -83,6 +85,9 @@ static inline size_t http_scan_first(uint64_t mask)
 	 (http_scan_block)((b) != HTTP_SCAN_ALL('-')))
 #define HTTP_SCAN_NOT_PLAIN_HOST(b)                                                            \
 	(HTTP_SCAN_NOT_PLAIN_NAME(b) & (http_scan_block)((b) != HTTP_SCAN_ALL('.')))
+/* And bytes above 0x7e and HTAB, which are rare. */
+#define HTTP_SCAN_NOT_PLAIN_VALUE(b)                                                           \
+	((http_scan_block)((b)-HTTP_SCAN_ALL(0x20) >= HTTP_SCAN_ALL(0x5f)))
 #define HTTP_SCAN_NOT_VALUE(b)                                                                 \
 	(((http_scan_block)((b) < HTTP_SCAN_ALL(0x20)) &                                       \
 	  (http_scan_block)((b) != HTTP_SCAN_ALL('\t'))) |                                     \
@@ -129,8 +134,41 @@ static inline const char *http_scan_host(const char *start, const char *at, cons
 	return at;
 }
 
+/* The first ':' of the next sixteen bytes; NULL: there is none, or there are no sixteen. */
+static inline const char *http_scan_colon(const char *at, const char *end)
+{
+#ifdef HTTP_SCAN_BLOCKS
+	if (LIKELY(end - at >= 16)) {
+		http_scan_block block = http_scan_load(at);
+		uint64_t mask = http_scan_mask((http_scan_block)(block == HTTP_SCAN_ALL(':')));
+
+		if (LIKELY(mask))
+			return at + http_scan_first(mask);
+	}
+#endif
+	(void)at;
+	(void)end;
+	return NULL;
+}
+
 static inline const char *http_scan_value(const char *start, const char *at, const char *end)
 {
+#ifdef HTTP_SCAN_BLOCKS
+	/* As a rule it is CR that the first look finds. */
+	while (end - at >= 16) {
+		http_scan_block block = http_scan_load(at);
+		uint64_t mask = http_scan_mask(HTTP_SCAN_NOT_PLAIN_VALUE(block));
+
+		if (!mask) {
+			at += 16;
+			continue;
+		}
+		at += http_scan_first(mask);
+		if (LIKELY(*at == '\r') || !http_byte_is_value((unsigned char)*at))
+			return at;
+		at++;
+	}
+#endif
 	HTTP_SCAN_WIDE(at, end, start, HTTP_SCAN_NOT_VALUE);
 	while (at != end && http_byte_is_value((unsigned char)*at))
 		at++;

@@ -179,6 +179,49 @@ static void wide_scans_agree_with_a_simple_loop(void **state)
 	}
 }
 
+/* Bytes that a value may have and that are rare: what comes behind them is looked at, too. */
+static void values_of_rare_bytes_end_where_they_should(void **state)
+{
+	static const char rare[] = {'\t', '\xe9'};
+	char bytes[40];
+
+	(void)state;
+	for (size_t place = 0; place < sizeof(bytes); place++) {
+		for (int byte = 0; byte < 256; byte++) {
+			bool ends = !http_byte_is_value((unsigned char)byte);
+
+			for (size_t i = 0; i < sizeof(bytes); i++)
+				bytes[i] = i % 3 ? rare[i % 2] : 'a';
+			bytes[place] = (char)byte;
+			assert_int_equal(http_scan_value(bytes, bytes, bytes + sizeof(bytes)) -
+						 bytes,
+					 ends ? place : sizeof(bytes));
+		}
+	}
+}
+
+static void a_colon_is_found_where_sixteen_bytes_can_be_looked_at(void **state)
+{
+	char bytes[40];
+
+	(void)state;
+	for (size_t len = 0; len <= sizeof(bytes); len++) {
+		for (size_t place = 0; place < len; place++) {
+			const char *found;
+
+			memset(bytes, 'a', sizeof(bytes));
+			memset(bytes + place, ':', sizeof(bytes) - place);
+			found = http_scan_colon(bytes, bytes + len);
+			/* Elsewhere it may be left to those who look at each byte. */
+			assert_true(!found || found == bytes + place);
+			assert_true(!found || (len >= 16 && place < 16));
+#ifdef HTTP_SCAN_BLOCKS
+			assert_int_equal(found != NULL, len >= 16 && place < 16);
+#endif
+		}
+	}
+}
+
 static void lists_are_searched_by_whole_members(void **state)
 {
 	(void)state;
@@ -219,6 +262,8 @@ int main(void)
 		cmocka_unit_test(hop_by_hop_fields_are_told),
 		cmocka_unit_test(each_byte_is_judged_as_the_grammar_says),
 		cmocka_unit_test(wide_scans_agree_with_a_simple_loop),
+		cmocka_unit_test(values_of_rare_bytes_end_where_they_should),
+		cmocka_unit_test(a_colon_is_found_where_sixteen_bytes_can_be_looked_at),
 		cmocka_unit_test(lists_are_searched_by_whole_members),
 		cmocka_unit_test(phrases_are_the_registered_ones),
 	};
