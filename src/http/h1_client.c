@@ -350,7 +350,8 @@ HOT static void release(struct http_call *call)
 	if (is_reusable(client)) {
 		h1_input_release(&client->in);
 		h1_output_idle(&client->out);
-		arena_reset(&client->arena);
+		if (client->arena.chunks)
+			arena_reset(&client->arena);
 		client->in_use = false;
 		list_push_front(&pool->idle, &client->node);
 		pool->idle_count++;

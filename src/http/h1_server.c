@@ -307,26 +307,40 @@ static bool is_over_limit(struct span unread, const struct http1_limits *limits)
 	       (limits->fields_bytes && unread.len - line_bytes >= limits->fields_bytes);
 }
 
+/* The first bytes of a head, if they have come. IO_AGAIN: nothing has. */
+HOT static enum io_result read_first_bytes(struct h1_server *s)
+{
+	enum io_result result;
+
+	if (!stream_maybe_readable(&s->base->stream))
+		return IO_AGAIN;
+	if (!h1_input_ready(&s->in))
+		return IO_CLOSED;
+	result = h1_input_fill(&s->in, &s->base->stream, limits_of(s)->head.head_bytes + 1,
+			       loop_now_ms());
+	return result == IO_TIMEOUT ? IO_AGAIN : result;
+}
+
 /*
  * IO_OK: a head (good or bad) is complete in the buffer. IO_FAILED: it is over its limit, or there
  * is no memory. IO_AGAIN: nothing has come.
  */
-HOT static enum io_result read_head_bytes(struct h1_server *s, size_t *resume)
+HOT static enum io_result read_head_bytes(struct h1_server *s)
 {
 	const struct http_limits *limits = limits_of(s);
-	int64_t deadline_ms = loop_deadline_ms(limits->head_timeout_ms);
-	enum io_result result;
+	enum io_result result = IO_OK;
+	int64_t deadline_ms;
+	size_t resume = 0;
 
-	while (!http1_head_complete(h1_input_unread(&s->in), resume)) {
-		if (is_over_limit(h1_input_unread(&s->in), &limits->head))
-			return IO_OK;
-		if (s->in.start == s->in.end && !stream_maybe_readable(&s->base->stream))
-			return IO_AGAIN;
+	if (s->in.start == s->in.end)
+		result = read_first_bytes(s);
+	if (result != IO_OK || LIKELY(http1_head_complete(h1_input_unread(&s->in), &resume)))
+		return result;
+	deadline_ms = loop_deadline_ms(limits->head_timeout_ms);
+	while (!is_over_limit(h1_input_unread(&s->in), &limits->head)) {
 		result = h1_input_fill(&s->in, &s->base->stream, limits->head.head_bytes + 1,
-				       s->in.start == s->in.end ? loop_now_ms() : deadline_ms);
-		if (result == IO_TIMEOUT && s->in.start == s->in.end)
-			return IO_AGAIN;
-		if (result != IO_OK)
+				       deadline_ms);
+		if (result != IO_OK || http1_head_complete(h1_input_unread(&s->in), &resume))
 			return result;
 	}
 	return IO_OK;
@@ -447,13 +461,11 @@ HOT static enum serve_result serve_exchange(struct h1_server *s, enum io_result 
 
 HOT static enum serve_result serve_one(struct h1_server *s)
 {
-	size_t resume = 0;
 	enum io_result result;
 
-	if (!h1_input_ready(&s->in))
-		return SERVE_CLOSE;
-	skip_empty_line(s);
-	result = read_head_bytes(s, &resume);
+	if (s->in.start != s->in.end)
+		skip_empty_line(s);
+	result = read_head_bytes(s);
 	if (result == IO_AGAIN)
 		return s->base->server->draining && s->served ? SERVE_CLOSE : SERVE_IDLE;
 	if (result == IO_OK || result == IO_FAILED ||

@@ -61,18 +61,24 @@ static bool grow_input(struct h1_input *in, size_t max_bytes)
 	return true;
 }
 
+/* The buffer is full behind the unread bytes. */
+static NOINLINE bool make_input_room(struct h1_input *in, size_t max_bytes)
+{
+	if (in->start == in->base)
+		return in->base == 0 && grow_input(in, max_bytes);
+	memmove(in->ptr + in->base, in->ptr + in->start, in->end - in->start);
+	in->end -= in->start - in->base;
+	in->start = in->base;
+	return true;
+}
+
 HOT enum io_result h1_input_fill(struct h1_input *in, struct stream *stream, size_t max_bytes,
 				 int64_t deadline_ms)
 {
 	enum io_result result;
 	size_t got;
 
-	if (in->end == in->cap && in->start > in->base) {
-		memmove(in->ptr + in->base, in->ptr + in->start, in->end - in->start);
-		in->end -= in->start - in->base;
-		in->start = in->base;
-	}
-	if (in->end == in->cap && (in->base != 0 || !grow_input(in, max_bytes)))
+	if (UNLIKELY(in->end == in->cap) && !make_input_room(in, max_bytes))
 		return IO_FAILED;
 	result = stream_read(stream, in->ptr + in->end, in->cap - in->end, &got, deadline_ms);
 	if (result == IO_OK)
@@ -319,40 +325,31 @@ HOT void h1_output_idle(struct h1_output *out)
 		h1_output_release(out);
 }
 
-HOT char *h1_output_room(struct h1_output *out, size_t more)
+static NOINLINE char *grow_output(struct h1_output *out, size_t more)
 {
-	char *grown;
-	size_t cap;
+	size_t cap = out->len + more + HTTP_BLOCK_BYTES;
+	char *grown = mem_alloc(cap);
 
-	if (!out->ptr) {
-		out->ptr = block_take();
-		if (!out->ptr)
-			return NULL;
-		out->cap = HTTP_BLOCK_BYTES;
-	}
-	if (more <= out->cap - out->len)
-		return out->ptr + out->len;
-	cap = out->len + more + HTTP_BLOCK_BYTES;
-	grown = mem_alloc(cap);
 	if (!grown)
 		return NULL;
-	memcpy(grown, out->ptr, out->len);
-	free_buffer(out->ptr, out->cap);
+	if (out->ptr) {
+		memcpy(grown, out->ptr, out->len);
+		free_buffer(out->ptr, out->cap);
+	}
 	out->ptr = grown;
 	out->cap = cap;
 	return out->ptr + out->len;
 }
 
-HOT enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
-				   int64_t deadline_ms)
+HOT char *h1_output_grow(struct h1_output *out, size_t more)
 {
-	enum io_result result;
-
-	if (out->len == 0)
-		return IO_OK;
-	result = stream_write(stream, out->ptr, out->len, deadline_ms);
-	out->len = 0;
-	return result;
+	if (out->ptr || UNLIKELY(more > HTTP_BLOCK_BYTES))
+		return grow_output(out, more);
+	out->ptr = block_take();
+	if (!out->ptr)
+		return NULL;
+	out->cap = HTTP_BLOCK_BYTES;
+	return out->ptr;
 }
 
 HOT char *h1_put_u64(char *to, uint64_t value)
@@ -501,13 +498,13 @@ HOT char *h1_put_fields(char *to, const struct http_field *fields, size_t count)
 
 			while (f + 1 != fields + count && is_followed(f) && is_line(f + 1))
 				f++;
-			to = h1_put(to, span_of(from,
-						(size_t)(f->value.ptr + f->value.len - from)));
+			to = h1_put_inline(to, span_of(from, (size_t)(f->value.ptr +
+								      f->value.len - from)));
 		} else {
-			to = h1_put(to, f->name);
+			to = h1_put_inline(to, f->name);
 			*to++ = ':';
 			*to++ = ' ';
-			to = h1_put(to, f->value);
+			to = h1_put_inline(to, f->value);
 		}
 		*to++ = '\r';
 		*to++ = '\n';

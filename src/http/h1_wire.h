@@ -66,10 +66,26 @@ struct h1_output {
 void h1_output_release(struct h1_output *out);
 /* Gives the block back when it is empty. */
 void h1_output_idle(struct h1_output *out);
+/* The rest of h1_output_room: a block, or a larger buffer. */
+char *h1_output_grow(struct h1_output *out, size_t more);
 /* Room for `more` bytes behind len; NULL when out of memory. */
-char *h1_output_room(struct h1_output *out, size_t more);
-enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
-			       int64_t deadline_ms);
+static inline char *h1_output_room(struct h1_output *out, size_t more)
+{
+	if (LIKELY(more <= out->cap - out->len))
+		return out->ptr + out->len;
+	return h1_output_grow(out, more);
+}
+/* Sends what is there. */
+static inline enum io_result h1_output_flush(struct h1_output *out, struct stream *stream,
+					     int64_t deadline_ms)
+{
+	size_t len = out->len;
+
+	if (len == 0)
+		return IO_OK;
+	out->len = 0;
+	return stream_write(stream, out->ptr, len, deadline_ms);
+}
 /*
  * A body piece in the framing that is set; flags as enum http_send_flags. Small pieces are
  * gathered, large ones are written from where they are. IO_FAILED: more or less than promised.
@@ -82,7 +98,7 @@ enum io_result h1_output_trailers(struct h1_output *out, struct stream *stream,
 				  int64_t deadline_ms);
 
 /* Names and values are short: two overlapping words are cheaper than a call. */
-static inline char *h1_put(char *to, struct span s)
+static inline __attribute__((always_inline)) char *h1_put_inline(char *to, struct span s)
 {
 	char *end = to + s.len;
 
@@ -117,6 +133,10 @@ static inline char *h1_put(char *to, struct span s)
 		end[-1] = s.ptr[s.len - 1];
 	}
 	return end;
+}
+static inline char *h1_put(char *to, struct span s)
+{
+	return h1_put_inline(to, s);
 }
 char *h1_put_u64(char *to, uint64_t value);
 size_t h1_fields_bytes(const struct http_field *fields, size_t count);

@@ -241,8 +241,9 @@ static enum io_result wait_or_fail(struct http_pool *pool, int64_t deadline_ms, 
 	return result;
 }
 
-HOT struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
-				     enum io_result *result, struct err *err)
+static NOINLINE struct http_call *open_slowly(struct http_pool *pool, bool fresh,
+					      int64_t deadline_ms, enum io_result *result,
+					      struct err *err)
 {
 	struct http_call *call = NULL;
 
@@ -264,4 +265,16 @@ HOT struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t
 			return open_h1(pool, deadline_ms, result, err);
 	}
 	return NULL;
+}
+
+/* Most find a connection that waits for them. */
+HOT struct http_call *http_call_open(struct http_pool *pool, bool fresh, int64_t deadline_ms,
+				     enum io_result *result, struct err *err)
+{
+	struct http_call *call = pool->closed ? NULL : reuse(pool, fresh);
+
+	if (UNLIKELY(!call))
+		return open_slowly(pool, fresh, deadline_ms, result, err);
+	*result = IO_OK;
+	return call;
 }
