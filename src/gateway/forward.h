@@ -24,7 +24,12 @@ static inline bool forward_is_forged(const struct exchange *e, const struct http
 }
 
 /* The path that the service gets: the route's strip_prefix and add_prefix. ptr NULL: no memory. */
-struct span forward_path(const struct exchange *e);
+struct span forward_edited_path(const struct exchange *e);
+static inline struct span forward_path(const struct exchange *e)
+{
+	return UNLIKELY(e->route->flags & SNAPSHOT_ROUTE_EDITS_PATH) ? forward_edited_path(e)
+								     : e->path;
+}
 /*
  * The request head for the service: the client's fields without what is hop-by-hop, untrusted or
  * its credentials, with identity, forwarding, trace and the route's edits. 0, or -1 with *err.

@@ -13,7 +13,6 @@ struct forward {
 	struct view_service *service;
 	const struct config_service *config;
 	const struct config_timeout *timeout;
-	struct http_request_head head;
 	struct http_call *call;
 	struct endpoint *endpoint;
 	struct span body; /* what was held back of it */
@@ -32,6 +31,8 @@ struct forward {
 	struct capture *capture; /* the answer is put together to be kept; NULL: it is not */
 	struct response_check check;
 	enum phase_result refused; /* PHASE_NEXT: not; else it has been answered */
+	/* What follows begins without a value. */
+	struct http_request_head head;
 };
 
 static inline int64_t forward_step_deadline_ms(const struct forward *f, uint64_t step_ms)

@@ -190,13 +190,11 @@ HOT static int put_identity(struct exchange *e, const struct view_service *servi
 	return 0;
 }
 
-HOT struct span forward_path(const struct exchange *e)
+struct span forward_edited_path(const struct exchange *e)
 {
 	const struct config_route *route = e->route->config;
 	struct span path = e->path;
 
-	if (!(e->route->flags & SNAPSHOT_ROUTE_EDITS_PATH))
-		return path;
 	if (route->strip_prefix.len && span_starts_with(path, route->strip_prefix))
 		path = span_slice(path, route->strip_prefix.len, path.len);
 	return arena_printf(&e->x->arena, "%.*s%s%.*s", SPAN_ARG(route->add_prefix),
@@ -232,7 +230,8 @@ HOT int forward_build_request(struct exchange *e, const struct view_service *ser
 	if (put_identity(e, service, &out, err) < 0 || put_forwarded(e, &out, err) < 0 ||
 	    put_trace(e, &out, err) < 0)
 		return -1;
-	if (http_list_has(http1_field(&x->request, HTTP_FIELD_TE), SPAN("trailers")))
+	if (UNLIKELY(x->request.first[HTTP_FIELD_TE]) &&
+	    http_list_has(http1_field(&x->request, HTTP_FIELD_TE), SPAN("trailers")))
 		put(&out, SPAN("te"), SPAN("trailers"));
 	*head = (struct http_request_head){
 		.method = x->request.method_name,

@@ -4,11 +4,6 @@
 #include "gateway/forward_internal.h"
 #include "gateway/inspect.h"
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /*
  * For sending to the client: it must take this much at the least rate, so that one that does not
  * read cannot keep a connection to the service for as long as `idle` allows each time.
@@ -16,16 +11,18 @@ static int64_t earlier(int64_t a, int64_t b)
 HOT static int64_t client_deadline_ms(const struct forward *f, size_t len)
 {
 	const struct config_limits *limits = &f->e->snapshot->config->limits;
-	int64_t deadline_ms = forward_step_deadline_ms(f, f->timeout->idle_ms);
 	uint64_t rate = limits->response_rate_bytes;
+	uint64_t step_ms = f->timeout->idle_ms; /* 0: any time */
 	uint64_t needed_ms = 1000; /* without a division where less would do */
 
-	if (!rate)
-		return deadline_ms;
-	if (len > rate)
-		needed_ms = len * 1000 / rate;
-	return earlier(deadline_ms,
-		       loop_deadline_ms((int64_t)(limits->body_grace_ms + needed_ms)));
+	if (rate) {
+		if (len > rate)
+			needed_ms = len * 1000 / rate;
+		needed_ms += limits->body_grace_ms;
+		if (!step_ms || needed_ms < step_ms)
+			step_ms = needed_ms;
+	}
+	return forward_step_deadline_ms(f, step_ms);
 }
 
 HOT static int64_t response_length(const struct http1_head *response)

@@ -115,7 +115,8 @@ HOT void forward_end_call(struct forward *f)
 {
 	if (!f->call)
 		return;
-	pump_stop(&f->pump, true);
+	if (UNLIKELY(f->pump.fiber != NULL))
+		pump_stop(&f->pump, true);
 	http_call_release(f->call);
 	f->call = NULL;
 	f->endpoint->active--;
@@ -342,7 +343,8 @@ HOT static enum attempt_result attempt(struct forward *f)
 		result = forward_call_hedged(f);
 	else
 		result = forward_call(f);
-	forward_judge_endpoint(f);
+	if (UNLIKELY(f->service->guard != NULL))
+		forward_judge_endpoint(f);
 	if (result == IO_OK)
 		return f->fault && take_retry(f, f->fault) ? ATTEMPT_RETRY : ATTEMPT_DONE;
 	if (result == IO_CANCELLED || (f->call && f->call->response_started))
@@ -474,8 +476,12 @@ HOT enum phase_result phase_forward(struct exchange *e)
 {
 	const struct snapshot_route *route = e->route;
 	struct err err; /* apart, because clearing it for every request would cost */
-	struct forward f = {.e = e, .timeout = route->timeout, .err = &err};
+	struct forward f;
 
+	memset(&f, 0, offsetof(struct forward, head));
+	f.e = e;
+	f.timeout = route->timeout;
+	f.err = &err;
 	if (e->x->request.framing == HTTP1_LENGTH &&
 	    e->x->request.content_length > e->x->body_limit_bytes)
 		return answer_problem(e, 413, "body-too-large", NULL);

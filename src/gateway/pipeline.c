@@ -51,6 +51,9 @@ uint32_t pipeline_idle_phases(const struct snapshot *s, const struct snapshot_ro
 	}
 	if (route->config->waf == CONFIG_WAF_MODE_OFF)
 		idle |= PHASE_BIT(PHASE_INSPECT);
+	/* Only while there is too much to do: see run_phases. */
+	if (!route->guard && !route->bulkhead)
+		idle |= PHASE_BIT(PHASE_PROTECT);
 	if (contract)
 		return idle;
 	/* Without a contract no operation is known that could have rules of its own. */
@@ -81,7 +84,7 @@ HOT static enum phase_result enter(struct exchange *e, enum phase_id id)
 
 HOT static void run_phases(struct exchange *e)
 {
-	uint32_t left;
+	uint32_t left, idle;
 
 	if (e->timed) {
 		run_timed_phases(e);
@@ -89,8 +92,10 @@ HOT static void run_phases(struct exchange *e)
 	}
 	if (enter(e, PHASE_ADMIT) != PHASE_NEXT || enter(e, PHASE_ROUTE) != PHASE_NEXT)
 		return;
-	left = (PHASE_BIT(PHASE_COUNT) - PHASE_BIT(PHASE_AUTHENTICATE)) &
-	       ~e->route->idle_phases;
+	idle = e->route->idle_phases;
+	if (UNLIKELY(e->overload != 0))
+		idle &= ~PHASE_BIT(PHASE_PROTECT);
+	left = (PHASE_BIT(PHASE_COUNT) - PHASE_BIT(PHASE_AUTHENTICATE)) & ~idle;
 	for (; left; left &= left - 1)
 		if (enter(e, (enum phase_id)__builtin_ctz(left)) != PHASE_NEXT)
 			return;

@@ -421,7 +421,7 @@ static bool takes_method(const struct search *s, const struct entry *entry)
 	return false;
 }
 
-HOT static bool pick(struct search *s, const struct entry *entry)
+static inline bool pick(struct search *s, const struct entry *entry)
 {
 	if (entry->route == NONE)
 		return false;
@@ -446,7 +446,7 @@ HOT static bool walk(struct search *s, uint32_t index, const struct node *node,
 
 	if (!rest.ptr)
 		return pick(s, &node->exact) || pick(s, &node->below);
-	if (depth < DEPTH_MAX) {
+	if (depth < DEPTH_MAX && (node->has_literals || node->parameter != NONE)) {
 		segment = span_cut(&after, '/');
 		edge = node->has_literals ? find_edge(s->router, index, segment) : NULL;
 		if (edge && walk(s, edge->child, &edge->node, after, depth + 1))

@@ -536,6 +536,7 @@ static int copy_routes(struct snapshot *s, const struct snapshot *from, struct e
 		if (s->routes[i].config->service)
 			s->routes[i].guard =
 				s->services[s->routes[i].config->service->index].guard;
+		s->routes[i].idle_phases = pipeline_idle_phases(s, &s->routes[i]);
 	}
 	return 0;
 }

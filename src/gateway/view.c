@@ -263,7 +263,7 @@ static enum io_result resolve(struct worker *worker, struct endpoint *endpoint, 
 	struct dns_result result;
 	const struct net_address *address;
 
-	if (!endpoint->is_name || loop_now_ms() < endpoint->resolved_until_ms)
+	if (loop_now_ms() < endpoint->resolved_until_ms)
 		return IO_OK;
 	if (dns_ms && loop_deadline_ms((int64_t)dns_ms) < deadline_ms)
 		deadline_ms = loop_deadline_ms((int64_t)dns_ms);
@@ -284,9 +284,11 @@ HOT struct http_call *endpoint_open(struct worker *worker, struct endpoint *endp
 				    int64_t deadline_ms, enum io_result *result,
 				    struct err *err)
 {
-	*result = resolve(worker, endpoint, timeout->dns_ms, deadline_ms, err);
-	if (*result != IO_OK)
-		return NULL;
+	if (endpoint->is_name) {
+		*result = resolve(worker, endpoint, timeout->dns_ms, deadline_ms, err);
+		if (*result != IO_OK)
+			return NULL;
+	}
 	http_pool_limit_handshake(endpoint->pool, (int64_t)timeout->tls_ms);
 	return http_call_open(endpoint->pool, fresh, deadline_ms, result, err);
 }
