@@ -11,6 +11,7 @@ import urllib.request
 
 from harness import DEADLINE_S, PROGRAM, Gateway, Skip, run
 from idp import CONFIG, Browser, Flow, cli, in_worlds, make_user, server
+from identity_attack_test import Authenticator, enrol, enter
 from identity_federation_test import Provider, linking, log_in_elsewhere
 from identity_login_test import reload_config
 from jose import certificate
@@ -512,7 +513,7 @@ def while_the_directory_is_away_its_users_stay_for_a_while(world):
 
 
 def another_way_in_needs_the_directory_too():
-    """Of somebody whom the directory knew, a login elsewhere counts as long as it does."""
+    """Of somebody whom the directory knew, a login elsewhere or a passkey counts as long as it does."""
     provider = Provider()
     corp = f'federation: [{{name: corp, issuer: "{provider.issuer}", client_id: gate, client_secret: hush}}]'
     world = World(f"{SEARCH}, recheck: 1h", identity=corp)
@@ -521,6 +522,12 @@ def another_way_in_needs_the_directory_too():
         link = world.users()["alice"]["links"][0]
         assert linking(world, "alice")([link, provider.issuer + " bob-1"]) == 200
         assert IN in log_in_elsewhere(world.gateway, provider).text
+        bob = LoggedIn(world, "bob")
+        key, user = Authenticator(world.gateway.folder, bob.browser.issuer), world.users()["bob"]["id"]
+        assert "The passkey is ready" in enrol(bob.browser, key).text
+        assert IN in enter(world.gateway, key, user)[1].text
+        world.directory.remove(f"uid=bob,{PEOPLE}")
+        assert IN in enter(world.gateway, key, user)[1].text
         world.directory.remove(f"uid=alice,{PEOPLE}")
         # Asked within the hour: not again.
         assert IN in log_in_elsewhere(world.gateway, provider).text
@@ -529,7 +536,9 @@ def another_way_in_needs_the_directory_too():
         world.gateway.write(text.replace("recheck: 1h", "recheck: 1s"))
         reload_config(world.gateway)
         soon(lambda: "does not know you" in log_in_elsewhere(world.gateway, provider).text)
-        assert world.events("user.gone_from_directory")
+        soon(lambda: enter(world.gateway, key, user)[1].status == 403)
+        assert "gone_from_directory" in json.dumps(world.events("login.passkey_failed"))
+        assert len({event["user"] for event in world.events("user.gone_from_directory")}) == 2
     finally:
         world.close()
         provider.close()
