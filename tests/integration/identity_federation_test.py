@@ -414,7 +414,7 @@ def an_address_joins_accounts_only_where_both_sides_know_it(world):
     # The link is what counts afterwards.
     provider.claims = {"sub": "alice-1"}
     assert "Your account" in world.log_in(Browser(world.gateway)).text
-    assert len(world.users()) == 6
+    assert len(world.users()) == 6, world.users()
 
 
 @in_world("create: true")

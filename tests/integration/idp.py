@@ -46,7 +46,12 @@ def server(upstream=9, store="sqlite:id.db", more="", top="", wait=True):
         text = text.replace("  lockout: {failures: 3, wait: 1h, max_wait: 1h, answer: 0}\n", "", 1)
     if "\n  password: {" in more:
         text = text.replace("  password: {memory: 64k, passes: 1}\n", "", 1)
-    return Gateway(text, wait=wait)
+    gateway = Gateway(text, wait=wait)
+    if wait:
+        # Its sockets are there before it: a command that makes the first user is not to be faster than
+        # the server, which makes the administrator in an empty store.
+        gateway.request("GET", "/.well-known/openid-configuration")
+    return gateway
 
 
 def in_worlds(kind):
