@@ -379,10 +379,7 @@ enum store_result client_put(struct idp *idp, const struct idp_client *client, s
 	buf_init(&value, RECORD_BYTES);
 	json_writer_init(&w, &value);
 	client_write(&w, &dated, true);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, &change, 1, err);
-	buf_release(&value);
+	result = idp_commit(idp->store, &change, 1, &value, err);
 	idp_forget_client(idp, client->id);
 	return result;
 }

@@ -393,18 +393,12 @@ enum store_result user_put(struct idp *idp, struct idp_user *user, struct arena 
 	json_writer_init(&w, &value);
 	user_write(&w, user, true);
 	changes[0].key = user->id;
-	changes[0].value = buf_span(&value);
 	changes[0].expect = user->version ? STORE_EXPECT_VERSION : STORE_EXPECT_ABSENT;
 	changes[0].version = user->version;
 	changes[0].indexes = indexes;
 	changes[0].index_count = user_indexes(user, indexes);
-	result = buf_failed(&value)
-			 ? idp_no_memory(err)
-			 : store_commit(idp->store, changes,
-					1 + name_changes(user, old.name, changes + 1), err);
-	if (value.ptr)
-		secret_wipe(value.ptr, value.len);
-	buf_release(&value);
+	result = idp_commit(idp->store, changes, 1 + name_changes(user, old.name, changes + 1),
+			    &value, err);
 	/* What was allowed by somebody who could log in then, is not any more. */
 	if (result == STORE_OK && is_shut_out(&old, user))
 		return oauth_grants_end_all(idp, user->id, arena, err);

@@ -71,7 +71,6 @@ enum store_result role_put(struct idp *idp, const struct idp_role *role, struct 
 				      .expect = role->version ? STORE_EXPECT_VERSION
 							      : STORE_EXPECT_ANY,
 				      .version = role->version};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -91,11 +90,7 @@ enum store_result role_put(struct idp *idp, const struct idp_role *role, struct 
 	json_put_texts(&w, "permissions", &role->permissions);
 	json_put_texts(&w, "includes", &role->includes);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(idp->store, &change, 1, &value, err);
 }
 
 enum store_result role_remove(struct idp *idp, struct span name, struct err *err)
@@ -165,7 +160,6 @@ enum store_result group_store(struct idp *idp, const struct idp_group *group, st
 				      .expect = group->version ? STORE_EXPECT_VERSION
 							       : STORE_EXPECT_ANY,
 				      .version = group->version};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -174,11 +168,7 @@ enum store_result group_store(struct idp *idp, const struct idp_group *group, st
 	json_begin_object(&w);
 	json_put_texts(&w, "roles", &group->roles);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(idp->store, &change, 1, &value, err);
 }
 
 enum store_result group_put(struct idp *idp, struct span name,

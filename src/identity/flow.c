@@ -30,10 +30,7 @@ static enum store_result put(struct idp_exchange *x, const struct flow *flow, st
 	json_member_int(&w, SPAN("auth_time"), flow->authenticated_unix_s);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	buf_release(&value);
+	result = idp_commit(x->idp->shared, &change, 1, &value, err);
 	if (result == STORE_OK)
 		web_set_cookie(x, WEB_LOGIN_COOKIE, cookie, FLOW_S);
 	return result;

@@ -58,6 +58,9 @@ struct span idp_new_id(struct arena *arena, char letter) MUST_CHECK;
 /* 256 random bits in base64url: a secret. */
 struct span idp_new_secret(struct arena *arena) MUST_CHECK;
 enum store_result idp_no_memory(struct err *err);
+/* All of the changes, with what was written as the value of the first; wipes and releases it. */
+enum store_result idp_commit(struct store *store, struct store_change *changes, size_t count,
+			     struct buf *value, struct err *err);
 /* The record's value as a tree; NULL with ERR_INTERNAL. */
 const struct json *idp_parse(struct span value, struct arena *arena, struct err *err);
 struct span json_text(const struct json *object, const char *name); /* else empty */

@@ -35,6 +35,22 @@ enum store_result idp_no_memory(struct err *err)
 	return STORE_FAILED;
 }
 
+enum store_result idp_commit(struct store *store, struct store_change *changes, size_t count,
+			     struct buf *value, struct err *err)
+{
+	enum store_result result = STORE_FAILED;
+
+	changes[0].value = buf_span(value);
+	if (buf_failed(value))
+		(void)idp_no_memory(err);
+	else
+		result = store_commit(store, changes, count, err);
+	if (value->ptr)
+		secret_wipe(value->ptr, value->len);
+	buf_release(value);
+	return result;
+}
+
 const struct json *idp_parse(struct span value, struct arena *arena, struct err *err)
 {
 	const struct json *object = json_parse(arena, value, NULL, err);

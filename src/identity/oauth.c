@@ -120,7 +120,7 @@ bool oauth_verifier_fits(struct span verifier, struct span challenge)
 
 /* ---- grants ---- */
 
-int oauth_grant_write(struct json_writer *w, const struct oauth_grant *grant)
+void oauth_grant_write(struct json_writer *w, const struct oauth_grant *grant)
 {
 	json_member_string(w, SPAN("client"), grant->client);
 	json_member_string(w, SPAN("user"), grant->user);
@@ -135,7 +135,6 @@ int oauth_grant_write(struct json_writer *w, const struct oauth_grant *grant)
 	json_put_texts(w, "amr", &grant->methods);
 	json_member_int(w, SPAN("auth_time"), grant->authenticated_unix_s);
 	json_member_int(w, SPAN("created"), grant->created_unix_s);
-	return buf_failed(w->to) ? -1 : 0;
 }
 
 int oauth_grant_read(const struct json *object, struct oauth_grant *grant, struct arena *arena,
@@ -188,7 +187,6 @@ enum store_result oauth_grant_put(struct idp_exchange *x, struct oauth_grant *gr
 				      .expires_unix_ms = oauth_grant_end_ms(x, grant),
 				      .indexes = indexes,
 				      .index_count = 1};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -198,14 +196,9 @@ enum store_result oauth_grant_put(struct idp_exchange *x, struct oauth_grant *gr
 	buf_init(&value, 65536);
 	json_writer_init(&w, &value);
 	json_begin_object(&w);
-	result = oauth_grant_write(&w, grant) < 0 ? idp_no_memory(err) : STORE_OK;
+	oauth_grant_write(&w, grant);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	if (result == STORE_OK)
-		result = buf_failed(&value) ? idp_no_memory(err)
-					    : store_commit(x->idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->store, &change, 1, &value, err);
 }
 
 enum store_result oauth_grant_get(struct idp_exchange *x, struct span id,

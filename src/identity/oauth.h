@@ -95,7 +95,8 @@ enum store_result oauth_grant_get(struct idp_exchange *x, struct span id,
 				  struct oauth_grant *grant, struct err *err);
 /* With all that came from it; for tokens that are out too. */
 enum store_result oauth_grant_end(struct idp_exchange *x, struct span id, struct err *err);
-int oauth_grant_write(struct json_writer *w, const struct oauth_grant *grant);
+/* Members of an object; buf_failed tells whether there was room. */
+void oauth_grant_write(struct json_writer *w, const struct oauth_grant *grant);
 int oauth_grant_read(const struct json *object, struct oauth_grant *grant, struct arena *arena,
 		     struct err *err);
 

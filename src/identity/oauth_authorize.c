@@ -488,7 +488,6 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 				      .expect = STORE_EXPECT_ABSENT,
 				      .expires_unix_ms = clock_unix_ms() + CODE_KEPT_MS};
 	char digest[DIGEST_HEX_SIZE];
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -496,7 +495,7 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 	buf_init(&value, 65536);
 	json_writer_init(&w, &value);
 	json_begin_object(&w);
-	(void)oauth_grant_write(&w, &grant);
+	oauth_grant_write(&w, &grant);
 	json_member_string(&w, SPAN("redirect"), a->redirect);
 	json_member_string(&w, SPAN("challenge"), a->challenge);
 	if (param(a, "dpop_jkt").len)
@@ -504,11 +503,7 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 	json_member_int(&w, SPAN("until_ms"), clock_unix_ms() + (int64_t)tokens->code_ms);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(a->x->idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(a->x->idp->store, &change, 1, &value, err);
 }
 
 static void give_code(struct authorize *a)

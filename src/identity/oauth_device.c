@@ -55,7 +55,6 @@ static enum store_result put_codes(struct idp_exchange *x, struct span device, s
 					  .key = user,
 					  .expect = STORE_EXPECT_ABSENT,
 					  .expires_unix_ms = until_ms}};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -63,16 +62,12 @@ static enum store_result put_codes(struct idp_exchange *x, struct span device, s
 	buf_init(&value, 32768);
 	json_writer_init(&w, &value);
 	json_begin_object(&w);
-	(void)oauth_grant_write(&w, grant);
+	oauth_grant_write(&w, grant);
 	json_member_string(&w, SPAN("status"), SPAN("waiting"));
 	json_end_object(&w);
 	changes[0].key = span_cstr(digest);
-	changes[0].value = buf_span(&value);
 	changes[1].value = span_cstr(digest);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, changes, 2, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, changes, 2, &value, err);
 }
 
 static void answer_codes(struct idp_exchange *x, struct span device, struct span user)
@@ -162,7 +157,6 @@ static enum store_result decide(struct idp_exchange *x, struct device *d,
 				      .expect = STORE_EXPECT_VERSION,
 				      .version = d->record.version,
 				      .expires_unix_ms = d->record.expires_unix_ms};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -174,14 +168,10 @@ static enum store_result decide(struct idp_exchange *x, struct device *d,
 	buf_init(&value, 32768);
 	json_writer_init(&w, &value);
 	json_begin_object(&w);
-	(void)oauth_grant_write(&w, &d->grant);
+	oauth_grant_write(&w, &d->grant);
 	json_member_string(&w, SPAN("status"), allow ? SPAN("allowed") : SPAN("denied"));
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, &change, 1, &value, err);
 }
 
 static void show_device(struct idp_exchange *x, struct span code, const char *alert,

@@ -30,7 +30,6 @@ struct logout {
 static enum store_result put(struct idp *idp, struct store_change *change,
 			     const struct logout *logout, struct err *err)
 {
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -45,12 +44,8 @@ static enum store_result put(struct idp *idp, struct store_change *change,
 	json_member_int(&w, SPAN("attempts"), logout->attempts);
 	json_end_object(&w);
 	change->kind = KIND;
-	change->value = buf_span(&value);
 	change->expires_unix_ms = logout->since_ms + KEPT_MS;
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(idp->store, change, 1, &value, err);
 }
 
 static enum store_result tell_client(struct idp *idp, struct span session,

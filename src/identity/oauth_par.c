@@ -54,7 +54,6 @@ static enum store_result put(struct idp_exchange *x, struct store_change *change
 			     struct span client, struct span parameters, int64_t until_ms,
 			     int64_t started_unix_s, struct err *err)
 {
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -67,12 +66,8 @@ static enum store_result put(struct idp_exchange *x, struct store_change *change
 	json_member_int(&w, SPAN("started"), started_unix_s);
 	json_end_object(&w);
 	change->kind = SPAN("par");
-	change->value = buf_span(&value);
 	change->expires_unix_ms = until_ms;
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, change, 1, &value, err);
 }
 
 static void answer(struct idp_exchange *x, const struct form *form,

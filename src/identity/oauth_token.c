@@ -28,7 +28,6 @@ static enum store_result use_code(struct idp_exchange *x, const struct store_rec
 				      .expect = STORE_EXPECT_VERSION,
 				      .version = record->version,
 				      .expires_unix_ms = record->expires_unix_ms};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -40,11 +39,7 @@ static enum store_result use_code(struct idp_exchange *x, const struct store_rec
 	json_member_string(&w, SPAN("client"), json_text(object, "client"));
 	json_member_string(&w, SPAN("user"), json_text(object, "user"));
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->store, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->store, &change, 1, &value, err);
 }
 
 static bool code_fits(const struct idp_exchange *x, const struct idp_client *client,

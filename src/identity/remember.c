@@ -34,7 +34,6 @@ static enum store_result put(struct idp_exchange *x, const struct remembered *r,
 				      .expires_unix_ms = r->expires_unix_ms,
 				      .indexes = indexes,
 				      .index_count = COUNT_OF(indexes)};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -47,11 +46,7 @@ static enum store_result put(struct idp_exchange *x, const struct remembered *r,
 	json_member_int(&w, SPAN("auth_time"), r->authenticated_unix_s);
 	json_member_int(&w, SPAN("used"), r->used_unix_s);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, &change, 1, &value, err);
 }
 
 static enum store_result find(struct idp_exchange *x, struct remembered *r, struct err *err)

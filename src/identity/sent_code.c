@@ -93,7 +93,6 @@ static enum store_result put(struct idp_exchange *x, struct span key, const stru
 							      : STORE_EXPECT_ANY,
 				      .version = sent->version,
 				      .expires_unix_ms = sent->expires_unix_ms};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -105,11 +104,7 @@ static enum store_result put(struct idp_exchange *x, struct span key, const stru
 	json_member_string(&w, SPAN("mac"), sent->mac);
 	json_member_int(&w, SPAN("tries"), sent->tries);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, &change, 1, &value, err);
 }
 
 static int post(struct idp_exchange *x, struct span channel, struct span to, struct span code,

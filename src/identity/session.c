@@ -30,7 +30,6 @@ static enum store_result put(struct idp *idp, const struct idp_session *session,
 				      .expires_unix_ms = session->expires_unix_s * 1000,
 				      .indexes = &index,
 				      .index_count = 1};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -45,11 +44,7 @@ static enum store_result put(struct idp *idp, const struct idp_session *session,
 	json_member_int(&w, SPAN("created"), session->created_unix_s);
 	json_member_int(&w, SPAN("seen"), session->seen_unix_s);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(idp->shared, &change, 1, &value, err);
 }
 
 static enum store_result read_session(const struct store_record *record, struct arena *arena,

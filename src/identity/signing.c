@@ -212,9 +212,8 @@ static enum store_result put_key(struct idp *idp, EVP_PKEY *key, const struct co
 	int64_t now_ms = clock_unix_ms(), now = now_ms / 1000;
 	int64_t life_s = 2 * (int64_t)(config->signing.rotate_ms / 1000) +
 			 (int64_t)(config->tokens.access_ms / 1000) + PUBLISH_FIRST_S;
-	struct store_change changes[2] = {*turn, {.kind = SPAN("key")}};
+	struct store_change changes[2] = {{.kind = SPAN("key")}, *turn};
 	char kid[JWK_THUMBPRINT_CHARS];
-	enum store_result result;
 	struct json_writer w;
 	struct span sealed;
 	struct buf value;
@@ -231,13 +230,9 @@ static enum store_result put_key(struct idp *idp, EVP_PKEY *key, const struct co
 	json_member_int(&w, SPAN("created_ms"), now_ms);
 	json_member_string(&w, SPAN("private"), sealed);
 	json_end_object(&w);
-	changes[1].key = span_of(kid, sizeof(kid));
-	changes[1].value = buf_span(&value);
-	changes[1].expires_unix_ms = (now + life_s) * 1000;
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->store, changes, 2, err);
-	buf_release(&value);
-	return result;
+	changes[0].key = span_of(kid, sizeof(kid));
+	changes[0].expires_unix_ms = (now + life_s) * 1000;
+	return idp_commit(idp->store, changes, COUNT_OF(changes), &value, err);
 }
 
 /* One replica makes the key: the others find that the turn was taken. */

@@ -94,12 +94,7 @@ static enum store_result put_state(struct idp_exchange *x, const struct federati
 	json_member_int(&w, SPAN("begun"), state->begun_unix_s);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	if (value.ptr)
-		secret_wipe(value.ptr, value.len);
-	buf_release(&value);
+	result = idp_commit(x->idp->shared, &change, 1, &value, err);
 	if (result == STORE_OK)
 		web_set_cookie(x, WEB_FEDERATION_COOKIE, cookie, LOGIN_S);
 	return result;

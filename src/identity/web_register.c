@@ -33,7 +33,6 @@ static enum store_result make_link(struct idp_exchange *x, const struct link *li
 					      clock_unix_ms() +
 					      (int64_t)x->config->identity.accounts.link_ms};
 	char digest[DIGEST_HEX_SIZE];
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -49,11 +48,7 @@ static enum store_result make_link(struct idp_exchange *x, const struct link *li
 	json_member_string(&w, SPAN("email"), link->email);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(x->idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(x->idp->shared, &change, 1, &value, err);
 }
 
 static enum store_result find_link(struct idp_exchange *x, struct span token,
