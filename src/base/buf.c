@@ -225,6 +225,11 @@ static size_t plain_length(const unsigned char *at, size_t len)
 	return n;
 }
 
+HOT bool buf_json_is_plain(struct span s)
+{
+	return plain_length((const unsigned char *)s.ptr, s.len) == s.len;
+}
+
 int buf_append_json(struct buf *b, struct span s)
 {
 	const unsigned char *at = (const unsigned char *)s.ptr;

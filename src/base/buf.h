@@ -24,6 +24,11 @@ static inline void buf_init(struct buf *b, size_t max_bytes)
 {
 	*b = (struct buf){.max = max_bytes};
 }
+/* Into memory of the caller's that never grows: `size` bytes (1 at least) with the NUL's. Not for buf_release. */
+static inline void buf_init_on(struct buf *b, char *memory, size_t size)
+{
+	*b = (struct buf){.ptr = memory, .cap = size - 1, .max = size - 1};
+}
 void buf_release(struct buf *b);
 /* Empties it, clears the failure, keeps the memory. */
 void buf_clear(struct buf *b);
@@ -40,6 +45,8 @@ int buf_append_u64(struct buf *b, uint64_t value);
 int buf_append_i64(struct buf *b, int64_t value);
 int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 int buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);
+/* Whether buf_append_json takes all of it as it is. */
+bool buf_json_is_plain(struct span s);
 /* `s` with JSON string escapes, without the quotes; bytes that are not UTF-8 become U+FFFD. */
 int buf_append_json(struct buf *b, struct span s);
 /* `s` with the characters that mean something in HTML, in text and in quoted attributes, escaped. */

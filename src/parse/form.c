@@ -40,7 +40,7 @@ static bool is_text(struct span s)
 	return utf8_valid(s);
 }
 
-static enum form_result decode(struct arena *arena, struct span from, struct span *to)
+enum form_result form_decode(struct arena *arena, struct span from, struct span *to)
 {
 	char *text = arena_alloc(arena, from.len + 1);
 	size_t len = 0;
@@ -61,13 +61,22 @@ static enum form_result decode(struct arena *arena, struct span from, struct spa
 	return is_text(*to) ? FORM_OK : FORM_NOT_TEXT;
 }
 
+static size_t room_for_pairs(struct span text)
+{
+	size_t count = 1;
+
+	for (size_t i = 0; i < text.len && count < FORM_PAIRS_MAX; i++)
+		count += text.ptr[i] == '&';
+	return count;
+}
+
 enum form_result form_parse(struct arena *arena, struct span text, struct form *form)
 {
 	struct span rest = text, name, value;
 	enum form_result result;
 
 	*form = (struct form){.repeated = SPAN_NONE};
-	form->pairs = arena_array(arena, struct form_pair, FORM_PAIRS_MAX);
+	form->pairs = arena_array(arena, struct form_pair, room_for_pairs(text));
 	if (!form->pairs)
 		return FORM_NO_MEMORY;
 	while (uri_query_next(&rest, &name, &value)) {
@@ -75,9 +84,9 @@ enum form_result form_parse(struct arena *arena, struct span text, struct form *
 
 		if (form->count == FORM_PAIRS_MAX)
 			return FORM_TOO_MANY;
-		result = decode(arena, name, &pair->name);
+		result = form_decode(arena, name, &pair->name);
 		if (result == FORM_OK)
-			result = decode(arena, value, &pair->value);
+			result = form_decode(arena, value, &pair->value);
 		if (result != FORM_OK)
 			return result;
 		if (!form->repeated.ptr && form_get(form, pair->name).ptr)

@@ -29,6 +29,8 @@ enum form_result {
 
 #define FORM_PAIRS_MAX 64
 
+/* One name or value: a decoded copy in the arena, followed by a NUL. Never FORM_TOO_MANY. */
+enum form_result form_decode(struct arena *arena, struct span from, struct span *to);
 /* Names and values are decoded copies in the arena, each followed by a NUL. */
 enum form_result form_parse(struct arena *arena, struct span text, struct form *form);
 /* The first value; ptr NULL when there is none. */

@@ -62,6 +62,24 @@ static void once_failed_it_stays_failed_until_cleared(void **state)
 	assert_int_equal(b.max, 4);
 }
 
+static void memory_of_the_callers_is_filled_and_not_left(void **state)
+{
+	char memory[8] = "xxxxxxx";
+	struct buf b;
+
+	(void)state;
+	buf_init_on(&b, memory, sizeof(memory));
+	assert_int_equal(buf_append(&b, SPAN("1234")), 0);
+	assert_ptr_equal(b.ptr, memory);
+	assert_int_equal(buf_append(&b, SPAN("5678")), -1);
+	assert_true(buf_failed(&b));
+	buf_clear(&b);
+	assert_int_equal(buf_append(&b, SPAN("abcdefg")), 0);
+	assert_ptr_equal(b.ptr, memory);
+	assert_string_equal(buf_cstr(&b), "abcdefg");
+	assert_int_equal(buf_append_byte(&b, 'h'), -1);
+}
+
 static void a_huge_reservation_fails(void **state)
 {
 	struct buf b;
@@ -275,6 +293,7 @@ int main(void)
 		cmocka_unit_test(it_grows_to_its_maximum_and_not_beyond),
 		cmocka_unit_test(a_small_maximum_holds_after_the_first_append),
 		cmocka_unit_test(once_failed_it_stays_failed_until_cleared),
+		cmocka_unit_test(memory_of_the_callers_is_filled_and_not_left),
 		cmocka_unit_test(a_huge_reservation_fails),
 		cmocka_unit_test(numbers_are_written_in_decimal),
 		cmocka_unit_test(a_number_that_does_not_fit_leaves_nothing_behind),

@@ -104,6 +104,36 @@ static void each_byte_counts_at_each_place(void **state)
 	}
 }
 
+static void as_many_pairs_as_there_may_be_are_read(void **state)
+{
+	struct form form;
+	struct buf many;
+
+	(void)state;
+	buf_init(&many, 4096);
+	for (int i = 0; i < FORM_PAIRS_MAX; i++)
+		buf_printf(&many, "%sa%d=%d&", i % 3 ? "" : "&&", i, i);
+	assert_int_equal(form_parse(&arena, buf_span(&many), &form), FORM_OK);
+	assert_int_equal(form.count, FORM_PAIRS_MAX);
+	assert_true(span_eq(form_get(&form, SPAN("a0")), SPAN("0")));
+	assert_true(span_eq(form_get(&form, SPAN("a63")), SPAN("63")));
+	buf_release(&many);
+}
+
+static void one_value_is_decoded_alone(void **state)
+{
+	struct span value;
+
+	(void)state;
+	assert_int_equal(form_decode(&arena, SPAN("a+b%3Ac=&"), &value), FORM_OK);
+	assert_true(span_eq(value, SPAN("a b:c=&")));
+	assert_int_equal(form_decode(&arena, SPAN(""), &value), FORM_OK);
+	assert_non_null(value.ptr);
+	assert_int_equal(value.len, 0);
+	assert_int_equal(form_decode(&arena, SPAN("%4"), &value), FORM_BAD_ESCAPE);
+	assert_int_equal(form_decode(&arena, SPAN("%00"), &value), FORM_NOT_TEXT);
+}
+
 static void what_is_written_is_read_again(void **state)
 {
 	struct form form;
@@ -128,7 +158,7 @@ static void without_memory_a_form_is_none(void **state)
 
 	(void)state;
 	for (unsigned long n = 1; n < 3; n++) {
-		arena_init(&small, 65536, 64);
+		arena_init(&small, 65536, 16);
 		mem_fail_at(n);
 		assert_int_equal(form_parse(&small, SPAN("a=1"), &form), FORM_NO_MEMORY);
 		mem_fail_at(0);
@@ -187,6 +217,8 @@ int main(void)
 		cmocka_unit_test(a_repeated_name_is_told),
 		cmocka_unit_test(what_is_no_text_is_refused),
 		cmocka_unit_test(each_byte_counts_at_each_place),
+		cmocka_unit_test(as_many_pairs_as_there_may_be_are_read),
+		cmocka_unit_test(one_value_is_decoded_alone),
 		cmocka_unit_test(what_is_written_is_read_again),
 		cmocka_unit_test(without_memory_a_form_is_none),
 		cmocka_unit_test(a_cookie_is_found_by_its_whole_name),

@@ -185,6 +185,51 @@ static void the_writer_sets_the_commas(void **state)
 	buf_release(&out);
 }
 
+/* Text that needs no escapes takes another way than text that does: both fill a buffer to its end. */
+static void text_is_written_whole_or_fails(void **state)
+{
+	static const struct span texts[] = {SPAN_INIT("plain"), SPAN_INIT("a\nb"),
+					    SPAN_INIT("")};
+	static const char *const written[] = {"{\"k\":\"plain\"}", "{\"k\":\"a\\nb\"}",
+					      "{\"k\":\"\"}"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = strlen(written[i]);
+
+		for (size_t max = 1; max <= len; max++) {
+			struct json_writer w;
+			struct buf out;
+
+			buf_init(&out, max);
+			json_writer_init(&w, &out);
+			json_begin_object(&w);
+			json_member_string(&w, SPAN("k"), texts[i]);
+			json_end_object(&w);
+			assert_int_equal(buf_failed(&out), max < len);
+			if (max == len)
+				assert_true(span_eq(buf_span(&out), span_cstr(written[i])));
+			buf_release(&out);
+		}
+	}
+}
+
+static void keys_are_escaped(void **state)
+{
+	struct json_writer w;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 100);
+	json_writer_init(&w, &out);
+	json_begin_object(&w);
+	json_member_int(&w, SPAN("a\"b"), 1);
+	json_member_int(&w, SPAN("\xff"), 2);
+	json_end_object(&w);
+	assert_true(span_eq(buf_span(&out), SPAN("{\"a\\\"b\":1,\"\xEF\xBF\xBD\":2}")));
+	buf_release(&out);
+}
+
 static void failing_allocations_are_an_error(void **state)
 {
 	struct buf text;
@@ -233,6 +278,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tree_written_and_read_again_is_the_same,
 						make_arena, drop_arena),
 		cmocka_unit_test(the_writer_sets_the_commas),
+		cmocka_unit_test(text_is_written_whole_or_fails),
+		cmocka_unit_test(keys_are_escaped),
 		cmocka_unit_test(failing_allocations_are_an_error),
 	};
 
