@@ -36,10 +36,7 @@ static bool read_basic(struct idp_exchange *x, struct span *id, struct span *sec
 	struct span value = span_trim(span_slice(x->authorization, 6, x->authorization.len));
 	char *text = arena_alloc(x->arena, base64_decoded_max(value.len) + 16);
 	struct span joined, half;
-	struct form form;
-	struct buf pair;
 	size_t len = 0;
-	bool read;
 
 	if (!text || !base64_decode(text, &len, value))
 		return false;
@@ -48,21 +45,8 @@ static bool read_basic(struct idp_exchange *x, struct span *id, struct span *sec
 	if (!joined.ptr || span_find_byte(half, '&') < half.len ||
 	    span_find_byte(joined, '&') < joined.len)
 		return false;
-	buf_init(&pair, 8192);
-	buf_append_cstr(&pair, "i=");
-	buf_append(&pair, half);
-	buf_append_cstr(&pair, "&s=");
-	buf_append(&pair, joined);
-	read = !buf_failed(&pair) && form_parse(x->arena, buf_span(&pair), &form) == FORM_OK &&
-	       form.count == 2;
-	if (pair.ptr)
-		secret_wipe(pair.ptr, pair.len);
-	buf_release(&pair);
-	if (!read)
-		return false;
-	*id = form.pairs[0].value;
-	*secret = form.pairs[1].value;
-	return true;
+	return form_decode(x->arena, half, id) == FORM_OK &&
+	       form_decode(x->arena, joined, secret) == FORM_OK;
 }
 
 bool oauth_has_secret(const struct idp_client *client, struct span secret)

@@ -9,6 +9,8 @@
 
 /* So that a buffer need not grow step by step; longer ones do. */
 #define PAYLOAD_BYTES_USUAL 512
+/* Of an answer: more than its names and numbers take. */
+#define ANSWER_BYTES_FIXED 512
 
 /* A client's own token has the client's roles. */
 static enum store_result access_of(struct idp_exchange *x, const struct idp_client *client,
@@ -61,12 +63,14 @@ static void put_login(struct json_writer *w, const struct oauth_grant *grant)
 
 int64_t oauth_access_life_s(const struct idp_exchange *x, const struct oauth_grant *grant)
 {
-	int64_t life_s = (int64_t)(x->config->identity.tokens.access_ms / 1000);
-	int64_t left_s = grant->until_unix_s - clock_unix_s();
+	int64_t life_s = (int64_t)(x->config->identity.tokens.access_ms / 1000), left_s;
 
-	if (grant->until_unix_s && left_s < life_s)
-		return left_s > 0 ? left_s : 0;
-	return life_s;
+	if (!grant->until_unix_s)
+		return life_s;
+	left_s = grant->until_unix_s - clock_unix_s();
+	if (left_s >= life_s)
+		return life_s;
+	return left_s > 0 ? left_s : 0;
 }
 
 /* RFC 7800: the keys that the token is good with only. */
@@ -263,11 +267,18 @@ enum store_result oauth_make_tokens(struct idp_exchange *x, const struct idp_cli
 static void answer_tokens(struct idp_exchange *x, const struct oauth_grant *grant,
 			  const struct oauth_tokens *out, struct span scope)
 {
+	/* Text in JSON takes six times as many bytes at most. */
+	size_t room = ANSWER_BYTES_FIXED + buf_span(&out->access).len + buf_span(&out->id).len +
+		      6 * (out->refresh.len + scope.len);
+	char *memory = arena_alloc(x->arena, room);
 	struct json_writer w;
 	struct buf body;
 
-	buf_init(&body, 65536);
-	buf_reserve(&body, 2 * buf_span(&out->access).len);
+	if (!memory) {
+		web_unavailable(x, NULL);
+		return;
+	}
+	buf_init_on(&body, memory, room);
 	json_writer_init(&w, &body);
 	json_begin_object(&w);
 	json_member_string(&w, SPAN("access_token"), buf_span(&out->access));
@@ -283,7 +294,7 @@ static void answer_tokens(struct idp_exchange *x, const struct oauth_grant *gran
 	if (out->id.len)
 		json_member_string(&w, SPAN("id_token"), buf_span(&out->id));
 	json_end_object(&w);
-	web_json(x, 200, &body);
+	web_json_text(x, 200, buf_failed(&body) ? SPAN_NONE : buf_span(&body));
 }
 
 void oauth_issue(struct idp_exchange *x, const struct idp_client *client,

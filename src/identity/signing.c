@@ -14,9 +14,11 @@
 #define PUBLISH_FIRST_S ((int64_t)10 * 60)
 #define KEYS_MAX 64
 #define CONTEXTS_MAX 16
+#define ACCESS_TYP SPAN("at+jwt")
 
 struct signing_key {
 	struct span kid;
+	struct span access_header; /* of access tokens, encoded */
 	unsigned algorithm;
 	int64_t created_unix_s;
 	int64_t created_unix_ms; /* of two that were made in a second one is newer */
@@ -97,6 +99,30 @@ void signing_release(struct idp *idp)
 	pthread_mutex_unlock(&contexts.lock);
 }
 
+static struct jws_signer signer_with(const struct signing_key *key, struct span typ)
+{
+	return (struct jws_signer){
+		.key = key->key, .algorithm = key->algorithm, .kid = key->kid, .typ = typ};
+}
+
+static int write_header(struct signing_key *key, struct arena *arena, struct err *err)
+{
+	const struct jws_signer signer = signer_with(key, ACCESS_TYP);
+	struct buf header;
+	int result = -1;
+
+	/* Of another version of ours: it is found out when the key is used. */
+	if (!key->algorithm)
+		return 0;
+	buf_init(&header, 2048);
+	if (jws_write_header(&signer, &header) == 0) {
+		key->access_header = arena_dup(arena, buf_span(&header));
+		result = key->access_header.ptr ? 0 : -1;
+	}
+	buf_release(&header);
+	return result < 0 ? err_set(err, ERR_MEMORY, "no memory for keys") : 0;
+}
+
 static int read_key(struct idp *idp, const struct store_record *record,
 		    struct signing_ring *ring, struct err *err)
 {
@@ -120,7 +146,7 @@ static int read_key(struct idp *idp, const struct store_record *record,
 	if (!key->key)
 		return -1;
 	ring->count++;
-	return 0;
+	return write_header(key, &ring->arena, err);
 }
 
 static void sort_newest_first(struct signing_ring *ring)
@@ -306,7 +332,7 @@ enum store_result signing_load(struct idp *idp, const struct config *cfg, bool m
 /* The newest that has been published for long enough; when there is none, the oldest. */
 static const struct signing_key *signer_of(const struct signing_ring *ring)
 {
-	int64_t now = clock_unix_s();
+	int64_t now = clock_unix_coarse_s();
 
 	for (size_t i = 0; i < ring->count; i++)
 		if (now - ring->keys[i].created_unix_s >= PUBLISH_FIRST_S)
@@ -323,11 +349,10 @@ int signing_sign(struct idp *idp, struct span typ, struct span payload, struct b
 	int result = -1;
 
 	if (context) {
-		const struct jws_signer signer = {.key = key->key,
-						  .algorithm = key->algorithm,
-						  .kid = key->kid,
-						  .typ = typ};
+		struct jws_signer signer = signer_with(key, typ);
 
+		if (span_eq(typ, ACCESS_TYP))
+			signer.header = key->access_header;
 		result = jws_sign(context, &signer, payload, to, err);
 		give_context(context);
 	} else if (!key) {

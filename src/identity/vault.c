@@ -222,21 +222,62 @@ bool vault_mac(const struct vault *vault, struct span purpose, struct span text,
 }
 
 static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
-static const EVP_MD *digest_sha256;
+static pthread_key_t digest_key;
+static const EVP_MD *digest_sha256; /* NULL: it could not be set up */
+static _Thread_local EVP_MD_CTX *digest_context;
+
+static void free_digest_context(void *context)
+{
+	EVP_MD_CTX_free(context);
+}
 
 /* What EVP_sha256() gives is looked up anew at each use. */
 static void fetch_digest(void)
 {
-	const EVP_MD *fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+	const EVP_MD *fetched;
 
+	if (pthread_key_create(&digest_key, free_digest_context) != 0)
+		return;
+	fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
 	digest_sha256 = fetched ? fetched : EVP_sha256();
+}
+
+/* One a thread, which ends with it; always begun anew, for the next text. NULL: no memory. */
+static EVP_MD_CTX *take_digest_context(void)
+{
+	EVP_MD_CTX *context = digest_context;
+
+	if (LIKELY(context != NULL))
+		return context;
+	pthread_once(&digest_once, fetch_digest);
+	context = digest_sha256 ? EVP_MD_CTX_new() : NULL;
+	if (!context || !EVP_DigestInit_ex2(context, digest_sha256, NULL) ||
+	    pthread_setspecific(digest_key, context) != 0) {
+		EVP_MD_CTX_free(context);
+		return NULL;
+	}
+	digest_context = context;
+	return context;
+}
+
+static void drop_digest_context(void)
+{
+	EVP_MD_CTX_free(digest_context);
+	digest_context = NULL;
+	pthread_setspecific(digest_key, NULL);
 }
 
 void digest_of(unsigned char digest[DIGEST_BYTES], struct span text)
 {
-	pthread_once(&digest_once, fetch_digest);
+	EVP_MD_CTX *context = take_digest_context();
+	bool done = context && EVP_DigestUpdate(context, text.ptr, text.len) &&
+		    EVP_DigestFinal_ex(context, digest, NULL);
+
+	/* Beginning anew also wipes what the context knows of the text, which may be a secret. */
+	if (context && (!done || !EVP_DigestInit_ex2(context, digest_sha256, NULL)))
+		drop_digest_context();
 	/* Without memory for the context the digest is random: it then fits nothing. */
-	if (!EVP_Digest(text.ptr, text.len, digest, NULL, digest_sha256, NULL))
+	if (!done)
 		rand_bytes(digest, DIGEST_BYTES);
 }
 

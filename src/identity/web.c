@@ -124,10 +124,25 @@ void web_set_cookie(struct idp_exchange *x, const char *name, struct span value,
 			       name, SPAN_ARG(value), SPAN_ARG(age)));
 }
 
+/* Those whose ids need not be looked up. */
+static void add_fields(struct idp_exchange *x, const struct http_field *fields, size_t count)
+{
+	if (x->field_count + count > IDP_FIELDS_MAX) {
+		web_unavailable(x, NULL);
+		return;
+	}
+	memcpy(x->fields + x->field_count, fields, count * sizeof(*fields));
+	x->field_count += count;
+}
+
 static void no_store(struct idp_exchange *x)
 {
-	web_field(x, SPAN("cache-control"), SPAN("no-store"));
-	web_field(x, SPAN("referrer-policy"), SPAN("no-referrer"));
+	static const struct http_field fields[] = {
+		{SPAN_INIT("cache-control"), SPAN_INIT("no-store"), HTTP_FIELD_CACHE_CONTROL},
+		{SPAN_INIT("referrer-policy"), SPAN_INIT("no-referrer"),
+		 HTTP_FIELD_REFERRER_POLICY}};
+
+	add_fields(x, fields, COUNT_OF(fields));
 }
 
 void web_redirect(struct idp_exchange *x, struct span to)
@@ -154,9 +169,15 @@ void web_content(struct idp_exchange *x, unsigned status, struct buf *body)
 
 static void json_fields(struct idp_exchange *x)
 {
-	web_field(x, SPAN("content-type"), SPAN("application/json"));
+	static const struct http_field type = {SPAN_INIT("content-type"),
+					       SPAN_INIT("application/json"),
+					       HTTP_FIELD_CONTENT_TYPE};
+	static const struct http_field pragma = {SPAN_INIT("pragma"), SPAN_INIT("no-cache"),
+						 HTTP_FIELD_OTHER};
+
+	add_fields(x, &type, 1);
 	no_store(x);
-	web_field(x, SPAN("pragma"), SPAN("no-cache"));
+	add_fields(x, &pragma, 1);
 }
 
 void web_json(struct idp_exchange *x, unsigned status, struct buf *body)

@@ -136,12 +136,15 @@ static int append_encoded(struct buf *to, struct span bytes)
 	return 0;
 }
 
-static int append_header(struct buf *to, const struct jws_signer *signer, const char *algorithm)
+int jws_write_header(const struct jws_signer *signer, struct buf *to)
 {
+	const char *algorithm = jws_algorithm_name(signer->algorithm);
 	struct json_writer w;
 	struct buf header;
 	int result;
 
+	if (!algorithm)
+		return -1;
 	buf_init(&header, HEADER_BYTES_MAX);
 	json_writer_init(&w, &header);
 	json_begin_object(&w);
@@ -153,20 +156,20 @@ static int append_header(struct buf *to, const struct jws_signer *signer, const 
 	json_end_object(&w);
 	result = buf_failed(&header) ? -1 : append_encoded(to, buf_span(&header));
 	buf_release(&header);
-	return result;
+	return result < 0 ? -1 : buf_append_byte(to, '.');
 }
 
 int jws_sign(struct jws_context *c, const struct jws_signer *signer, struct span payload,
 	     struct buf *to, struct err *err)
 {
-	const char *name = jws_algorithm_name(signer->algorithm);
 	uint8_t signature[JWS_SIGNATURE_BYTES_MAX];
 	size_t start = to->len;
 	size_t len;
 
-	if (!name)
+	if (!jws_algorithm_name(signer->algorithm))
 		return err_set(err, ERR_INVALID, "unknown signature algorithm");
-	if (append_header(to, signer, name) < 0 || buf_append_byte(to, '.') < 0 ||
+	if ((signer->header.len ? buf_append(to, signer->header)
+				: jws_write_header(signer, to)) < 0 ||
 	    append_encoded(to, payload) < 0)
 		goto no_room;
 	len = jws_sign_bytes(c, signer, span_of(to->ptr + start, to->len - start), signature);

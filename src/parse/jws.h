@@ -102,8 +102,12 @@ struct jws_signer {
 	unsigned algorithm; /* one enum jws_algorithm */
 	struct span kid; /* empty: none */
 	struct span typ; /* empty: none */
+	struct span
+		header; /* by jws_write_header, for the above; empty: it is written each time */
 };
 
+/* Appends what all tokens of the signer begin with: the encoded header, and the dot. */
+int jws_write_header(const struct jws_signer *signer, struct buf *to) MUST_CHECK;
 /*
  * Appends header.payload.signature; on failure `to` is as before. ERR_INVALID when the algorithm
  * does not fit the key, or the key is weak; ERR_MEMORY.

@@ -374,6 +374,45 @@ static void one_time_passwords_are_those_of_rfc_6238_and_are_used_once(void **st
 	assert_int_equal(totp_check(SPAN("!"), SPAN("081804"), 0, 1111111109), 0);
 }
 
+/* FIPS 180-2, appendix B: of one block and of two. */
+static void check_digests(void)
+{
+	char digest[DIGEST_HEX_SIZE];
+
+	for (int i = 0; i < 3; i++) {
+		digest_hex(digest, SPAN("abc"));
+		assert_string_equal(digest, "ba7816bf8f01cfea414140de5dae2223"
+					    "b00361a396177a9cb410ff61f20015ad");
+		digest_hex(digest,
+			   SPAN("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"));
+		assert_string_equal(digest, "248d6a61d20638b8e5c026930c3e6039"
+					    "a33ce45964ff2167f6ecedd419db06c1");
+		digest_hex(digest, SPAN(""));
+		assert_string_equal(digest, "e3b0c44298fc1c149afbf4c8996fb924"
+					    "27ae41e4649b934ca495991b7852b855");
+	}
+}
+
+static void *digest_thread(void *arg)
+{
+	(void)arg;
+	check_digests();
+	return NULL;
+}
+
+static void a_digest_is_that_of_its_text_alone(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	check_digests();
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, digest_thread, NULL), 0);
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	check_digests();
+}
+
 static void a_recovery_code_is_good_once(void **state)
 {
 	struct config_strings codes, digests;
@@ -634,6 +673,7 @@ int main(void)
 		cmocka_unit_test(a_session_ends_when_the_configuration_says_so),
 		cmocka_unit_test(failures_are_followed_by_growing_waits_with_a_cap),
 		cmocka_unit_test(one_time_passwords_are_those_of_rfc_6238_and_are_used_once),
+		cmocka_unit_test(a_digest_is_that_of_its_text_alone),
 		cmocka_unit_test(a_recovery_code_is_good_once),
 		cmocka_unit_test(what_is_sealed_opens_at_its_place_only),
 		cmocka_unit_test(

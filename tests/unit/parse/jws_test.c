@@ -146,6 +146,31 @@ static void every_algorithm_signs_and_verifies(void **state)
 	}
 }
 
+static void a_header_written_before_is_the_one_written_each_time(void **state)
+{
+	struct fixture *f = *state;
+	struct jws_signer signer = {.key = f->rsa,
+				    .algorithm = JWS_RS256,
+				    .kid = SPAN("k\"1"),
+				    .typ = SPAN("at+jwt")};
+	struct buf header, each_time, before;
+
+	buf_init(&header, 1000);
+	buf_init(&each_time, 10000);
+	buf_init(&before, 10000);
+	assert_int_equal(jws_write_header(&signer, &header), 0);
+	assert_int_equal(jws_sign(f->context, &signer, SPAN("{}"), &each_time, NULL), 0);
+	signer.header = buf_span(&header);
+	assert_int_equal(jws_sign(f->context, &signer, SPAN("{}"), &before, NULL), 0);
+	/* RSASSA-PKCS1-v1_5 signs the same twice. */
+	assert_true(span_eq(buf_span(&each_time), buf_span(&before)));
+	signer.algorithm = 0;
+	assert_int_equal(jws_write_header(&signer, &header), -1);
+	buf_release(&header);
+	buf_release(&each_time);
+	buf_release(&before);
+}
+
 static void ed448_verifies_as_eddsa(void **state)
 {
 	struct fixture *f = *state;
@@ -467,6 +492,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_algorithm_signs_and_verifies),
+		cmocka_unit_test(a_header_written_before_is_the_one_written_each_time),
 		cmocka_unit_test(ed448_verifies_as_eddsa),
 		cmocka_unit_test(hmac_needs_permission_and_a_long_secret),
 		cmocka_unit_test(a_public_key_is_no_hmac_secret),
