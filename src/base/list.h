@@ -60,6 +60,18 @@ static inline struct list *list_pop_front(struct list *head)
 	return node;
 }
 
+/* All nodes of `from`, in their order, before those of `head`. */
+static inline void list_move_to_front(struct list *head, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->prev->next = head->next;
+	head->next->prev = from->prev;
+	head->next = from->next;
+	from->next->prev = head;
+	list_init(from);
+}
+
 #define list_entry(node, type, member) CONTAINER_OF(node, type, member)
 /* Safe against removal of the current node. */
 #define list_for_each(node, head)                                                              \

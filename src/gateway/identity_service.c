@@ -319,6 +319,8 @@ static bool serve_now(struct exchange *e, const struct identity_service *service
 
 	if (is_repeated(e, SPAN("authorization")) || !idp_serve_now(&x))
 		return false;
+	/* A signature leaves nothing of the kernel's in the near caches, and each answer wakes its client. */
+	fiber_gather();
 	response = (struct http_response){
 		.status = x.status, .fields = x.fields, .field_count = x.field_count};
 	e->reason = x.reason;

@@ -20,6 +20,8 @@
 #define STACK_BYTES ((size_t)64 * 1024)
 #endif
 #define POOL_MAX 1024
+/* So many fibers wait for each other in fiber_gather: it is their work that the first waits for. */
+#define GATHER_MAX 16
 /*
  * Wider than any frame (log lines and buffers of some KiB), so that no function steps over it. It
  * takes address space only.
@@ -36,6 +38,7 @@ struct fiber {
 	void *arg;
 	struct fiber *next_free;
 	char *stack; /* lowest usable byte; the guard page is below */
+	unsigned gathered_pass; /* the last pass in which it waited for others */
 	bool ready; /* in the loop's ready list */
 	bool parked;
 	bool woken; /* a wake came while not parked */
@@ -56,6 +59,10 @@ struct fiber_thread {
 	struct fiber *free_list;
 	unsigned free_count;
 	unsigned live_count;
+	struct list *batch; /* what is left of this pass */
+	struct list gathered; /* initialised while there is a batch */
+	unsigned gathered_count;
+	unsigned pass;
 #ifdef HAVE_ASAN
 	void *main_fake_stack;
 	const void *main_stack;
@@ -246,6 +253,7 @@ HOT static struct fiber *take_fiber(fiber_function *function, void *arg, struct 
 	fiber->arg = arg;
 	fiber->ready = fiber->parked = fiber->woken = false;
 	fiber->cancelled = fiber->timed_out = fiber->ended = false;
+	fiber->gathered_pass = 0;
 #ifdef HAVE_ASAN
 	fiber->fake_stack = NULL;
 #endif
@@ -280,13 +288,22 @@ HOT void fiber_run_ready(struct loop *loop)
 		return;
 	/* Only those that are ready now: what they make ready waits for the next round. */
 	list_replace(&batch, &loop->ready);
+	list_init(&thread.gathered);
+	thread.batch = &batch;
+	thread.pass++;
 	while ((node = list_pop_front(&batch))) {
 		struct fiber *fiber = list_entry(node, struct fiber, ready_node);
 
 		fiber->ready = false;
 		PREFETCH(batch.next);
 		resume(fiber);
+		if (UNLIKELY(thread.gathered_count) &&
+		    (thread.gathered_count == GATHER_MAX || list_empty(&batch))) {
+			list_move_to_front(&batch, &thread.gathered);
+			thread.gathered_count = 0;
+		}
 	}
+	thread.batch = NULL;
 }
 
 static enum fiber_wake wake_reason(struct fiber *fiber)
@@ -360,6 +377,19 @@ void fiber_yield(void)
 	/* Not a park: a wake or a cancellation must neither cut it short nor be used up. */
 	make_ready(thread.running);
 	leave(thread.running);
+}
+
+HOT void fiber_gather(void)
+{
+	struct fiber *fiber = thread.running;
+
+	if (list_empty(thread.batch) || fiber->gathered_pass == thread.pass)
+		return;
+	fiber->gathered_pass = thread.pass;
+	fiber->ready = true;
+	list_push_back(&thread.gathered, &fiber->ready_node);
+	thread.gathered_count++;
+	leave(fiber);
 }
 
 enum fiber_wake fiber_sleep_ms(int64_t ms)

@@ -51,6 +51,12 @@ bool fiber_is_cancelled(void);
 
 /* Lets the others that are ready run, also when cancelled. */
 void fiber_yield(void);
+/*
+ * Between much work and a call that leads elsewhere (a send): lets the others of this round do theirs
+ * first, some at a time, so that what they all do next is done in one go. Returns at once where there
+ * are no others, and when it was called in this round before. Nothing is waited for.
+ */
+void fiber_gather(void);
 enum fiber_wake fiber_sleep_ms(int64_t ms);
 
 /* Frees the calling thread's pooled stacks; called by loop_release. */

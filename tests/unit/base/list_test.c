@@ -50,6 +50,30 @@ static void pushes_go_to_the_end_named(void **state)
 	assert_values(&head, (const int[]){1, 2}, 2);
 }
 
+static void all_nodes_move_to_the_front_of_another(void **state)
+{
+	struct list head, other;
+	struct item items[4] = {{.value = 0}, {.value = 1}, {.value = 2}, {.value = 3}};
+
+	(void)state;
+	list_init(&head);
+	list_init(&other);
+	list_move_to_front(&head, &other);
+	assert_values(&head, NULL, 0);
+	list_push_back(&other, &items[2].link);
+	list_push_back(&other, &items[3].link);
+	list_move_to_front(&head, &other);
+	assert_values(&other, NULL, 0);
+	list_push_back(&other, &items[0].link);
+	list_push_back(&other, &items[1].link);
+	list_move_to_front(&head, &other);
+	assert_values(&head, (const int[]){0, 1, 2, 3}, 4);
+	assert_values(&other, NULL, 0);
+	list_remove(&items[3].link);
+	list_remove(&items[0].link);
+	assert_values(&head, (const int[]){1, 2}, 2);
+}
+
 static void removing_twice_is_harmless(void **state)
 {
 	struct list head;
@@ -87,6 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_list_is_empty),
 		cmocka_unit_test(pushes_go_to_the_end_named),
+		cmocka_unit_test(all_nodes_move_to_the_front_of_another),
 		cmocka_unit_test(removing_twice_is_harmless),
 		cmocka_unit_test(the_current_node_may_be_removed_while_iterating),
 	};

@@ -46,6 +46,98 @@ static void test_fibers_start_in_order_and_take_turns(void **state)
 	assert_null(fiber_self());
 }
 
+/* --- gathering --- */
+
+static void gather_between(void *arg)
+{
+	const char *letters = arg;
+
+	note(letters[0]);
+	fiber_gather();
+	note(letters[1]);
+	/* It has waited for the others of this round once. */
+	fiber_gather();
+	note(letters[2]);
+}
+
+static void test_gathered_fibers_go_on_when_the_others_have_come_as_far(void **state)
+{
+	char first[] = "abc", second[] = "xyz", third[] = "123";
+
+	(void)state;
+	start_fiber(gather_between, first);
+	start_fiber(gather_between, second);
+	start_fiber(gather_between, third);
+	loop_step(loop_current(), 0);
+	/* The last one has nobody to wait for. */
+	assert_string_equal(trace, "ax123bcyz");
+	assert_int_equal(fiber_live_count(), 0);
+}
+
+static void test_who_is_alone_does_not_gather(void **state)
+{
+	char alone[] = "abc";
+
+	(void)state;
+	start_fiber(gather_between, alone);
+	run_fibers();
+	assert_string_equal(trace, "abc");
+}
+
+static int begun, most_begun;
+
+static void gather_in_a_crowd(void *arg)
+{
+	(void)arg;
+	if (++begun > most_begun)
+		most_begun = begun;
+	fiber_gather();
+	begun--;
+}
+
+static void test_few_wait_for_each_other(void **state)
+{
+	(void)state;
+	begun = most_begun = 0;
+	for (int i = 0; i < 100; i++)
+		start_fiber(gather_in_a_crowd, NULL);
+	loop_step(loop_current(), 0);
+	assert_int_equal(fiber_live_count(), 0);
+	assert_int_equal(begun, 0);
+	assert_in_range(most_begun, 2, 16);
+}
+
+static struct fiber *gathering;
+static bool was_cancelled;
+
+static void gather_while_cancelled(void *arg)
+{
+	(void)arg;
+	gathering = fiber_self();
+	fiber_gather();
+	was_cancelled = fiber_is_cancelled();
+	note('g');
+}
+
+static void cancel_the_gathering(void *arg)
+{
+	(void)arg;
+	fiber_cancel(gathering);
+	fiber_wake(gathering);
+	note('c');
+}
+
+static void test_a_gathering_fiber_may_be_cancelled(void **state)
+{
+	(void)state;
+	was_cancelled = false;
+	start_fiber(gather_while_cancelled, NULL);
+	start_fiber(cancel_the_gathering, NULL);
+	run_fibers();
+	assert_string_equal(trace, "cg");
+	assert_true(was_cancelled);
+}
+
 /* --- parking --- */
 
 struct parker {
@@ -393,6 +485,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, loop_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fibers_start_in_order_and_take_turns),
+		TEST(test_gathered_fibers_go_on_when_the_others_have_come_as_far),
+		TEST(test_who_is_alone_does_not_gather),
+		TEST(test_few_wait_for_each_other),
+		TEST(test_a_gathering_fiber_may_be_cancelled),
 		TEST(test_wake_ends_a_park),
 		TEST(test_wake_before_park_is_not_lost),
 		TEST(test_deadline_ends_a_park_and_is_never_early),
