@@ -2,6 +2,10 @@
 
 #include "base/mem.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define EACH_BYTE 0x0101010101010101u
 
 void buf_release(struct buf *b)
@@ -214,11 +218,32 @@ static bool eight_are_plain(const unsigned char *at)
 		zero_bytes(word ^ (EACH_BYTE * 0x7f))) == 0;
 }
 
+#ifdef __SSE2__
+/* Signed, bytes beyond ASCII are below the space. */
+static bool sixteen_are_plain(const unsigned char *at)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+	__m128i text = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8(0x1f)),
+				     _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x7f)));
+	__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+				     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+
+	return _mm_movemask_epi8(_mm_andnot_si128(marks, text)) == 0xffff;
+}
+#else
+static bool sixteen_are_plain(const unsigned char *at)
+{
+	return eight_are_plain(at) && eight_are_plain(at + 8);
+}
+#endif
+
 static size_t plain_length(const unsigned char *at, size_t len)
 {
 	size_t n = 0;
 
-	while (len - n >= 8 && eight_are_plain(at + n))
+	while (len - n >= 16 && sixteen_are_plain(at + n))
+		n += 16;
+	if (len - n >= 8 && eight_are_plain(at + n))
 		n += 8;
 	while (n < len && is_plain(at[n]))
 		n++;

@@ -45,6 +45,9 @@ bool oauth_resources(const struct idp_exchange *x, const struct form *form,
 	struct config_strings list = {values, 0};
 
 	*joined = SPAN("");
+	/* Mostly there is none, and a list need not be laid out. */
+	if (!form_get(form, SPAN("resource")).ptr)
+		return true;
 	for (size_t i = 0; i < form->count; i++) {
 		struct span value = form->pairs[i].value;
 

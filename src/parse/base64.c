@@ -1,5 +1,9 @@
 #include "parse/base64.h"
 
+#ifdef __x86_64__
+#include <tmmintrin.h>
+#endif
+
 /* Marks a value of the tables below; bytes outside the alphabet have 0. */
 #define OK 0x40
 
@@ -97,12 +101,74 @@ bool base64url_decode(void *to, size_t *len, struct span from)
 	return decode(to, len, from, url_values);
 }
 
+#ifdef __x86_64__
+/*
+ * Twelve bytes become sixteen characters, of which each lies in one of five rows of the alphabet: what
+ * is added to its value is the row's (W. Mula, D. Lemire: "Faster Base64 Encoding and Decoding Using
+ * AVX2 Instructions"). Each step reads sixteen bytes. Returns how many are done.
+ */
+__attribute__((target("ssse3"))) static size_t
+encode_blocks(char *to, const unsigned char *from, size_t len, const char *alphabet)
+{
+	const char last[2] = {(char)(alphabet[62] - 62), (char)(alphabet[63] - 63)};
+	const char digit = '0' - 52;
+	const __m128i order = _mm_set_epi8(10, 11, 9, 10, 7, 8, 6, 7, 4, 5, 3, 4, 1, 2, 0, 1);
+	const __m128i rows =
+		_mm_setr_epi8('a' - 26, digit, digit, digit, digit, digit, digit, digit, digit,
+			      digit, digit, last[0], last[1], 'A', 0, 0);
+	size_t done = 0;
+
+	for (; len - done >= 16; done += 12, to += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + done));
+		__m128i parts = _mm_shuffle_epi8(bytes, order);
+		__m128i even = _mm_mulhi_epu16(_mm_and_si128(parts, _mm_set1_epi32(0x0fc0fc00)),
+					       _mm_set1_epi32(0x04000040));
+		__m128i odd = _mm_mullo_epi16(_mm_and_si128(parts, _mm_set1_epi32(0x003f03f0)),
+					      _mm_set1_epi32(0x01000010));
+		__m128i values = _mm_or_si128(even, odd);
+		__m128i capitals = _mm_cmpgt_epi8(_mm_set1_epi8(26), values);
+		__m128i row = _mm_or_si128(_mm_subs_epu8(values, _mm_set1_epi8(51)),
+					   _mm_and_si128(capitals, _mm_set1_epi8(13)));
+
+		_mm_storeu_si128((__m128i *)(void *)to,
+				 _mm_add_epi8(_mm_shuffle_epi8(rows, row), values));
+	}
+	return done;
+}
+
+static bool has_blocks(void)
+{
+	return __builtin_cpu_supports("ssse3");
+}
+#else
+static size_t encode_blocks(char *to, const unsigned char *from, size_t len,
+			    const char *alphabet)
+{
+	(void)to;
+	(void)from;
+	(void)len;
+	(void)alphabet;
+	return 0;
+}
+
+static bool has_blocks(void)
+{
+	return false;
+}
+#endif
+
 static size_t encode(char *to, struct span from, const char *alphabet)
 {
 	const unsigned char *p = (const unsigned char *)from.ptr;
 	char *start = to;
-	size_t left = from.len;
+	size_t left = from.len, done;
 
+	if (left >= 16 && has_blocks()) {
+		done = encode_blocks(to, p, left, alphabet);
+		p += done;
+		left -= done;
+		to += done / 3 * 4;
+	}
 	for (; left >= 3; left -= 3, p += 3) {
 		uint32_t bits = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
 

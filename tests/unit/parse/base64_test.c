@@ -62,6 +62,50 @@ static void loose_encodings_are_refused(void **state)
 		assert_false(base64_decode(to, &len, padded[i]));
 }
 
+/* By the definition: six bits after the other. */
+static void encode_slowly(char *to, const unsigned char *from, size_t len, const char *last)
+{
+	static const char first[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (size_t bit = 0; bit < 8 * len; bit += 6) {
+		unsigned value = 0;
+
+		for (size_t i = bit; i < bit + 6; i++)
+			value = value << 1 |
+				(i < 8 * len ? (unsigned)from[i / 8] >> (7 - i % 8) & 1 : 0);
+		*to++ = value < 62 ? first[value] : last[value - 62];
+	}
+	*to = '\0';
+}
+
+/* Long texts take another way than short ones; every byte has each value at each place of a group. */
+static void any_length_is_encoded_by_the_definition(void **state)
+{
+	unsigned char plain[256 + 100];
+	char expected[512], text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(plain); i++)
+		plain[i] = (unsigned char)i;
+	for (size_t from = 0; from <= 256; from++) {
+		for (size_t len = 0; len <= 100; len += from % 7 ? 33 : 1) {
+			struct span s = span_of(plain + from, len);
+			size_t padded;
+
+			encode_slowly(expected, plain + from, len, "-_");
+			memset(text, '!', sizeof(text));
+			assert_int_equal(base64url_encode(text, s), strlen(expected));
+			assert_memory_equal(text, expected, strlen(expected));
+			assert_int_equal(text[strlen(expected)], '!');
+			encode_slowly(expected, plain + from, len, "+/");
+			padded = base64_encode(text, s);
+			assert_int_equal(padded, (len + 2) / 3 * 4);
+			assert_memory_equal(text, expected, strlen(expected));
+		}
+	}
+}
+
 /* Every two-character text: it decodes exactly when it is what the encoder would write. */
 static void one_value_has_one_encoding(void **state)
 {
@@ -159,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc4648_vectors_go_both_ways),
 		cmocka_unit_test(loose_encodings_are_refused),
+		cmocka_unit_test(any_length_is_encoded_by_the_definition),
 		cmocka_unit_test(one_value_has_one_encoding),
 		cmocka_unit_test(random_bytes_survive_in_place),
 		cmocka_unit_test(utf8_follows_rfc3629),
