@@ -73,6 +73,7 @@ struct config_waf {
 	uint32_t inbound_threshold; /* anomaly score at which to block; 0: the rules' own */
 	uint32_t outbound_threshold;
 	uint32_t sample_percent; /* of requests that are inspected */
+	uint64_t pattern_time_ms; /* of patterns in the long values of a request */
 	enum config_large large; /* bodies over limits.body_buffer; STREAM: their beginning */
 	struct span cache; /* folder for compiled pattern databases; empty: none */
 	struct span log; /* file: one JSON record a transaction that matched; empty: the log */

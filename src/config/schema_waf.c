@@ -172,6 +172,11 @@ static const struct schema_key waf_keys[] = {
 	 .max = 100000, .text = "The same for responses."},
 	{KEY("sample", PERCENT, config_waf, sample_percent), .initial = "100%",
 	 .text = "Share of the requests that are inspected."},
+	{KEY("pattern_time", DURATION, config_waf, pattern_time_ms), .initial = "500ms",
+	 .min = 1, .max = 60000,
+	 .text = "Processor time that patterns may take for the long values of a request; then "
+		 "it "
+		 "is refused."},
 	{KEY("large", ENUM, config_waf, large), .initial = "refuse", .names = waf_large_names,
 	 .text = "Bodies over limits.body_buffer: 413, or only their beginning is inspected."},
 	{KEY("cache", OUTPUT, config_waf, cache),

@@ -25,6 +25,7 @@ static void fill_settings(const struct config *cfg, struct waf_exclusion *exclus
 	settings->response_types = config->response.types.at;
 	settings->response_type_count = config->response.types.count;
 	settings->limits.request_body_bytes = cfg->limits.body_buffer_bytes;
+	settings->limits.pattern_time_ms = (uint32_t)config->pattern_time_ms;
 	settings->limits.response_body_bytes = config->response.limit_bytes;
 }
 

@@ -131,8 +131,7 @@ static bool test(struct waf_transaction *t, const struct rule *rule,
 	match->error = OPERATOR_OK;
 	matched = UNLIKELY(rule->special)
 			  ? test_special(t, rule, selector, text, &note)
-			  : operator_match(rule->op, t->worker->operator_scratch, parameter,
-					   text, match);
+			  : operator_evaluate(t, rule->op, parameter, text, match);
 	if (match->error != OPERATOR_OK)
 		note_limit(t, match);
 	if (t->trace)

@@ -173,7 +173,7 @@ static int compile_program(struct operator* op, const struct operator_options *o
 
 static int compile_pattern(struct operator* op, struct err *err)
 {
-	op->pattern = pattern_compile(op->parameter, err);
+	op->pattern = operator_pattern_new(op->parameter, err);
 	return op->pattern ? 0 : -1;
 }
 
@@ -294,7 +294,7 @@ void operator_free(struct operator* op)
 {
 	if (!op)
 		return;
-	pcre2_code_free(op->pattern);
+	operator_pattern_free(op->pattern);
 	phrases_free(op->phrases);
 	xml_validator_free(op->xml);
 	fuzzy_hashes_free(op->hashes);

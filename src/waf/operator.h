@@ -155,6 +155,13 @@ struct operator_scratch;
 struct operator_scratch *operator_scratch_new(const struct operator_limits *limits,
 					      struct err *err);
 void operator_scratch_free(struct operator_scratch *scratch);
+/*
+ * The processor time that searches in long values may still take together (at first 500 ms); PCRE2's
+ * own limits do not hold there. With none left they find nothing, and say OPERATOR_ERROR_LIMIT.
+ */
+#define OPERATOR_TIME_NS INT64_C(500000000)
+int64_t operator_scratch_time_left_ns(const struct operator_scratch *scratch);
+void operator_scratch_set_time_left_ns(struct operator_scratch *scratch, int64_t left_ns);
 
 /* One of what `capture` stores as TX.number. */
 struct operator_capture {

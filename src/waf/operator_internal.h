@@ -4,6 +4,7 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <stdatomic.h>
 
 #include "base/compiler.h"
 #include "base/mem.h"
@@ -16,6 +17,13 @@ struct fuzzy_hashes;
 
 enum rbl_provider { RBL_OTHER, RBL_HTTPBL, RBL_URIBL };
 
+/* Shared by all that match. */
+struct operator_pattern {
+	struct span text; /* the operator's */
+	pcre2_code *code;
+	_Atomic(pcre2_code *) watched; /* the same for long values; NULL until there was one */
+};
+
 struct operator
 {
 	enum operator_kind kind;
@@ -23,7 +31,7 @@ struct operator
 	bool dynamic;
 	struct span parameter; /* ours */
 	int64_t number; /* of eq, ge, gt, le, lt */
-	pcre2_code
+	struct operator_pattern
 		*pattern; /* of rx, rxGlobal, verify*; NULL for a pattern that always matches */
 	struct phrases *phrases; /* of pm, pmFromFile */
 	struct cidr_set addresses; /* of ipMatch, ipMatchFromFile */
@@ -42,12 +50,16 @@ struct operator_scratch {
 	pcre2_jit_stack *jit_stack;
 	pcre2_match_data *all; /* with captures */
 	pcre2_match_data *none; /* of the whole match only */
+	int64_t left_ns; /* for searches in long values */
+	int64_t begun_ns; /* the search in a long value that is under way */
+	unsigned calls; /* that searches in long values have made */
 };
 
 /* ---- operator_pattern.c: PCRE2 ----------------------------------------------------------------- */
 
-/* NULL with a message. An empty pattern is ".*", as in libmodsecurity. */
-pcre2_code *pattern_compile(struct span text, struct err *err);
+/* NULL with a message. An empty pattern is ".*", as in libmodsecurity. `text` must stay. */
+struct operator_pattern *operator_pattern_new(struct span text, struct err *err);
+void operator_pattern_free(struct operator_pattern *pattern);
 bool operator_match_rx(const struct operator* op, struct operator_scratch *scratch,
 		       struct span parameter, struct span value, struct operator_match *match);
 bool operator_match_rx_global(const struct operator* op, struct operator_scratch *scratch,

@@ -1,10 +1,20 @@
 /* operator_pattern.c - what is done with PCRE2: rx, rxGlobal, and the numbers that verify* finds. */
+#include "base/clock.h"
+#include "base/compiler.h"
 #include "waf/operator_internal.h"
 
 /* Searches that one verification makes in one value, at most. */
 #define VERIFY_SEARCHES_MAX 20000
+/*
+ * PCRE2's limits do not count what its JIT compiler does in one place, and count anew from each byte
+ * that a match may start at: time is what can be limited. Longer values are therefore searched with
+ * a pattern that calls back on its way, some ten times more slowly.
+ */
+#define LONG_BYTES ((size_t)512)
+/* A call costs as much as a few bytes of a search, and reading the clock as much as fifty. */
+#define CALLS_PER_CLOCK 1024u
 
-pcre2_code *pattern_compile(struct span text, struct err *err)
+static pcre2_code *compile(struct span text, uint32_t options, struct err *err)
 {
 	PCRE2_UCHAR message[128];
 	PCRE2_SIZE offset;
@@ -13,8 +23,8 @@ pcre2_code *pattern_compile(struct span text, struct err *err)
 
 	if (text.len == 0)
 		text = SPAN(".*");
-	code = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, PCRE2_DOTALL | PCRE2_MULTILINE,
-			     &error, &offset, NULL);
+	code = pcre2_compile((PCRE2_SPTR)text.ptr, text.len,
+			     PCRE2_DOTALL | PCRE2_MULTILINE | options, &error, &offset, NULL);
 	if (!code) {
 		if (error == PCRE2_ERROR_HEAP_FAILED) {
 			err_set(err, ERR_MEMORY, "out of memory for a pattern");
@@ -28,6 +38,59 @@ pcre2_code *pattern_compile(struct span text, struct err *err)
 	/* Without a JIT compiler, or memory for it, the interpreter matches the same. */
 	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	return code;
+}
+
+struct operator_pattern *operator_pattern_new(struct span text, struct err *err)
+{
+	struct operator_pattern *pattern = mem_zalloc(1, sizeof(*pattern));
+
+	if (!pattern) {
+		err_set(err, ERR_MEMORY, "out of memory for a pattern");
+		return NULL;
+	}
+	pattern->text = text;
+	pattern->code = compile(text, 0, err);
+	if (!pattern->code) {
+		mem_free(pattern);
+		return NULL;
+	}
+	return pattern;
+}
+
+void operator_pattern_free(struct operator_pattern *pattern)
+{
+	if (!pattern)
+		return;
+	pcre2_code_free(pattern->code);
+	pcre2_code_free(atomic_load(&pattern->watched));
+	mem_free(pattern);
+}
+
+/* Few patterns ever meet a long value, so each is compiled when it does; NULL with an error. */
+static const pcre2_code *watched_code(struct operator_pattern *pattern, struct err *err)
+{
+	pcre2_code *code = atomic_load_explicit(&pattern->watched, memory_order_acquire);
+	pcre2_code *none = NULL;
+
+	if (LIKELY(code != NULL))
+		return code;
+	code = compile(pattern->text, PCRE2_AUTO_CALLOUT, err);
+	if (code && !atomic_compare_exchange_strong(&pattern->watched, &none, code)) {
+		/* Another worker was quicker. */
+		pcre2_code_free(code);
+		code = none;
+	}
+	return code;
+}
+
+static int on_callout(pcre2_callout_block *block, void *context)
+{
+	struct operator_scratch *s = context;
+
+	(void)block;
+	if (++s->calls % CALLS_PER_CLOCK)
+		return 0;
+	return clock_thread_ns() - s->begun_ns > s->left_ns ? PCRE2_ERROR_MATCHLIMIT : 0;
 }
 
 struct operator_scratch *operator_scratch_new(const struct operator_limits *limits,
@@ -53,7 +116,19 @@ struct operator_scratch *operator_scratch_new(const struct operator_limits *limi
 	pcre2_set_depth_limit(s->context, limits->depth_limit);
 	pcre2_set_heap_limit(s->context, limits->heap_kib);
 	pcre2_jit_stack_assign(s->context, NULL, s->jit_stack);
+	pcre2_set_callout(s->context, on_callout, s);
+	s->left_ns = OPERATOR_TIME_NS;
 	return s;
+}
+
+int64_t operator_scratch_time_left_ns(const struct operator_scratch *scratch)
+{
+	return scratch->left_ns;
+}
+
+void operator_scratch_set_time_left_ns(struct operator_scratch *scratch, int64_t left_ns)
+{
+	scratch->left_ns = left_ns;
 }
 
 void operator_scratch_free(struct operator_scratch *scratch)
@@ -74,21 +149,56 @@ static enum operator_error error_of(int result)
 	return result == PCRE2_ERROR_NOMEMORY ? OPERATOR_ERROR_MEMORY : OPERATOR_ERROR_LIMIT;
 }
 
+/* What pcre2_match() says. */
+static int search_from(const pcre2_code *code, struct operator_scratch *scratch,
+		       struct span value, size_t offset, uint32_t options,
+		       pcre2_match_data *data)
+{
+	PCRE2_SPTR text = (PCRE2_SPTR)(value.ptr ? value.ptr : "");
+	int result =
+		pcre2_match(code, text, value.len, offset, options, data, scratch->context);
+
+	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+		result = pcre2_match(code, text, value.len, offset, options | PCRE2_NO_JIT,
+				     data, scratch->context);
+	return result;
+}
+
+static int search_long(struct operator_pattern *pattern, struct operator_scratch *scratch,
+		       struct span value, size_t offset, uint32_t options,
+		       pcre2_match_data *data)
+{
+	struct err err = {0};
+	const pcre2_code *code;
+	int result;
+
+	if (scratch->left_ns <= 0)
+		return PCRE2_ERROR_MATCHLIMIT;
+	code = watched_code(pattern, &err);
+	if (!code && err.code == ERR_MEMORY)
+		return PCRE2_ERROR_NOMEMORY;
+	scratch->begun_ns = clock_thread_ns();
+	/* One that is too large to call back is searched with as it is. */
+	result =
+		search_from(code ? code : pattern->code, scratch, value, offset, options, data);
+	scratch->left_ns -= clock_thread_ns() - scratch->begun_ns;
+	return result;
+}
+
 /*
  * The number of pairs in the vector of `data`, 0 for no match, or an error below 0 (which is also
  * put into *error).
  */
-static int search(const pcre2_code *code, struct operator_scratch *scratch, struct span value,
-		  size_t offset, uint32_t options, pcre2_match_data *data,
+static int search(struct operator_pattern *pattern, struct operator_scratch *scratch,
+		  struct span value, size_t offset, uint32_t options, pcre2_match_data *data,
 		  enum operator_error *error)
 {
-	PCRE2_SPTR text = (PCRE2_SPTR)(value.ptr ? value.ptr : "");
 	int result;
 
-	result = pcre2_match(code, text, value.len, offset, options, data, scratch->context);
-	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-		result = pcre2_match(code, text, value.len, offset, options | PCRE2_NO_JIT,
-				     data, scratch->context);
+	if (LIKELY(value.len <= LONG_BYTES))
+		result = search_from(pattern->code, scratch, value, offset, options, data);
+	else
+		result = search_long(pattern, scratch, value, offset, options, data);
 	if (result == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (result < 0)
@@ -124,15 +234,15 @@ static void add_captures(struct operator_match *match, struct operator_scratch *
 	}
 }
 
-static bool match_pattern(const pcre2_code *code, struct operator_scratch *scratch,
+static bool match_pattern(struct operator_pattern *pattern, struct operator_scratch *scratch,
 			  struct span value, struct operator_match *match)
 {
 	enum operator_error error = OPERATOR_OK;
 	int pairs;
 
 	if (!match)
-		return search(code, scratch, value, 0, 0, scratch->none, &error) > 0;
-	pairs = search(code, scratch, value, 0, 0, scratch->all, &match->error);
+		return search(pattern, scratch, value, 0, 0, scratch->none, &error) > 0;
+	pairs = search(pattern, scratch, value, 0, 0, scratch->all, &match->error);
 	if (pairs <= 0)
 		return false;
 	add_captures(match, scratch, value, pairs, 0);
@@ -141,14 +251,14 @@ static bool match_pattern(const pcre2_code *code, struct operator_scratch *scrat
 }
 
 /* As the examples in pcre2demo do it: an empty match is tried again as one that is not. */
-static bool match_all(const pcre2_code *code, struct operator_scratch *scratch,
+static bool match_all(struct operator_pattern *pattern, struct operator_scratch *scratch,
 		      struct span value, struct operator_match *match)
 {
 	uint32_t retry = 0;
 	size_t offset = 0;
 
 	while (offset <= value.len && match->capture_count < OPERATOR_CAPTURES_MAX) {
-		int pairs = search(code, scratch, value, offset, retry, scratch->all,
+		int pairs = search(pattern, scratch, value, offset, retry, scratch->all,
 				   &match->error);
 		struct span whole;
 
@@ -175,7 +285,7 @@ static bool match_all(const pcre2_code *code, struct operator_scratch *scratch,
 	return match->capture_count > 0;
 }
 
-typedef bool pattern_fn(const pcre2_code *code, struct operator_scratch *scratch,
+typedef bool pattern_fn(struct operator_pattern *pattern, struct operator_scratch *scratch,
 			struct span value, struct operator_match *match);
 
 static bool match_dynamic(pattern_fn *fn, struct operator_scratch *scratch,
@@ -183,17 +293,17 @@ static bool match_dynamic(pattern_fn *fn, struct operator_scratch *scratch,
 			  struct operator_match *match)
 {
 	struct err err = {0};
-	pcre2_code *code = pattern_compile(parameter, &err);
+	struct operator_pattern *pattern = operator_pattern_new(parameter, &err);
 	bool matched;
 
-	if (!code) {
+	if (!pattern) {
 		if (match)
 			match->error = err.code == ERR_MEMORY ? OPERATOR_ERROR_MEMORY
 							      : OPERATOR_ERROR_PATTERN;
 		return false;
 	}
-	matched = fn(code, scratch, value, match);
-	pcre2_code_free(code);
+	matched = fn(pattern, scratch, value, match);
+	operator_pattern_free(pattern);
 	return matched;
 }
 

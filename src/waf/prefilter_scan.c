@@ -208,7 +208,7 @@ static void scan_text(struct scan *s, struct span text)
 		const struct rule *rule = s->p->rules[group->direct[i]].rule;
 
 		if (looks_at(s, rule) &&
-		    operator_match(rule->op, worker->operator_scratch, SPAN_NONE, text, NULL))
+		    operator_evaluate(s->t, rule->op, SPAN_NONE, text, NULL))
 			add_hit(s, group->direct[i]);
 	}
 	if (text.len == 0) {

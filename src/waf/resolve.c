@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/compiler.h"
 #include "waf/transaction.h"
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -277,14 +278,31 @@ static bool has_at(struct span key, size_t at, struct span literal)
 	return true;
 }
 
+bool operator_evaluate(struct waf_transaction *t, const struct operator* op,
+		       struct span parameter, struct span value, struct operator_match *match)
+{
+	struct operator_scratch *scratch = t->worker->operator_scratch;
+	bool matched;
+
+	operator_scratch_set_time_left_ns(scratch, t->pattern_left_ns);
+	matched = operator_match(op, scratch, parameter, value, match);
+	t->pattern_left_ns = operator_scratch_time_left_ns(scratch);
+	if (UNLIKELY(t->pattern_left_ns <= 0) && t->engine == SEC_ENGINE_ON && !t->failed) {
+		t->failed = true;
+		t->why = arena_new(&t->arena, struct err);
+		if (t->why)
+			err_set(t->why, ERR_LIMIT, "patterns take too long on what was sent");
+	}
+	return matched;
+}
+
 static bool pattern_accepts(struct waf_transaction *t, const struct selector *selector,
 			    struct span key)
 {
 	struct span literal = selector->literal;
 
 	if (selector->pattern_kind == PATTERN_ANY)
-		return operator_match(selector->pattern, t->worker->operator_scratch, SPAN_NONE,
-				      key, NULL);
+		return operator_evaluate(t, selector->pattern, SPAN_NONE, key, NULL);
 	if (key.len < literal.len)
 		return false;
 	if (selector->pattern_kind == PATTERN_PREFIX && has_at(key, 0, literal))

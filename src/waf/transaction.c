@@ -124,6 +124,9 @@ static void set_limits(struct waf_transaction *t)
 	t->response_limit =
 		or_default(limits->response_body_bytes, settings->response_body_limit,
 			   WAF_RESPONSE_BODY_DEFAULT);
+	t->pattern_left_ns = limits->pattern_time_ms
+				     ? (int64_t)limits->pattern_time_ms * 1000000
+				     : OPERATOR_TIME_NS;
 	t->body.max = t->body_limit;
 	t->response_body.max = t->response_limit;
 }

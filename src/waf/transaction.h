@@ -89,6 +89,7 @@ struct waf_transaction {
 	struct arena arena;
 	bool failed; /* memory ran out, or a program is silent: nothing it says can be relied upon */
 	struct err *why; /* of failed; NULL: it was memory */
+	int64_t pattern_left_ns; /* that patterns may still take for long values */
 	enum transaction_step step;
 	unsigned phase;
 
@@ -247,6 +248,15 @@ void outside_execute(struct waf_transaction *t, const struct rule *rule,
 /* setenv */
 void outside_set_environment(struct waf_transaction *t, const struct rule *rule,
 			     const struct step *step);
+
+/* ---- operators (resolve.c) ---------------------------------------------------------------------- */
+
+/*
+ * operator_match() with what the worker has for it. Where rules block, a transaction has failed when
+ * its patterns have taken too long: what could not look must not pass for what has found nothing.
+ */
+bool operator_evaluate(struct waf_transaction *t, const struct operator* op,
+		       struct span parameter, struct span value, struct operator_match *match);
 
 /* ---- events (match.c) ------------------------------------------------------------------------ */
 

@@ -150,6 +150,11 @@ struct waf_limits {
 	size_t memory_bytes; /* of a transaction, without the bodies; default 16 MiB */
 	uint32_t arguments; /* SecArgumentsLimit; default 1000 */
 	uint32_t json_depth; /* SecRequestBodyJsonDepthLimit; default 64 */
+	/*
+	 * Processor time of a transaction's patterns in values of more than 512 bytes; default 500 ms.
+	 * Then the transaction fails where rules block, and rules find nothing more where they observe.
+	 */
+	uint32_t pattern_time_ms;
 };
 
 /* What happens to a response's body that is longer than its limit. */

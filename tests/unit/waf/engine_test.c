@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -124,6 +125,44 @@ static void denies_with_the_status_of_the_rule(void **state)
 		assert_int_equal(f.verdict.status, 406);
 		assert_int_equal(f.verdict.rule_id, 1);
 		assert_matches(&f, "1");
+	}
+}
+
+static void fails_rather_than_look_too_long(void **state)
+{
+	const struct waf_connection connection = {SPAN("192.0.2.7"), 1234, SPAN("192.0.2.1"),
+						  443};
+	const struct waf_request request = {SPAN("POST"), SPAN("/"), SPAN("HTTP/1.1"),
+					    SPAN("r1")};
+	static char body[100002];
+	struct fixture f;
+
+	(void)state;
+	memset(body, 'a', sizeof(body));
+	body[1] = '=';
+	memcpy(body + sizeof(body) - 4, "1y_x", 4);
+	/* The databases would find that there is nothing to look at. */
+	for (int blocks = 0; blocks < 2; blocks++) {
+		struct err err = {0};
+
+		set_up(&f,
+		       "SecRequestBodyAccess On\n"
+		       "SecRule ARGS \"@rx (?:a.)*[0-9]x\" \"id:1,phase:2,deny\"\n",
+		       true, blocks ? &blocking : &observing);
+		f.t = waf_transaction_new(f.worker, f.policy);
+		assert_non_null(f.t);
+		waf_set_connection(f.t, &connection);
+		waf_set_request(f.t, &request);
+		waf_add_request_header(f.t, SPAN("Content-Type"),
+				       SPAN("application/x-www-form-urlencoded"));
+		assert_int_equal(waf_request_headers(f.t, &f.verdict, &err), 0);
+		waf_request_body_piece(f.t, span_of(body, sizeof(body)));
+		assert_int_equal(waf_request_body(f.t, &f.verdict, &err) != 0, blocks);
+		assert_true(!blocks || err.code == ERR_LIMIT);
+		/* The next is none the worse for it. */
+		send_request(&f, "GET", "/?x=aa1x", NULL, NULL);
+		assert_matches(&f, "1");
+		tear_down(&f);
 	}
 }
 
@@ -576,6 +615,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(denies_with_the_status_of_the_rule),
 		cmocka_unit_test(observes_without_blocking),
+		cmocka_unit_test(fails_rather_than_look_too_long),
 		cmocka_unit_test(runs_setvar_for_each_matching_value),
 		cmocka_unit_test(matches_a_chain_only_as_a_whole),
 		cmocka_unit_test(skips_to_markers_and_numbers_of_rules),

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -208,6 +209,73 @@ static void runaway_patterns_hit_a_limit(void **state)
 	operator_free(op);
 }
 
+static void searches_in_long_values_hit_a_limit_of_time(void **state)
+{
+	/* Slow from each byte on, and slow from the first one on alone. */
+	static const struct {
+		const char *rule;
+		char filler;
+	} cases[] = {{"@rx (?:a.)*[0-9]x", 'a'}, {"@rx ^\\s*(?:\\(|\\s*\\[)*\\s*y", ' '}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		static char text[100000];
+		struct operator_scratch *quick;
+		struct operator_match m;
+		struct err err = {0};
+		struct operator* op = compile(cases[i].rule, false, &err);
+
+		memset(text, cases[i].filler, sizeof(text));
+		memcpy(text + sizeof(text) - 4, "1y_x", 4);
+		quick = operator_scratch_new(&OPERATOR_LIMITS_DEFAULT, &err);
+		assert_true(op && quick);
+		assert_true(operator_scratch_time_left_ns(quick) > 0);
+		operator_scratch_set_time_left_ns(quick, 1000000);
+		for (int again = 0; again < 2; again++) {
+			m.error = OPERATOR_OK;
+			assert_false(operator_match(op, quick, SPAN_NONE,
+						    span_of(text, sizeof(text)), &m));
+			assert_int_equal(m.error, OPERATOR_ERROR_LIMIT);
+			assert_true(operator_scratch_time_left_ns(quick) <= 0);
+		}
+		/* Short ones are still looked at. */
+		assert_true(operator_match(op, quick, SPAN_NONE, SPAN("aa1x"), &m) || i == 1);
+		assert_true(operator_match(op, quick, SPAN_NONE, SPAN("  y"), &m) || i == 0);
+		operator_scratch_free(quick);
+		operator_free(op);
+	}
+}
+
+static void long_values_are_searched_from_every_byte(void **state)
+{
+	static const char *const patterns[] = {"@rx e(e*)d(?!x)", "@rx ^e+d$",
+					       "@rx (?<=\\n)eed", "@rx (*ANYCRLF)eed",
+					       "@rx \\Geed|eed"};
+	static char text[5000];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(patterns); i++) {
+		struct err err = {0};
+		struct operator* op = compile(patterns[i], false, &err);
+
+		assert_non_null(op);
+		for (size_t at = 1; at + 4 < sizeof(text); at++) {
+			struct operator_match m;
+
+			memset(text, 'b', sizeof(text));
+			assert_false(at == 1 &&
+				     operator_match(op, scratch, SPAN_NONE,
+						    span_of(text, sizeof(text)), &m));
+			memcpy(text + at - 1, "\need\n", 5);
+			assert_true(operator_match(op, scratch, SPAN_NONE,
+						   span_of(text, sizeof(text)), &m));
+			assert_ptr_equal(m.piece.ptr, text + at);
+			assert_int_equal(m.piece.len, 3);
+		}
+		operator_free(op);
+	}
+}
+
 static void broken_operators_are_refused_with_a_reason(void **state)
 {
 	static const struct {
@@ -316,6 +384,8 @@ int main(void)
 		cmocka_unit_test(phrases_can_be_listed),
 		cmocka_unit_test(dynamic_parameters_are_given_with_each_match),
 		cmocka_unit_test(runaway_patterns_hit_a_limit),
+		cmocka_unit_test(searches_in_long_values_hit_a_limit_of_time),
+		cmocka_unit_test(long_values_are_searched_from_every_byte),
 		cmocka_unit_test(broken_operators_are_refused_with_a_reason),
 		cmocka_unit_test(a_file_that_is_no_database_is_refused),
 		cmocka_unit_test(a_library_without_detectors_is_refused),
