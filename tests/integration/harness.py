@@ -128,6 +128,7 @@ class Gateway:
             self.wait_ready()
 
     def write(self, config):
+        self.awaited = [self.port] + ([self.admin] if "{admin}" in config else [])
         text = config.replace("{port}", str(self.port)).replace("{admin}", str(self.admin))
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text)
@@ -142,7 +143,8 @@ class Gateway:
             if self.process.poll() is not None:
                 raise AssertionError("the gateway ended: " + self.log_text())
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                for port in self.awaited:
+                    self.connect(port).close()
                 return
             except OSError:
                 time.sleep(0.05)
