@@ -6,13 +6,11 @@ import json
 import os
 import random
 import re
-import signal
-import subprocess
 import threading
 import time
 import urllib.parse
 
-from approval_test import PROGRAM, Setup, headers
+from approval_test import Setup, headers
 from harness import answer, field, run
 
 KILLS = int(os.environ.get("KILLS", "10"))
@@ -116,37 +114,6 @@ class World(Setup):
         except Exception as error:  # pylint: disable=broad-except
             errors.append(repr(error))
 
-    def kill(self):
-        """All processes of the program, at once."""
-        pids = [self.gateway.process.pid]
-        for pid in pids:
-            try:
-                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                    pids += [int(word) for word in file.read().split()]
-            except OSError:
-                pass
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.gateway.process.wait()
-        # Ending takes a moment; until then the old socket would be taken for the new one.
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            try:
-                self.gateway.connect().close()
-            except ConnectionError:
-                return
-            time.sleep(0.002)
-        raise AssertionError("killed processes still listen")
-
-    def start(self):
-        self.gateway.process = subprocess.Popen([PROGRAM, "serve", "-c", self.gateway.config],
-                                                stderr=self.gateway.log,
-                                                stdout=self.gateway.log)
-        self.gateway.wait_ready()
-
     def check(self):
         twice = {body: count for body, count in self.received.items() if count > 1}
         assert not twice, f"granted twice: {twice}"
@@ -174,9 +141,9 @@ def test_no_kill_loses_an_approval_or_grants_one_twice():
         try:
             while kills < KILLS and not errors:
                 time.sleep(random.uniform(0.005, 0.15))
-                world.kill()
+                world.gateway.kill()
                 kills += 1
-                world.start()
+                world.gateway.start()
         finally:
             world.stopping = True
             for client in clients:

@@ -59,9 +59,7 @@ class Setup:
                   for name in ("ann", "bob", "eve", "joe")}
         values.update(port=self.service.port, needed=needed, expires=expires, pending=pending,
                       extra=extra, providers=providers)
-        self.gateway = Gateway(CONFIG % values, files, wait=False)
-        os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
-        self.gateway.wait_ready()
+        self.gateway = Gateway(CONFIG % values, files)
 
     def script(self, connection, head, _number, rest):
         if self.failing:
@@ -261,22 +259,17 @@ def test_a_signed_link_shows_a_page_and_decides_by_its_form():
         assert [(one["by"], one["reason"]) for one in used["votes"]] == [("zoe", "<ok>")]
 
 
-def kill_and_start_again(gateway):
-    gateway.process.kill()
-    gateway.process.wait()
-    gateway.process = subprocess.Popen([PROGRAM, "serve", "-c", gateway.config],
-                                       stderr=gateway.log, stdout=gateway.log)
-    gateway.wait_ready()
-
-
 def test_approvals_survive_a_kill_and_are_audited():
     with Setup() as setup:
         approval = setup.ask()
-        kill_and_start_again(setup.gateway)
+        setup.gateway.kill()
+        setup.gateway.start()
         assert setup.decide("eve", approval)[0] == 200
-        kill_and_start_again(setup.gateway)
+        setup.gateway.kill()
+        setup.gateway.start()
         assert setup.delete()[0] == 200
-        kill_and_start_again(setup.gateway)
+        setup.gateway.kill()
+        setup.gateway.start()
         assert setup.delete()[0] == 202
         assert len(setup.bodies) == 1
         time.sleep(0.3)

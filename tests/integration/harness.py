@@ -113,6 +113,7 @@ class Gateway:
 
     def __init__(self, config, files=None, wait=True):
         self.folder = tempfile.mkdtemp(prefix="sallyport-test.")
+        os.mkdir(os.path.join(self.folder, "state"))
         self.port, self.admin = free_port(), free_port()
         self.config = os.path.join(self.folder, "sallyport.yaml")
         for name, content in (files or {}).items():
@@ -121,11 +122,40 @@ class Gateway:
                 file.write(content)
         self.write(config)
         self.log = open(os.path.join(self.folder, "log"), "wb")
+        self.start(wait)
+
+    def start(self, wait=True):
+        """Also again, when it has ended."""
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "-c", self.config], stderr=self.log, stdout=self.log
         )
         if wait:
             self.wait_ready()
+
+    def kill(self):
+        """All processes of the program, at once."""
+        pids = [self.process.pid]
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                    pids += [int(word) for word in file.read().split()]
+            except OSError:
+                pass
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        # Ending takes a moment; until then the old socket would be taken for the new one.
+        until = time.monotonic() + DEADLINE_S
+        while time.monotonic() < until:
+            try:
+                self.connect().close()
+            except ConnectionError:
+                return
+            time.sleep(0.002)
+        raise AssertionError("killed processes still listen")
 
     def write(self, config):
         self.awaited = [self.port] + ([self.admin] if "{admin}" in config else [])

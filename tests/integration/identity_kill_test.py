@@ -6,12 +6,10 @@ import http.client
 import json
 import os
 import random
-import signal
-import subprocess
 import threading
 import time
 
-from harness import PROGRAM, run
+from harness import run
 from idp import Client, Flow, cli, make_user, server
 from identity_replica_test import Servers
 
@@ -35,28 +33,14 @@ class World:
         self.stopping = False
         self.kills = 0
 
-    def start(self):
-        self.gateway.process = subprocess.Popen(
-            [PROGRAM, "serve", "-c", self.gateway.config], stderr=self.gateway.log,
-            stdout=self.gateway.log)
-        self.gateway.wait_ready()
-
     def keep_killing(self):
         while not self.stopping:
             time.sleep(random.uniform(0.3, 1.2))
             if self.stopping:
                 return
-            # The server process of the supervisor, and it, at once.
-            children = subprocess.run(["pgrep", "-P", str(self.gateway.process.pid)],
-                                      capture_output=True, text=True, check=False).stdout.split()
-            for pid in (self.gateway.process.pid, *map(int, children)):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            self.gateway.process.wait()
+            self.gateway.kill()
             self.kills += 1
-            self.start()
+            self.gateway.start()
 
     @staticmethod
     def ask(call):

@@ -394,10 +394,7 @@ def the_store_shares_bans_with_commands_and_the_next_process():
         wait_until(lambda: get(gate) == 200, "the gateway has lifted it")
         gate.process.terminate()
         gate.process.wait(DEADLINE_S)
-        gate.process = subprocess.Popen(
-            [PROGRAM, "serve", "-c", gate.config], stderr=gate.log, stdout=gate.log
-        )
-        gate.wait_ready()
+        gate.start()
         assert get(gate, client="192.0.2.50") == 403
         assert get(gate, client="2001:db8:7::3") == 403
         assert get(gate, client="203.0.113.10") == 403

@@ -62,9 +62,7 @@ class Setup:
         self.hook = Service(self.receive)
         self.values = dict(sick=self.sick.port, replica=self.replica.port, hook=self.hook.port,
                            step=step, more=more, mail=mail, when=when, service=service)
-        self.gateway = Gateway(CONFIG % self.values, wait=False)
-        os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
-        self.gateway.wait_ready()
+        self.gateway = Gateway(CONFIG % self.values)
 
     def serve_sick(self, connection, _head, _number, _rest):
         time.sleep(self.delay)

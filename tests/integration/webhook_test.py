@@ -68,9 +68,7 @@ class Setup:
                   for name in ("ann", "eve")}
         values.update(up=self.up.port, hook=self.hook.port, silent=self.silent.port,
                       secret=SECRET, age=age)
-        self.gateway = Gateway(CONFIG % values, wait=False)
-        os.makedirs(os.path.join(self.gateway.folder, "state"), exist_ok=True)
-        self.gateway.wait_ready()
+        self.gateway = Gateway(CONFIG % values)
 
     def receive(self, connection, head, _number, rest):
         length = int(field(head, "content-length")[0])
