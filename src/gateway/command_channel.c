@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 struct command_call {
-	struct command_call *next;
+	struct list link;
 	struct fiber *fiber;
 	uint32_t id;
 	bool answered;
@@ -16,7 +16,9 @@ struct command_call {
 
 static void take_answer(struct command_channel *channel, const struct command_answer *answer)
 {
-	for (struct command_call *call = channel->calls; call; call = call->next) {
+	list_for_each (node, &channel->calls) {
+		struct command_call *call = list_entry(node, struct command_call, link);
+
 		if (call->id != answer->id || call->answered)
 			continue;
 		*call->result = answer->result;
@@ -46,13 +48,15 @@ static void on_answer(struct watch *watch, uint32_t events)
 	log_message(LOG_ERROR, "command.helper_gone", "no command can be run any more");
 	channel->gone = true;
 	watch_remove(watch);
-	for (struct command_call *call = channel->calls; call; call = call->next)
-		fiber_wake(call->fiber);
+	list_for_each (node, &channel->calls) {
+		fiber_wake(list_entry(node, struct command_call, link)->fiber);
+	}
 }
 
 int command_channel_start(struct command_channel *channel, int fd, struct err *err)
 {
 	channel->fd = fd;
+	list_init(&channel->calls);
 	return watch_add(&channel->watch, fd, on_answer, err);
 }
 
@@ -97,30 +101,19 @@ int command_channel_tell(struct command_channel *channel, void *question, size_t
 	return err_set(err, ERR_UNAVAILABLE, "the helper that runs commands takes no more");
 }
 
-static void forget(struct command_channel *channel, struct command_call *call)
-{
-	struct command_call **at = &channel->calls;
-
-	while (*at != call)
-		at = &(*at)->next;
-	*at = call->next;
-}
-
 int command_channel_ask(struct command_channel *channel, void *question, size_t len, int passed,
 			int64_t deadline_ms, struct command_result *result, struct err *err)
 {
-	struct command_call call = {.next = channel->calls,
-				    .fiber = fiber_self(),
-				    .id = channel->last_id + 1,
-				    .result = result};
+	struct command_call call = {
+		.fiber = fiber_self(), .id = channel->last_id + 1, .result = result};
 	enum fiber_wake wake = FIBER_EVENT;
 
 	if (command_channel_tell(channel, question, len, passed, err) < 0)
 		return -1;
-	channel->calls = &call;
+	list_push_front(&channel->calls, &call.link);
 	while (!call.answered && !channel->gone && wake == FIBER_EVENT)
 		wake = fiber_park(deadline_ms);
-	forget(channel, &call);
+	list_remove(&call.link);
 	if (call.answered)
 		return 0;
 	return err_set(err, channel->gone ? ERR_UNAVAILABLE : ERR_TIMEOUT,

@@ -5,15 +5,14 @@
 #ifndef GATEWAY_COMMAND_CHANNEL_H
 #define GATEWAY_COMMAND_CHANNEL_H
 
+#include "base/list.h"
 #include "gateway/command_helper.h"
 #include "io/loop.h"
-
-struct command_call;
 
 struct command_channel {
 	int fd; /* not ours to close */
 	struct watch watch;
-	struct command_call *calls;
+	struct list calls; /* that wait for an answer */
 	uint32_t last_id;
 	bool gone;
 	/* Of an answer for which nobody waits (any more). May be NULL. */

@@ -55,7 +55,6 @@ static enum store_result put(struct idp *idp, const struct known *k, enum store_
 				      .version = k->version,
 				      .indexes = &live,
 				      .index_count = k->idle ? 0 : 1};
-	enum store_result result;
 	struct json_writer w;
 	struct buf value;
 
@@ -69,11 +68,7 @@ static enum store_result put(struct idp *idp, const struct known *k, enum store_
 	json_member_int(&w, SPAN("login"), k->login_unix_s);
 	json_member_bool(&w, SPAN("idle"), k->idle);
 	json_end_object(&w);
-	change.value = buf_span(&value);
-	result = buf_failed(&value) ? idp_no_memory(err)
-				    : store_commit(idp->shared, &change, 1, err);
-	buf_release(&value);
-	return result;
+	return idp_commit(idp->shared, &change, 1, &value, err);
 }
 
 /* What was read, changed. */
