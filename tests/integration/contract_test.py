@@ -12,7 +12,7 @@ import time
 import urllib.request
 import zlib
 
-from harness import PROGRAM, Gateway, Service, answer, field, run
+from harness import PROGRAM, Gateway, Service, answer, field, refusal, run
 
 DOCUMENT = b"""
 openapi: 3.1.0
@@ -417,15 +417,9 @@ def test_the_timeout_of_the_document_holds():
 
 def test_a_broken_document_is_named_with_file_and_line():
     bad = DOCUMENT.replace(b"minimum: 1", b"minimum: one")
-    service = Service(lambda *_: None)
-    values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
+    values = {"writer": "0" * 64, "reader": "1" * 64, "port": 1,
               "contract": "mode: enforce", "limits": ""}
-    gateway = Gateway(CONFIG % values, {"orders.yaml": bad}, wait=False)
-    gateway.process.wait(20)
-    log = gateway.log_text()
-    gateway.stop()
-    service.close()
-    assert gateway.process.returncode != 0
+    log = refusal(CONFIG % values, {"orders.yaml": bad})
     assert "orders.yaml:" in log and "minimum" in log, log
 
 
@@ -452,18 +446,12 @@ def test_a_check_of_the_configuration_reads_the_document():
 
 
 def test_a_sensitive_operation_that_nothing_has_is_an_error():
-    service = Service(lambda *_: None)
-    values = {"writer": "0" * 64, "reader": "1" * 64, "port": service.port,
+    values = {"writer": "0" * 64, "reader": "1" * 64, "port": 1,
               "contract": "mode: enforce", "limits": ""}
     config = CONFIG % values + '''store: "sqlite:store.db"
 sensitive: [{operation: dropOrders, by: supervisor}]
 '''
-    gateway = Gateway(config, {"orders.yaml": DOCUMENT}, wait=False)
-    gateway.process.wait(20)
-    log = gateway.log_text()
-    gateway.stop()
-    service.close()
-    assert gateway.process.returncode != 0
+    log = refusal(config, {"orders.yaml": DOCUMENT})
     assert "sallyport.yaml:" in log and "dropOrders" in log, log
 
 

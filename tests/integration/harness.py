@@ -45,15 +45,12 @@ def free_port():
         return port
 
 
-class Service:
-    """A service whose every connection is handled by `script(connection, head, number)`."""
+class Listener:
+    """Gives each connection to `handle(connection)` in a thread of its own."""
 
-    def __init__(self, script):
-        self.script = script
-        self.heads = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    def __init__(self, backlog=64):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.port = self.listener.getsockname()[1]
-        self.lock = threading.Lock()
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -63,6 +60,23 @@ class Service:
             except OSError:
                 return
             threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        except OSError:
+            pass
+        self.listener.close()
+
+
+class Service(Listener):
+    """A service whose every connection is handled by `script(connection, head, number)`."""
+
+    def __init__(self, script):
+        self.script = script
+        self.heads = []
+        self.lock = threading.Lock()
+        super().__init__(backlog=1024)
 
     def handle(self, connection):
         connection.settimeout(DEADLINE_S)
@@ -85,13 +99,6 @@ class Service:
             return
         finally:
             connection.close()
-
-    def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        except OSError:
-            pass
-        self.listener.close()
 
 
 def field(head, name):
@@ -239,6 +246,16 @@ class Gateway:
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         return self.process.returncode
+
+
+def refusal(config, files):
+    """What the program says of a configuration that it does not start with."""
+    gateway = Gateway(config, files, wait=False)
+    gateway.process.wait(30)
+    log = gateway.log_text()
+    gateway.stop()
+    assert gateway.process.returncode != 0
+    return log
 
 
 def run(tests):

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from harness import DEADLINE_S, Gateway, Service, answer, field, free_port, run
+from harness import DEADLINE_S, Gateway, Listener, Service, answer, field, free_port, run
 
 KEYS = {name: f"{name}-{'k' * 40}" for name in ("ann", "eve")}
 CONFIG = """
@@ -124,25 +124,15 @@ def script(connection, head, _number, rest):
     return rest
 
 
-class Mute:
+class Mute(Listener):
     """A service that takes connections, and never says a word."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
         self.asked = self.left = 0
         self.lock = threading.Lock()
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.listen, args=(connection,), daemon=True).start()
-
-    def listen(self, connection):
+    def handle(self, connection):
         asked = bool(connection.recv(65536))
         with self.lock:
             self.asked += asked
@@ -153,11 +143,7 @@ class Mute:
             pass
         connection.close()
         with self.lock:
-            self.left += 1
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+            self.left += asked
 
 
 class Full:

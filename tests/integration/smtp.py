@@ -5,13 +5,12 @@ import email
 import email.policy
 import os
 import re
-import socket
 import ssl
 import subprocess
 import threading
 import time
 
-from harness import DEADLINE_S
+from harness import DEADLINE_S, Listener
 
 
 def make_certificate(folder, name="localhost"):
@@ -26,7 +25,7 @@ def make_certificate(folder, name="localhost"):
     return certificate, key
 
 
-class MailServer:
+class MailServer(Listener):
     """Keeps what it gets in `mails`; `secure` None, "starttls" or "tls"."""
 
     def __init__(self, secure=None, certificate=None, password=None, refuse=(), dumb=False):
@@ -36,22 +35,12 @@ class MailServer:
         if secure:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*certificate)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
         self.arrived = threading.Condition()
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
     @property
     def url(self):
         return f"{'smtps' if self.secure == 'tls' else 'smtp'}://localhost:{self.port}"
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
 
     def handle(self, connection):
         connection.settimeout(DEADLINE_S)
@@ -141,10 +130,3 @@ class MailServer:
                 left = until - time.monotonic()
                 assert left > 0, (to, self.mails, self.commands)
                 self.arrived.wait(left)
-
-    def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()

@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.request
 
-from harness import PROGRAM, Gateway, Service, answer, run
+from harness import PROGRAM, Gateway, Service, answer, refusal, run
 
 CONFIG = """
 listen: [{address: "127.0.0.1:{port}"}]
@@ -137,14 +137,9 @@ def test_an_expired_patch_is_off_and_says_so():
 
 
 def refused(patches, word):
-    service = Service(lambda *_: None)
-    gateway = Gateway(CONFIG % {"port": service.port},
-                      {"patches.yaml": patches, "hand.conf": HAND + b"SecRule ARGS\n"}, wait=False)
-    gateway.process.wait(30)
-    log = gateway.log_text()
-    gateway.stop()
-    service.close()
-    assert gateway.process.returncode != 0 and word in log, log
+    log = refusal(CONFIG % {"port": 1},
+                  {"patches.yaml": patches, "hand.conf": HAND + b"SecRule ARGS\n"})
+    assert word in log, log
 
 
 def test_patches_that_cannot_be_read_are_named_with_their_line():

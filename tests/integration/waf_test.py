@@ -15,7 +15,7 @@ import time
 import urllib.parse
 
 from dns_server import Names
-from harness import PROGRAM, Gateway, Service, Skip, answer, field, run
+from harness import PROGRAM, Gateway, Service, Skip, answer, field, refusal, run
 
 CRS = "/usr/share/modsecurity-crs"
 CACHE = tempfile.mkdtemp(prefix="sallyport-waf-cache.")
@@ -198,16 +198,8 @@ def test_a_share_of_the_requests_is_inspected():
 
 
 def test_a_construct_that_is_not_supported_is_named_with_its_line():
-    service = Service(lambda *_: None)
-    waf = "rules: ./own.conf"
-    gateway = Gateway(CONFIG % {"port": service.port, "waf": waf},
-                      {"own.conf": RULES + b"SecRule ARGS \"@noSuchThing x\" \"id:3,pass\"\n"},
-                      wait=False)
-    gateway.process.wait(30)
-    log = gateway.log_text()
-    gateway.stop()
-    service.close()
-    assert gateway.process.returncode != 0
+    log = refusal(CONFIG % {"port": 1, "waf": "rules: ./own.conf"},
+                  {"own.conf": RULES + b"SecRule ARGS \"@noSuchThing x\" \"id:3,pass\"\n"})
     assert "own.conf:6" in log, log
 
 
@@ -379,14 +371,7 @@ def test_programs_approve_and_are_told():
 
 def test_programs_that_are_not_allowed_are_refused_with_their_line():
     rules = RULES + b"SecRule ARGS \"@inspectFile /bin/sh\" \"id:3,pass\"\n"
-    service = Service(lambda *_: None)
-    gateway = Gateway(CONFIG % {"port": service.port, "waf": "rules: ./own.conf"},
-                      {"own.conf": rules}, wait=False)
-    gateway.process.wait(30)
-    log = gateway.log_text()
-    gateway.stop()
-    service.close()
-    assert gateway.process.returncode != 0
+    log = refusal(CONFIG % {"port": 1, "waf": "rules: ./own.conf"}, {"own.conf": rules})
     assert "own.conf:6" in log and "waf.programs.allow" in log, log
     with tempfile.NamedTemporaryFile(suffix=".conf") as file:
         file.write(b"SecRule ARGS:x \"@inspectFile /bin/sh\" \"id:1,phase:2,deny\"\n"
