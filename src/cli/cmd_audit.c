@@ -8,9 +8,8 @@ static const struct option_spec options[] = {
 	{.name = "has",
 	 .kind = OPTION_TEXT,
 	 .argument = "HASH",
-	 .help = "The last hash that an earlier check named, kept elsewhere: a log that was "
-		 "cut "
-		 "off before it, or replaced, is not whole."},
+	 .help = "The last hash that an earlier check named, kept elsewhere: a log that "
+		 "was cut off before it, or replaced, is not whole."},
 	{.name = "format",
 	 .kind = OPTION_CHOICE,
 	 .argument = "FORM",

@@ -54,14 +54,20 @@ static void put(struct out *out, struct span name, struct span value, enum http_
 	put_field(out, &(struct http_field){name, value, id});
 }
 
+/* Of a service's fields, those that no answer passes on. */
+static inline bool is_kept_back(const struct http_field *field, uint64_t drop,
+				const struct config_header_edit *edit)
+{
+	return drop & FIELD_BIT(field->id) || (edit && fields_edited(edit, field->name));
+}
+
 HOT static void put_from_service(struct out *out, const struct http_response *response,
 				 const struct config_header_edit *edit)
 {
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
 
-		if (out->drop & FIELD_BIT(field->id) ||
-		    (edit && fields_edited(edit, field->name)) ||
+		if (is_kept_back(field, out->drop, edit) ||
 		    (UNLIKELY(out->drop_name.len) &&
 		     span_eq_nocase(field->name, out->drop_name)))
 			continue;
@@ -129,8 +135,7 @@ enum io_result respond_hints(struct exchange *e, const struct http1_head *from,
 	for (size_t i = 0; i < from->field_count; i++) {
 		const struct http_field *field = &from->fields[i];
 
-		if (!(dropped(e) & FIELD_BIT(field->id)) &&
-		    !(edit && fields_edited(edit, field->name)) &&
+		if (!is_kept_back(field, dropped(e), edit) &&
 		    !(from->connection_names && fields_is_named(from, field->name)))
 			fields[hints.field_count++] = *field;
 	}

@@ -43,11 +43,20 @@ static bool is_listed(struct waf_transaction *t, const struct rule *rule, struct
 
 /* ---- the environment of programs --------------------------------------------------------------- */
 
+/* That setenv has set, or unset; NULL: none of this name. */
+static struct value *find_variable(const struct waf_transaction *t, struct span name)
+{
+	for (uint32_t i = 0; i < t->environment.count; i++)
+		if (span_eq(t->environment.at[i].key, name))
+			return &t->environment.at[i];
+	return NULL;
+}
+
 void outside_set_environment(struct waf_transaction *t, const struct rule *rule,
 			     const struct step *step)
 {
 	struct span value = macro_expand(t, rule, &step->text);
-	struct value_list *list = &t->environment;
+	struct value *variable;
 
 	/* Nothing after a NUL would be seen. */
 	value = span_slice(value, 0, span_find_byte(value, '\0'));
@@ -56,13 +65,11 @@ void outside_set_environment(struct waf_transaction *t, const struct rule *rule,
 	else if (!value.ptr)
 		value = SPAN("");
 	t->lists[VAR_ENV].count = 0; /* made anew when it is asked for */
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (span_eq(list->at[i].key, step->tag)) {
-			list->at[i].text = value;
-			return;
-		}
-	}
-	list_add(t, list, step->tag, value);
+	variable = find_variable(t, step->tag);
+	if (variable)
+		variable->text = value;
+	else
+		list_add(t, &t->environment, step->tag, value);
 }
 
 static void put(struct buf *to, struct span name, struct span value)
@@ -81,10 +88,7 @@ static struct span first_value(const struct waf_transaction *t, enum variable va
 
 bool outside_has_variable(const struct waf_transaction *t, struct span name)
 {
-	for (uint32_t i = 0; i < t->environment.count; i++)
-		if (span_eq(t->environment.at[i].key, name))
-			return true;
-	return false;
+	return find_variable(t, name) != NULL;
 }
 
 /* What CGI tells of a request (RFC 3875 section 4.1), without header fields, and setenv. */
@@ -178,11 +182,11 @@ static int inspect(struct waf_transaction *t, const struct rule *rule,
 
 static void fail(struct waf_transaction *t, const struct rule *rule, const struct err *err)
 {
-	t->failed = true;
-	t->why = arena_new(&t->arena, struct err);
-	if (t->why)
-		err_set(t->why, err->code, "%.*s:%u: %.*s: %s", SPAN_ARG(rule->place.file),
-			rule->place.line, SPAN_ARG(operator_parameter(rule->op)), err->message);
+	struct err placed;
+
+	err_set(&placed, err->code, "%.*s:%u: %.*s: %s", SPAN_ARG(rule->place.file),
+		rule->place.line, SPAN_ARG(operator_parameter(rule->op)), err->message);
+	transaction_fail(t, &placed);
 }
 
 /* Approved is what the program answers with a "1"; without an answer nobody knows. */

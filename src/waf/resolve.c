@@ -288,10 +288,10 @@ bool operator_evaluate(struct waf_transaction *t, const struct operator* op,
 	matched = operator_match(op, scratch, parameter, value, match);
 	t->pattern_left_ns = operator_scratch_time_left_ns(scratch);
 	if (UNLIKELY(t->pattern_left_ns <= 0) && t->engine == SEC_ENGINE_ON && !t->failed) {
-		t->failed = true;
-		t->why = arena_new(&t->arena, struct err);
-		if (t->why)
-			err_set(t->why, ERR_LIMIT, "patterns take too long on what was sent");
+		struct err err;
+
+		err_set(&err, ERR_LIMIT, "patterns take too long on what was sent");
+		transaction_fail(t, &err);
 	}
 	return matched;
 }

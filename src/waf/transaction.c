@@ -114,6 +114,14 @@ static int prepare(struct waf_transaction *t)
 	return 0;
 }
 
+void transaction_fail(struct waf_transaction *t, const struct err *err)
+{
+	t->failed = true;
+	t->why = arena_new(&t->arena, struct err);
+	if (t->why)
+		*t->why = *err;
+}
+
 static void set_limits(struct waf_transaction *t)
 {
 	const struct waf_limits *limits = &t->policy->limits;

@@ -165,6 +165,9 @@ struct waf_worker {
 	struct waf_hooks hooks;
 };
 
+/* Nothing that it says can be relied upon any more, for this reason (transaction.c). */
+void transaction_fail(struct waf_transaction *t, const struct err *err);
+
 /* ---- the request (transaction_body.c) ---------------------------------------------------------- */
 
 void transaction_add_arguments(struct waf_transaction *t, const struct body_pairs *pairs);
