@@ -54,11 +54,13 @@ static void put(struct out *out, struct span name, struct span value, enum http_
 	put_field(out, &(struct http_field){name, value, id});
 }
 
-/* Of a service's fields, those that no answer passes on. */
-static inline bool is_kept_back(const struct http_field *field, uint64_t drop,
+/* Of a service's fields, those that no answer passes on; `own`: our request id's, if renamed. */
+static inline bool is_kept_back(const struct http_field *field, uint64_t drop, struct span own,
 				const struct config_header_edit *edit)
 {
-	return drop & FIELD_BIT(field->id) || (edit && fields_edited(edit, field->name));
+	return drop & FIELD_BIT(field->id) ||
+	       (UNLIKELY(own.len) && span_eq_nocase(field->name, own)) ||
+	       (edit && fields_edited(edit, field->name));
 }
 
 HOT static void put_from_service(struct out *out, const struct http_response *response,
@@ -67,11 +69,8 @@ HOT static void put_from_service(struct out *out, const struct http_response *re
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
 
-		if (is_kept_back(field, out->drop, edit) ||
-		    (UNLIKELY(out->drop_name.len) &&
-		     span_eq_nocase(field->name, out->drop_name)))
-			continue;
-		put_field(out, field);
+		if (!is_kept_back(field, out->drop, out->drop_name, edit))
+			put_field(out, field);
 	}
 	for (size_t i = 0; edit && i < edit->set.count; i++)
 		put(out, edit->set.at[i].name, edit->set.at[i].value,
@@ -135,7 +134,7 @@ enum io_result respond_hints(struct exchange *e, const struct http1_head *from,
 	for (size_t i = 0; i < from->field_count; i++) {
 		const struct http_field *field = &from->fields[i];
 
-		if (!is_kept_back(field, dropped(e), edit) &&
+		if (!is_kept_back(field, dropped(e), e->snapshot->own_request_id, edit) &&
 		    !(from->connection_names && fields_is_named(from, field->name)))
 			fields[hints.field_count++] = *field;
 	}

@@ -148,15 +148,17 @@ def test_early_hints_are_passed_on_without_what_must_not_leave():
         connection.sendall(
             b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nServer: secret/1\r\n"
             b"X-Inside: 1\r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\n"
-            b"Content-Length: 0\r\nX-Request-Id: theirs\r\n\r\n"
+            b"Content-Length: 0\r\nX-Request-Id: theirs\r\n%s\r\n" % own
         )
-        answer(connection)
+        answer(connection, extra=own)
 
-    with Setup(script, config) as (gateway, _):
-        answered = gateway.raw(b"GET /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    hints = answered.split(b"\r\n\r\n")[0]
-    assert hints == b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload", answered
-    assert b"\r\n\r\nHTTP/1.1 200" in answered, answered
+    renamed = "forwarded: {request_id_header: x-correlation-id}\nroutes:"
+    for own, changed in ((b"", config), (b"X-Correlation-ID: theirs\r\n", config.replace("routes:", renamed))):
+        with Setup(script, changed) as (gateway, _):
+            answered = gateway.raw(b"GET /up/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        hints = answered.split(b"\r\n\r\n")[0]
+        assert hints == b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload", answered
+        assert b"\r\n\r\nHTTP/1.1 200" in answered and b"theirs" not in answered, answered
 
 
 def test_what_a_query_holds_is_not_logged_when_the_request_is_refused():
