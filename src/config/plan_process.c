@@ -3,6 +3,7 @@
 
 #include "config/plan_parts.h"
 #include "parse/units.h"
+#include "parse/uri.h"
 
 static void text_workers(const struct config *cfg, struct buf *out)
 {
@@ -208,23 +209,13 @@ void plan_clients(const struct config *cfg, struct buf *out)
 
 /* ---- who is told ----------------------------------------------------------------------------- */
 
-/* Its path may be a secret. */
-static struct span origin_of(struct span url)
-{
-	size_t host = span_find(url, SPAN("://")) + 3;
-
-	if (host > url.len)
-		return url;
-	return span_slice(url, 0, host + span_find(span_slice(url, host, url.len), SPAN("/")));
-}
-
 void plan_notices(const struct config *cfg, struct buf *out)
 {
 	for (size_t i = 0; i < cfg->webhooks.count; i++) {
 		const struct config_webhook *hook = &cfg->webhooks.at[i];
 
 		buf_printf(out, "%s  %.*s: %.*s%s%s\n", i ? "" : "webhooks\n",
-			   SPAN_ARG(hook->name), SPAN_ARG(origin_of(hook->url)),
+			   SPAN_ARG(hook->name), SPAN_ARG(uri_origin(hook->url)),
 			   hook->events & CONFIG_WEBHOOK_APPROVALS ? "; approvals" : "",
 			   hook->events & CONFIG_WEBHOOK_PROCEDURES ? "; procedures" : "");
 	}

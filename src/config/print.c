@@ -3,6 +3,7 @@
 #include "config/reader.h"
 #include "config/schema.h"
 #include "parse/units.h"
+#include "parse/uri.h"
 
 #define MASK "\"***\""
 
@@ -19,24 +20,41 @@ struct any_list {
 static void print_object(struct printer *p, const struct schema_object *schema,
 			 const void *object);
 
-static void print_text(struct printer *p, struct span text)
-{
-	for (const struct config_mark *mark = p->priv->tainted; mark; mark = mark->next) {
-		if (mark->text == text.ptr && text.len > 0) {
-			buf_append_cstr(p->out, MASK);
-			return;
-		}
-	}
-	buf_append_byte(p->out, '"');
-	buf_append_json(p->out, text);
-	buf_append_byte(p->out, '"');
-}
-
 static void print_plain(struct printer *p, struct span text)
 {
 	buf_append_byte(p->out, '"');
 	buf_append_json(p->out, text);
 	buf_append_byte(p->out, '"');
+}
+
+static bool is_tainted(const struct printer *p, struct span text)
+{
+	for (const struct config_mark *mark = p->priv->tainted; mark; mark = mark->next)
+		if (mark->text == text.ptr && text.len > 0)
+			return true;
+	return false;
+}
+
+static void print_text(struct printer *p, struct span text)
+{
+	if (is_tainted(p, text))
+		buf_append_cstr(p->out, MASK);
+	else
+		print_plain(p, text);
+}
+
+/* The URL of a webhook is often all that it takes to post there. */
+static void print_origin(struct printer *p, struct span url)
+{
+	struct span origin = uri_origin(url);
+
+	if (is_tainted(p, url) || origin.len + 1 >= url.len) {
+		print_text(p, url);
+		return;
+	}
+	buf_append_byte(p->out, '"');
+	buf_append_json(p->out, origin);
+	buf_append_cstr(p->out, "/***\"");
 }
 
 static void print_names(struct printer *p, const struct schema_key *key, unsigned value)
@@ -195,7 +213,12 @@ static void print_value(struct printer *p, const struct schema_key *key, const v
 		break;
 	case SCHEMA_ENUM: print_name(p, key, *(const unsigned *)field); break;
 	case SCHEMA_FLAGS: print_names(p, key, *(const unsigned *)field); break;
-	case SCHEMA_TEXT: print_text(p, *(const struct span *)field); break;
+	case SCHEMA_TEXT:
+		if (key->flags & SCHEMA_ORIGIN)
+			print_origin(p, *(const struct span *)field);
+		else
+			print_text(p, *(const struct span *)field);
+		break;
 	case SCHEMA_TEXTS:
 	case SCHEMA_CLAIM: print_texts(p, field); break;
 	case SCHEMA_FILE:

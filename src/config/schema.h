@@ -43,6 +43,7 @@ enum schema_flags {
 	SCHEMA_HIDDEN = 1 << 1, /* not printed: another key shows it */
 	SCHEMA_ONE_OR_LIST = 1 << 2, /* SCHEMA_LIST: an object alone is a list of one */
 	SCHEMA_INHERIT = 1 << 3, /* absent is CONFIG_INHERIT until checks fill it in */
+	SCHEMA_ORIGIN = 1 << 4, /* a URL: only its origin is shown */
 };
 
 #define CONFIG_INHERIT UINT64_MAX

@@ -62,8 +62,8 @@ const struct schema_object schema_codes = {
 };
 
 static const struct schema_key sms_keys[] = {
-	{KEY("url", TEXT, config_sms, url), .flags = SCHEMA_REQUIRED, .format = &format_url,
-	 .text = "Where a POST sends an SMS."},
+	{KEY("url", TEXT, config_sms, url), .flags = SCHEMA_REQUIRED | SCHEMA_ORIGIN,
+	 .format = &format_url, .text = "Where a POST sends an SMS."},
 	{KEY("content_type", TEXT, config_sms, content_type), .initial = "application/json",
 	 .format = &format_field_value,
 	 .text = "application/json or application/x-www-form-urlencoded: values are escaped "

@@ -8,8 +8,8 @@ static const struct schema_name event_names[] = {
 };
 
 static const struct schema_key webhook_keys[] = {
-	{KEY("url", TEXT, config_webhook, url), .flags = SCHEMA_REQUIRED, .format = &format_url,
-	 .text = "Where events are posted; redirects are not followed."},
+	{KEY("url", TEXT, config_webhook, url), .flags = SCHEMA_REQUIRED | SCHEMA_ORIGIN,
+	 .format = &format_url, .text = "Where events are posted; redirects are not followed."},
 	{KEY("secret", SECRET, config_webhook, secret), .flags = SCHEMA_REQUIRED,
 	 .text = "Key of the signature: whsec_ and base64, or the bytes themselves."},
 	{KEY("ca", FILE, config_webhook, ca),

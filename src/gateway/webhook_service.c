@@ -434,12 +434,13 @@ static int make_fetcher(struct hook *hook, struct dns *dns, struct err *err)
 					       .dns = dns,
 					       .connections_max = config->concurrent,
 					       .idle_max = 1,
-					       .idle_timeout_ms = 30000};
+					       .idle_timeout_ms = 30000,
+					       .secret_path = true};
 	struct uri_parts parts;
 
 	if (!uri_parse_absolute(config->url, &parts))
 		return err_set(err, ERR_INVALID, "\"%.*s\" is not a http or https URL",
-			       SPAN_ARG(config->url));
+			       SPAN_ARG(uri_origin(config->url)));
 	if (config->ca.len)
 		tls.ca.path = config->ca.ptr;
 	if (span_eq(parts.scheme, SPAN("https"))) {

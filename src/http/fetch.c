@@ -14,6 +14,7 @@ struct http_fetcher {
 	struct dns *dns;
 	struct tls_context *tls;
 	char *url; /* what the spans point into */
+	struct span shown; /* of it, what errors name */
 	char *host; /* NUL-terminated, for the pool */
 	char *authority;
 	struct uri_parts parts;
@@ -41,14 +42,20 @@ static char *make_authority(const struct uri_parts *parts)
 	return copy;
 }
 
-static int read_url(struct http_fetcher *fetcher, struct span url, struct err *err)
+static int read_url(struct http_fetcher *fetcher, const struct http_fetcher_options *options,
+		    struct err *err)
 {
+	struct span url = options->url;
+
 	fetcher->url = mem_strdup(url);
 	if (!fetcher->url)
 		return err_set(err, ERR_MEMORY, "no memory for a URL");
+	fetcher->shown = span_of(fetcher->url, url.len);
+	if (options->secret_path)
+		fetcher->shown = uri_origin(fetcher->shown);
 	if (!uri_parse_absolute(span_of(fetcher->url, url.len), &fetcher->parts))
 		return err_set(err, ERR_INVALID, "\"%.*s\" is not a http or https URL",
-			       SPAN_ARG(url));
+			       SPAN_ARG(fetcher->shown));
 	fetcher->host = mem_strdup(fetcher->parts.host);
 	fetcher->authority = make_authority(&fetcher->parts);
 	if (!fetcher->host || !fetcher->authority)
@@ -72,7 +79,8 @@ static int make_pool(struct http_fetcher *fetcher, const struct http_fetcher_opt
 	};
 
 	if (https && !options->tls)
-		return err_set(err, ERR_INVALID, "%s needs TLS settings", fetcher->url);
+		return err_set(err, ERR_INVALID, "%.*s needs TLS settings",
+			       SPAN_ARG(fetcher->shown));
 	if (https) {
 		fetcher->tls = tls_context_ref(options->tls);
 		pool.tls = tls_context_ssl(fetcher->tls);
@@ -91,7 +99,7 @@ struct http_fetcher *http_fetcher_new(const struct http_fetcher_options *options
 		return NULL;
 	}
 	fetcher->dns = options->dns;
-	if (read_url(fetcher, options->url, err) < 0 || make_pool(fetcher, options, err) < 0) {
+	if (read_url(fetcher, options, err) < 0 || make_pool(fetcher, options, err) < 0) {
 		http_fetcher_close(fetcher);
 		return NULL;
 	}
@@ -120,7 +128,8 @@ static int io_failure(struct err *err, enum io_result result, const struct http_
 		code = ERR_TIMEOUT;
 	else if (result == IO_CANCELLED)
 		code = ERR_CANCELLED;
-	return err_set(err, code, "%s: %s", f->url, what ? what : io_result_text(result));
+	return err_set(err, code, "%.*s: %s", SPAN_ARG(f->shown),
+		       what ? what : io_result_text(result));
 }
 
 /* Tries the name's addresses in turn; the one that works is the pool's from then on. */
@@ -133,7 +142,7 @@ static struct http_call *open_call(struct http_fetcher *f, bool fresh, int64_t d
 	enum io_result result = IO_FAILED;
 
 	if (dns_resolve(f->dns, f->parts.host, f->parts.port, deadline_ms, &names, err) < 0) {
-		err_wrap(err, "%s", f->url);
+		err_wrap(err, "%.*s", SPAN_ARG(f->shown));
 		return NULL;
 	}
 	for (size_t i = 0; i < names.count && i < ADDRESSES_TRIED && !call; i++) {
@@ -148,8 +157,9 @@ static struct http_call *open_call(struct http_fetcher *f, bool fresh, int64_t d
 	if (call)
 		return call;
 	if (result != IO_TIMEOUT && result != IO_CANCELLED)
-		err_set(err, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_UNAVAILABLE, "%s: %s",
-			f->url, why.code != ERR_NONE ? why.message : io_result_text(result));
+		err_set(err, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_UNAVAILABLE, "%.*s: %s",
+			SPAN_ARG(f->shown),
+			why.code != ERR_NONE ? why.message : io_result_text(result));
 	else
 		io_failure(err, result, f, NULL);
 	return NULL;
@@ -197,13 +207,14 @@ static int check_head(const struct http_fetcher *f, const struct http_call *call
 	const struct http1_head *head = &call->response;
 
 	if (head->status >= 300 && head->status < 400)
-		return err_set(err, ERR_DENIED, "%s: answered %u; redirects are not followed",
-			       f->url, head->status);
+		return err_set(err, ERR_DENIED, "%.*s: answered %u; redirects are not followed",
+			       SPAN_ARG(f->shown), head->status);
 	if (head->first[HTTP_FIELD_CONTENT_ENCODING])
-		return err_set(err, ERR_IO, "%s: answered in a content coding", f->url);
+		return err_set(err, ERR_IO, "%.*s: answered in a content coding",
+			       SPAN_ARG(f->shown));
 	if (head->framing == HTTP1_LENGTH && head->content_length > body->max - body->len)
-		return err_set(err, ERR_LIMIT, "%s: answer is larger than %zu bytes", f->url,
-			       body->max);
+		return err_set(err, ERR_LIMIT, "%.*s: answer is larger than %zu bytes",
+			       SPAN_ARG(f->shown), body->max);
 	return 0;
 }
 
@@ -219,10 +230,11 @@ static int read_body(const struct http_fetcher *f, struct http_call *call, int64
 		if (result != IO_OK)
 			return io_failure(err, result, f, call->failure);
 		if (piece.len > body->max - body->len)
-			return err_set(err, ERR_LIMIT, "%s: answer is larger than %zu bytes",
-				       f->url, body->max);
+			return err_set(err, ERR_LIMIT, "%.*s: answer is larger than %zu bytes",
+				       SPAN_ARG(f->shown), body->max);
 		if (buf_append(body, piece) < 0)
-			return err_set(err, ERR_MEMORY, "%s: no memory for the answer", f->url);
+			return err_set(err, ERR_MEMORY, "%.*s: no memory for the answer",
+				       SPAN_ARG(f->shown));
 	}
 }
 

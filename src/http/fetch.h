@@ -20,6 +20,7 @@ struct http_fetcher_options {
 	size_t connections_max; /* 0: no limit */
 	size_t idle_max; /* connections kept for the next fetch */
 	int64_t idle_timeout_ms;
+	bool secret_path; /* errors name the URL's origin alone */
 };
 
 /* NULL with *err: ERR_INVALID for a URL that cannot be used, ERR_MEMORY. */

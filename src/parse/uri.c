@@ -444,3 +444,15 @@ bool uri_parse_absolute(struct span text, struct uri_parts *parts)
 	return !parts->query.ptr ||
 	       check_query(parts->query.ptr, parts->query.ptr + parts->query.len) == URI_OK;
 }
+
+struct span uri_origin(struct span text)
+{
+	size_t end = span_find(text, SPAN("://")) + 3;
+
+	if (end > text.len)
+		return SPAN_NONE;
+	while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?' &&
+	       text.ptr[end] != '#')
+		end++;
+	return span_slice(text, 0, end);
+}

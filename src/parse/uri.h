@@ -53,5 +53,7 @@ struct uri_parts {
 	struct span query;
 };
 bool uri_parse_absolute(struct span text, struct uri_parts *parts);
+/* Of such a text what is before the path: what may be shown where the rest may be secret. */
+struct span uri_origin(struct span text);
 
 #endif

@@ -194,6 +194,16 @@ def test_what_is_too_old_becomes_a_dead_letter_that_can_be_sent_again():
         assert check_signature(head, body) == letter["id"]
 
 
+def test_the_path_of_its_url_is_shown_nowhere():
+    with Setup(["302 Found"] * 1000, age="1s") as setup:
+        setup.ask()
+        assert "answered 302" in setup.dead()[0]["problem"], setup.dead()
+        shown = [setup.admin(path)[1] for path in ("/webhooks", "/config", "/status")]
+        shown.append(setup.gateway.log_text().encode())
+    assert all(b"/events" not in text for text in shown), shown
+    assert b'"url":"http://127.0.0.1:%d/***"' % setup.hook.port in shown[1], shown[1]
+
+
 def test_a_receiver_that_is_gone_is_not_asked_again():
     with Setup(["410 Gone"]) as setup:
         setup.ask()
@@ -222,6 +232,7 @@ run([
     test_what_fails_is_sent_again_with_the_same_id,
     test_a_receiver_that_never_answers_holds_up_only_itself,
     test_what_is_too_old_becomes_a_dead_letter_that_can_be_sent_again,
+    test_the_path_of_its_url_is_shown_nowhere,
     test_a_receiver_that_is_gone_is_not_asked_again,
     test_a_killed_server_sends_what_it_has_acknowledged_later,
 ])
