@@ -19,8 +19,8 @@ static inline bool forward_is_forged(const struct exchange *e, const struct http
 {
 	if (identity_strip_has(e->snapshot->strip, field))
 		return true;
-	return field->id == HTTP_FIELD_OTHER && (field->name.ptr[0] | 0x20) == 'x' &&
-	       !trusted && identity_strip_is_forwarded(field->name);
+	return field->id == HTTP_FIELD_OTHER && !trusted &&
+	       identity_strip_is_forwarded(field->name);
 }
 
 /* The path that the service gets: the route's strip_prefix and add_prefix. ptr NULL: no memory. */

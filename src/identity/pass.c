@@ -73,12 +73,62 @@ void identity_strip_free(struct identity_strip *strip)
 	mem_free(strip);
 }
 
+/* In these, proxies and content delivery networks tell the client's address, host or certificate. */
+static const struct span told[] = {
+	SPAN_INIT("cf-connecting-ip"),
+	SPAN_INIT("cf-connecting-ipv6"),
+	SPAN_INIT("cf-pseudo-ipv4"),
+	SPAN_INIT("client-cert"),
+	SPAN_INIT("client-cert-chain"),
+	SPAN_INIT("client-ip"),
+	SPAN_INIT("fastly-client-ip"),
+	SPAN_INIT("forwarded-for"),
+	SPAN_INIT("true-client-ip"),
+	SPAN_INIT("x-appengine-user-ip"),
+	SPAN_INIT("x-arr-clientcert"),
+	SPAN_INIT("x-azure-clientip"),
+	SPAN_INIT("x-azure-socketip"),
+	SPAN_INIT("x-client-cert"),
+	SPAN_INIT("x-client-ip"),
+	SPAN_INIT("x-cluster-client-ip"),
+	SPAN_INIT("x-envoy-external-address"),
+	SPAN_INIT("x-forwarded"),
+	SPAN_INIT("x-host"),
+	SPAN_INIT("x-original-forwarded-for"),
+	SPAN_INIT("x-original-host"),
+	SPAN_INIT("x-originating-ip"),
+	SPAN_INIT("x-proxyuser-ip"),
+	SPAN_INIT("x-remote-addr"),
+	SPAN_INIT("x-remote-ip"),
+};
+static const struct span told_prefixes[] = {
+	SPAN_INIT("ssl-client-"),
+	SPAN_INIT("x-amzn-mtls-clientcert"),
+	SPAN_INIT("x-forwarded-"),
+	SPAN_INIT("x-ssl-client-"),
+};
+
 bool identity_strip_is_forwarded(struct span name)
 {
-	static const struct span prefix = SPAN_INIT("x-forwarded-");
+	/* Most names are told apart by their first letter. */
+	switch (ascii_lower(name.ptr[0])) {
+	case 'c':
+	case 'f':
+	case 's':
+	case 't':
+	case 'x': break;
+	default: return false;
+	}
+	for (size_t i = 0; i < COUNT_OF(told_prefixes); i++) {
+		struct span start = span_slice(name, 0, told_prefixes[i].len);
 
-	return name.len > prefix.len &&
-	       http_field_names_alike(span_slice(name, 0, prefix.len), prefix);
+		if (name.len > start.len && http_field_names_alike(told_prefixes[i], start))
+			return true;
+	}
+	for (size_t i = 0; i < COUNT_OF(told); i++)
+		if (http_field_names_alike(told[i], name))
+			return true;
+	return false;
 }
 
 HOT bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)

@@ -21,7 +21,10 @@ void identity_strip_free(struct identity_strip *strip);
  * identity_pass_drops.
  */
 bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field);
-/* X-Forwarded-Prefix, -User, -Client-Cert and so on: only a proxy that is trusted may say so. */
+/*
+ * X-Forwarded-Prefix, -User and so on, True-Client-IP and the like, Client-Cert (RFC 9440): only a
+ * proxy that is trusted may say so. The name is not empty.
+ */
 bool identity_strip_is_forwarded(struct span name);
 
 /*

@@ -371,7 +371,8 @@ def test_a_request_has_one_id_and_it_is_ours():
 def test_trusted_proxies_tell_the_client_s_address():
     with Setup() as (gateway, service):
         for sent, client in (
-            ({"X-Forwarded-For": "6.6.6.6, 192.0.2.9, 127.0.0.2", "X-Forwarded-Prefix": "/at"},
+            ({"X-Forwarded-For": "6.6.6.6, 192.0.2.9, 127.0.0.2", "X-Forwarded-Prefix": "/at",
+              "True-Client-IP": "192.0.2.9"},
              "192.0.2.9"),
             ({"Forwarded": "for=6.6.6.6, for=\"[2001:db8::7]:4711\";proto=https"}, "2001:db8::7"),
             ({"X-Forwarded-For": "6.6.6.6, garbage"}, "127.0.0.1"),
@@ -383,8 +384,8 @@ def test_trusted_proxies_tell_the_client_s_address():
             shown = f'"[{client}]"' if ":" in client else client
             assert field(head, "forwarded")[0].startswith(f"for={shown};"), head
             assert field(head, "via") and b"6.6.6.6" not in head
-            assert field(head, "x-forwarded-prefix") == [
-                value for name, value in sent.items() if name == "X-Forwarded-Prefix"]
+            for name in ("X-Forwarded-Prefix", "True-Client-IP"):
+                assert field(head, name) == ([sent[name]] if name in sent else []), head
 
 
 run([function for name, function in list(globals().items()) if name.startswith("test_")])

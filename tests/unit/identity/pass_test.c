@@ -164,6 +164,13 @@ static void fields_of_every_service_are_removed_from_requests(void **state)
 	identity_strip_free(strip);
 	assert_true(identity_strip_is_forwarded(SPAN("X-Forwarded-Prefix")));
 	assert_true(identity_strip_is_forwarded(SPAN("x_forwarded_client.cert")));
+	assert_true(identity_strip_is_forwarded(SPAN("True-Client-IP")));
+	assert_true(identity_strip_is_forwarded(SPAN("CF_Connecting_IP")));
+	assert_true(identity_strip_is_forwarded(SPAN("client-cert")));
+	assert_true(identity_strip_is_forwarded(SPAN("ssl-client-verify")));
+	assert_false(identity_strip_is_forwarded(SPAN("client-id")));
+	assert_false(identity_strip_is_forwarded(SPAN("true-client-ips")));
+	assert_false(identity_strip_is_forwarded(SPAN("ssl-client-")));
 	assert_false(identity_strip_is_forwarded(SPAN("x-forwarded-")));
 	assert_false(identity_strip_is_forwarded(SPAN("x-forward-to")));
 	assert_false(identity_strip_is_forwarded(SPAN("x")));
