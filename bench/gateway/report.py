@@ -9,19 +9,29 @@ DISTURBED_SHARE = 0.05
 TITLE_WIDTH = 46
 
 
+def quotient(figures, label, against):
+    """None where either figure is missing."""
+    if not figures.get(label) or not figures.get(against):
+        return None
+    return round(figures[label] / figures[against], 4)
+
+
 def judge(scenario, figures):
-    """One entry a bar; `pass` is None where a figure is missing."""
+    """
+    One entry a bar; `pass` is None where a figure is missing. `floor_ratio` is what the blind relay
+    has against the same peer, which nothing that passes requests on can be below.
+    """
     entries = []
     for bar in scenario.bars:
-        ratio = None
-        if figures.get(bar.label) and figures.get(bar.against):
-            ratio = figures[bar.label] / figures[bar.against]
+        ratio = quotient(figures, bar.label, bar.against)
+        floor_ratio = None if bar.against == "floor" else quotient(figures, "floor", bar.against)
         entries.append(
             {
                 "scenario": scenario.name,
                 "of": bar.label,
                 "against": bar.against,
-                "ratio": None if ratio is None else round(ratio, 4),
+                "ratio": ratio,
+                "floor_ratio": floor_ratio,
                 "bar": bar.limit,
                 "pass": None if ratio is None else ratio <= bar.limit,
             }
@@ -107,6 +117,8 @@ class Report:
                 verdict = f"{entry['ratio']:.3f}  " + (
                     paint("32", "pass") if entry["pass"] else paint("31", "FAIL")
                 )
+                if entry["floor_ratio"] is not None:
+                    verdict += f"  (the floor: {entry['floor_ratio']:.3f})"
             print(f"{text:<42} bar {entry['bar']:<5} {verdict}", file=out)
         for name, label, message in self.failures():
             text = f"{name}: {label} could not be measured: {message}"

@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) char *h1_put_inline(char *to, struc
 	}
 	return end;
 }
-static inline char *h1_put(char *to, struct span s)
+HOT static inline char *h1_put(char *to, struct span s)
 {
 	return h1_put_inline(to, s);
 }

@@ -51,7 +51,7 @@ static inline void clear_first(uint16_t first[HTTP_FIELD_COUNT])
 	memset(first + i, 0, (HTTP_FIELD_COUNT - i) * sizeof(*first));
 }
 
-static void head_clear(struct http1_head *head)
+HOT static void head_clear(struct http1_head *head)
 {
 	head->method = HTTP_METHOD_OTHER;
 	head->method_name = SPAN_NONE;
@@ -439,9 +439,9 @@ HOT enum http1_result http1_parse_request(struct http1_head *head, struct span i
 	return http1_parse_next_request(head, input, limits, SPAN_NONE, consumed);
 }
 
-enum http1_result http1_parse_next_request(struct http1_head *head, struct span input,
-					   const struct http1_limits *limits, struct span known,
-					   size_t *consumed)
+HOT enum http1_result http1_parse_next_request(struct http1_head *head, struct span input,
+					       const struct http1_limits *limits,
+					       struct span known, size_t *consumed)
 {
 	struct http1_fields fields = {
 		.single = BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_CONTENT_LENGTH) |

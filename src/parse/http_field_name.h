@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) bool http_token_is(const char *name
 	break
 
 /* Any bytes may be asked for; those of which the answer is not HTTP_FIELD_OTHER are a token. */
-static inline enum http_field_id http_field_lookup_bytes(const char *p, size_t len)
+HOT static inline enum http_field_id http_field_lookup_bytes(const char *p, size_t len)
 {
 #define FIRST (p[0] | 0x20)
 	switch (len) {
