@@ -8,12 +8,12 @@
 #include "cli/command.h"
 #include "cli/git_base.h"
 #include "cli/output.h"
+#include "cli/policy_work.h"
 #include "supply/exposure.h"
 #include "supply/report.h"
 #include "supply/report_import.h"
 #include "supply/survey.h"
 #include "supply/vex.h"
-#include "supply/waiver.h"
 
 /* Findings and vulnerabilities; the inventory has its own limit. */
 #define SCAN_MAX_BYTES ((size_t)1 << 30)
@@ -239,50 +239,17 @@ static int apply_vex(struct scan *s, struct err *err)
 	return result;
 }
 
-static int problems_to_err(const struct config_problems *problems, struct err *err)
-{
-	const struct config_problem *p = &problems->at[0];
-
-	if (p->line == 0)
-		return err_set(err, ERR_INVALID, "%s", p->message);
-	return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
-		       p->message);
-}
-
 static int waiver_file(void *context, const char *path, struct err *err)
 {
 	struct scan *s = context;
-	struct config_problems problems = {0};
-	struct waiver_list list;
-	int result = 0;
 
-	if (waiver_list_load(&list, path, &problems) < 0)
-		result = problems_to_err(&problems, err);
-	else
-		(void)waiver_list_verify(&list, &s->rules->policy, s->rules->now_s);
-	if (result == 0 && waiver_apply(&list, &s->results) < 0)
-		result = err_set(err, ERR_MEMORY, "out of memory");
-	for (size_t i = 0; i < list.all.count && result == 0; i++) {
-		const struct waiver *w = &list.all.at[i];
-
-		if (w->state != WAIVER_GOOD)
-			fprintf(stderr,
-				"sallyport: warning: %s:%u: the waiver of %.*s does not count: "
-				"%s\n",
-				path, w->where.line, SPAN_ARG(w->id),
-				waiver_state_text(w->state));
-	}
-	waiver_list_release(&list);
-	return result;
+	return policy_work_waive(&s->rules->policy, path, s->rules->now_s, &s->results, err);
 }
 
 static int apply_waivers(struct scan *s, struct err *err)
 {
-	const struct policy *policy = &s->rules->policy;
-
-	for (size_t i = 0; i < policy->waivers.count; i++)
-		if (waiver_file(s, policy->waivers.at[i].file.ptr, err) < 0)
-			return -1;
+	if (policy_work_waive_all(&s->rules->policy, s->rules->now_s, &s->results, err) < 0)
+		return -1;
 	return for_each_file(options_text(s->rules->given, "waivers"), err, s, waiver_file);
 }
 
@@ -492,14 +459,10 @@ static int print(const struct scan *s, const char *path, struct err *err)
 
 static int load_policy(struct scan_rules *rules, struct err *err)
 {
-	const char *path = options_text(rules->given, "policy");
 	const char *max_age = options_text(rules->given, "max-age");
-	struct config_problems problems = {0};
-	int result = path ? policy_load(&rules->policy, path, &problems)
-			  : policy_load_default(&rules->policy, &problems);
 
-	if (result < 0)
-		return problems_to_err(&problems, err);
+	if (policy_work_load(&rules->policy, options_text(rules->given, "policy"), err) < 0)
+		return -1;
 	if (max_age)
 		rules->policy.database.max_age_ms =
 			options_number(rules->given, "max-age") * 86400000;

@@ -58,6 +58,7 @@ extern const struct command cmd_session_end;
 extern const struct command cmd_key_list;
 extern const struct command cmd_key_rotate;
 extern const struct command cmd_mail_test;
+extern const struct command cmd_threats;
 extern const struct command cmd_version;
 extern const struct command cmd_waf_check;
 extern const struct command cmd_waiver_create;

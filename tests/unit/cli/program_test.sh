@@ -94,6 +94,22 @@ import json, sys
 found = json.load(open(sys.argv[1]))
 assert found["errors"] == 1 and found["problems"][0]["line"] == 6, found' "$work/out"
 
+run threats "$work/good.yaml"
+ok 'open threats that fail the policy are status 1' status 1
+ok 'with their ids' out '[threat-anybody, high]'
+ok 'and how many fail' out ' fail the policy'
+
+cat >"$work/policy.yaml" <<'END'
+misconfigurations: {fail: critical, warn: info}
+END
+run threats --policy "$work/policy.yaml" "$work/good.yaml"
+ok 'threats that the policy takes are status 0' status 0
+run threats --format sarif --policy "$work/policy.yaml" "$work/good.yaml"
+ok 'threats are told as SARIF' out '"threat-anybody"'
+run threats --all "$work/bad.yaml"
+ok 'there is no model of a configuration with mistakes' status 2
+ok 'which are told with their place' err 'bad.yaml:6:'
+
 run check --format json "$work/good.yaml"
 ok 'the plan is JSON when asked for' python3 -m json.tool "$work/out"
 

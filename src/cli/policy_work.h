@@ -1,0 +1,21 @@
+/* policy_work.h - policies and waivers, as commands that judge results use them. */
+#ifndef CLI_POLICY_WORK_H
+#define CLI_POLICY_WORK_H
+
+#include "supply/waiver.h"
+
+/* The first problem as an error: "file:1:2: message". Always -1. */
+int policy_work_problem(const struct config_problems *problems, struct err *err);
+/* A file, or with NULL what holds without one. -1: ERR_INVALID; release the policy either way. */
+int policy_work_load(struct policy *policy, const char *path, struct err *err) MUST_CHECK;
+/*
+ * Silences results by a file of waivers; those that do not count are told on standard error. -1:
+ * ERR_INVALID, ERR_MEMORY.
+ */
+int policy_work_waive(const struct policy *policy, const char *path, int64_t now_s,
+		      struct result_list *results, struct err *err) MUST_CHECK;
+/* By all the files that the policy names. */
+int policy_work_waive_all(const struct policy *policy, int64_t now_s,
+			  struct result_list *results, struct err *err) MUST_CHECK;
+
+#endif
