@@ -387,6 +387,7 @@ struct config_contract {
 	bool formats; /* `format` is checked where it otherwise only annotates */
 	bool security; /* its security requirements hold */
 	uint64_t memory_bytes; /* of compiled schemas; of documents twice as much */
+	uint64_t pattern_time_ms; /* of patterns in the long values of a request */
 };
 
 struct config_service {

@@ -464,6 +464,10 @@ static const struct schema_key contract_keys[] = {
 	{KEY("memory", SIZE, config_contract, memory_bytes), .initial = "256M", .min = 1 << 20,
 	 .max = UINT64_C(16) << 30,
 	 .text = "For its compiled schemas, at most; for documents twice as much."},
+	{KEY("pattern_time", DURATION, config_contract, pattern_time_ms), .initial = "100ms",
+	 .min = 1, .max = 60000,
+	 .text = "Processor time that patterns may take for the long values of a request or "
+		 "response; then the value breaks the contract."},
 	{.name = NULL},
 };
 

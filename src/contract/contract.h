@@ -188,6 +188,11 @@ enum contract_unknown {
 struct contract_policy {
 	enum contract_unknown query;
 	enum contract_unknown properties; /* of JSON, and fields of forms */
+	/*
+	 * Of processor, for patterns in texts over 512 bytes: of a request or response all told, of a
+	 * stream for each item. What takes longer is a problem. 0: 100 ms.
+	 */
+	uint32_t pattern_time_ms;
 };
 
 /* 0 means the default in each. */

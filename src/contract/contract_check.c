@@ -117,6 +117,13 @@ enum schema_unknown check_unknown(const struct contract_check *c)
 	return SCHEMA_UNKNOWN_ALLOW;
 }
 
+void check_limit_patterns(struct contract_check *c)
+{
+	schema_run_limit_patterns(c->run, c->policy.pattern_time_ms);
+	if (c->inner)
+		schema_run_limit_patterns(c->inner, c->policy.pattern_time_ms);
+}
+
 static void begin(struct contract_check *c, const struct contract *contract,
 		  const struct contract_policy *policy, bool is_response)
 {
@@ -140,6 +147,7 @@ static void begin(struct contract_check *c, const struct contract *contract,
 	c->form.count = 0;
 	arena_reset(&c->text);
 	buf_clear(&c->kept);
+	check_limit_patterns(c);
 }
 
 static const struct openapi_operation *inside(const struct contract_operation *operation)

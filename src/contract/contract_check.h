@@ -72,6 +72,8 @@ void check_length_problem(struct contract_check *c, struct span name,
 void check_run_problems(struct contract_check *c, enum contract_where where, struct span name,
 			enum schema_result outcome, uint64_t offset);
 /* Makes a result final; the first one stays. */
+/* A new allowance of time for patterns. */
+void check_limit_patterns(struct contract_check *c);
 enum contract_result check_end(struct contract_check *c, enum contract_result result);
 enum schema_unknown check_unknown(const struct contract_check *c);
 

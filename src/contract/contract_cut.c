@@ -14,9 +14,12 @@ static struct schema_run *inner_run(struct contract_check *c)
 					   .max_number_bytes = JSON_NUMBER_BYTES,
 					   .max_unknown = c->limits.max_unknown};
 
-	if (!c->inner)
-		c->inner = schema_run_new(&limits, NULL);
-	if (!c->inner)
+	if (c->inner)
+		return c->inner;
+	c->inner = schema_run_new(&limits, NULL);
+	if (c->inner)
+		schema_run_limit_patterns(c->inner, c->policy.pattern_time_ms);
+	else
 		(void)check_end(c, CONTRACT_MEMORY);
 	return c->inner;
 }

@@ -39,8 +39,10 @@ static void feed_item(struct contract_check *c, struct span piece)
 	/* What is unknown in one of many items cannot be cut out. */
 	if (options.unknown == SCHEMA_UNKNOWN_STRIP)
 		options.unknown = SCHEMA_UNKNOWN_ALLOW;
-	if (!c->in_line)
+	if (!c->in_line) {
+		check_limit_patterns(c);
 		schema_run_start(c->run, item_schema(c), &options);
+	}
 	c->in_line = true;
 	outcome = schema_run_feed(c->run, piece);
 	if (outcome != SCHEMA_MORE)
@@ -102,6 +104,7 @@ static void check_event(struct contract_check *c, struct span event)
 	/* Comments that keep a connection alive: without data nobody hears of an event. */
 	if (!gather_data(c, event))
 		return;
+	check_limit_patterns(c);
 	schema_run_start(c->run, item_schema(c), NULL);
 	(void)schema_run_token(c->run, JSON_TOKEN_OBJECT_BEGIN, SPAN_NONE);
 	feed_member(c, SPAN("data"), buf_span(&c->scratch));

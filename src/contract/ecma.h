@@ -40,8 +40,11 @@ enum ecma_result {
 /* Limits of PCRE2: 0 means 100,000 matches and 1,000 levels. NULL when out of memory. */
 struct ecma_matcher *ecma_matcher_new(uint32_t match_limit, uint32_t depth_limit);
 void ecma_matcher_free(struct ecma_matcher *m);
-/* Before the texts of one document: long ones may only take so much time together. */
-void ecma_matcher_start(struct ecma_matcher *m);
+/*
+ * Before the texts of one document, whose long ones (over 512 bytes) may take so much of the
+ * processor's time together; 0 means 100 ms.
+ */
+void ecma_matcher_start(struct ecma_matcher *m, uint32_t time_ms);
 /* `subject` is valid UTF-8. Anywhere in it, unless the expression has anchors. */
 enum ecma_result ecma_match(struct ecma_matcher *m, const struct ecma *e, struct span subject);
 

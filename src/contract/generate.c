@@ -298,8 +298,8 @@ static struct span put_body(struct generator *g, const struct draft *d)
 /* What the contract itself says of it. */
 static enum contract_result judge(struct generator *g, const struct generated *request)
 {
-	static const struct contract_policy refuse = {CONTRACT_UNKNOWN_REFUSE,
-						      CONTRACT_UNKNOWN_REFUSE};
+	static const struct contract_policy refuse = {.query = CONTRACT_UNKNOWN_REFUSE,
+						      .properties = CONTRACT_UNKNOWN_REFUSE};
 	struct contract_request r = {.query = request->query,
 				     .fields = request->fields,
 				     .field_count = request->field_count,

@@ -191,6 +191,7 @@ struct schema_run_limits {
 	unsigned max_unknown; /* unknown properties told about: 1,000 */
 	uint32_t regex_match_limit; /* PCRE2's: 100,000 */
 	uint32_t regex_depth_limit; /* PCRE2's: 1,000 */
+	uint32_t regex_time_ms; /* of processor, for texts over 512 bytes: 100 */
 };
 
 enum schema_unknown {
@@ -233,6 +234,11 @@ enum schema_result {
 struct schema_run *schema_run_new(const struct schema_run_limits *limits, struct err *err);
 void schema_run_free(struct schema_run *run);
 
+/*
+ * From now on, and until this is called again, all checks of the run together have this time for
+ * patterns in texts over 512 bytes, and not each of them; 0 means 100 ms.
+ */
+void schema_run_limit_patterns(struct schema_run *run, uint32_t time_ms);
 /* Begins a check; what was told about the last one is gone. NULL options mean zeros. */
 void schema_run_start(struct schema_run *run, const struct schema *schema,
 		      const struct schema_run_options *options);

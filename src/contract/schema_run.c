@@ -86,6 +86,12 @@ size_t schema_run_bytes(const struct schema_run *run)
 	       run->distinct.cap * sizeof(*run->distinct.entries);
 }
 
+void schema_run_limit_patterns(struct schema_run *run, uint32_t time_ms)
+{
+	run->shares_pattern_time = true;
+	ecma_matcher_start(run->matcher, time_ms);
+}
+
 void schema_run_start(struct schema_run *run, const struct schema *schema,
 		      const struct schema_run_options *options)
 {
@@ -96,7 +102,8 @@ void schema_run_start(struct schema_run *run, const struct schema *schema,
 	run->failed = run->truncated = run->root_read = run->tokens_used = run->died = false;
 	run->limit = NULL;
 	run->fast.penalty = run->fast.skip = 0;
-	ecma_matcher_start(run->matcher);
+	if (!run->shares_pattern_time)
+		ecma_matcher_start(run->matcher, run->limits.regex_time_ms);
 	run->json_error = JSON_OK;
 	run->error_offset = 0;
 	run->steps = run->limits.max_steps;

@@ -233,6 +233,7 @@ struct schema_run {
 	struct buf text; /* of problems */
 	struct buf scratch;
 	struct ecma_matcher *matcher;
+	bool shares_pattern_time; /* with the checks before */
 	bool tokens_used;
 	struct json_tokens tokens;
 	struct fast_memory fast;

@@ -220,10 +220,12 @@ static struct contract_policy policy_of(const struct config_contract *config, bo
 					 : CONTRACT_UNKNOWN_ALLOW,
 			.properties = config->unknown_properties == CONFIG_UNKNOWN_REFUSE
 					      ? CONTRACT_UNKNOWN_REFUSE
-					      : CONTRACT_UNKNOWN_ALLOW};
+					      : CONTRACT_UNKNOWN_ALLOW,
+			.pattern_time_ms = (uint32_t)config->pattern_time_ms};
 	return (struct contract_policy){
 		.query = (enum contract_unknown)config->unknown_query,
-		.properties = (enum contract_unknown)config->unknown_properties};
+		.properties = (enum contract_unknown)config->unknown_properties,
+		.pattern_time_ms = (uint32_t)config->pattern_time_ms};
 }
 
 static bool is_bad(enum contract_result result)
@@ -458,6 +460,7 @@ HOT void response_check_begin(struct response_check *rc, struct exchange *e,
 	if (!validate_wants_plain_response(e))
 		return;
 	rc->enforce = contract_of(e)->responses == CONFIG_CHECK_ENFORCE;
+	policy.pattern_time_ms = (uint32_t)contract_of(e)->pattern_time_ms;
 	rc->has_length = head->framing == HTTP1_LENGTH;
 	rc->left_bytes = head->content_length;
 	rc->check = take_check(e->worker);

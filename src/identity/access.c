@@ -13,7 +13,7 @@ struct access_rule {
 	struct name *scopes; /* route->scopes.count, and so on */
 	struct name *roles;
 	struct permission *permissions;
-	struct pattern **patterns; /* NULL for other conditions */
+	struct regex **patterns; /* NULL for other conditions */
 };
 
 static struct name *compile_names(struct access_rule *rule, const struct config_strings *from)
@@ -53,7 +53,7 @@ static int compile_patterns(struct access_rule *rule, struct err *err)
 {
 	size_t count = rule->route->claims.count;
 
-	rule->patterns = arena_array(&rule->arena, struct pattern *, count + 1);
+	rule->patterns = arena_array(&rule->arena, struct regex *, count + 1);
 	if (!rule->patterns)
 		return no_memory(err);
 	for (size_t i = 0; i < count; i++) {
@@ -114,7 +114,7 @@ void access_rule_free(struct access_rule *rule)
 	if (!rule)
 		return;
 	for (size_t i = 0; rule->patterns && i < rule->route->claims.count; i++)
-		pattern_free(rule->patterns[i]);
+		regex_free(rule->patterns[i]);
 	arena_release(&rule->arena);
 	mem_free(rule);
 }
@@ -152,7 +152,7 @@ static bool has_permissions(const struct access_rule *rule, const struct identit
 }
 
 static bool scalar_holds(const struct config_condition *condition,
-			 const struct pattern *pattern, struct auth_worker *worker,
+			 struct regex *pattern, struct auth_worker *worker,
 			 const struct json *claim)
 {
 	struct span text;
@@ -172,7 +172,7 @@ static bool scalar_holds(const struct config_condition *condition,
 
 /* A claim that is an array satisfies a condition when one of its elements does. */
 static bool condition_holds(const struct config_condition *condition,
-			    const struct pattern *pattern, struct auth_worker *worker,
+			    struct regex *pattern, struct auth_worker *worker,
 			    const struct json *claims)
 {
 	const struct json *claim = claim_at(claims, &condition->claim);

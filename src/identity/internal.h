@@ -59,8 +59,8 @@ void identity_discard(struct identity_private *p);
 const struct config_strings *access_rule_scopes(const struct access_rule *rule);
 
 /* With the worker's own match state; what cannot be decided within its limits is no match. */
-struct pattern;
-bool auth_worker_match(struct auth_worker *worker, const struct pattern *pattern,
+struct regex;
+bool auth_worker_match(struct auth_worker *worker, struct regex *pattern,
 		       struct span text);
 
 /*

@@ -13,7 +13,7 @@ struct auth_worker *auth_worker_new(const struct auth_worker_options *options, s
 	worker->dns = options->dns;
 	worker->now_unix_s = options->now_unix_s ? options->now_unix_s : loop_unix_s;
 	worker->jws = jws_context_new(NULL);
-	worker->patterns = pattern_state_new(NULL);
+	worker->patterns = pattern_scratch_new();
 	pass_cache_init(&worker->passed, options->cache_entries);
 	if (token_cache_init(&worker->tokens, options->cache_entries) == 0 && worker->jws &&
 	    worker->patterns)
@@ -31,7 +31,7 @@ void auth_worker_free(struct auth_worker *worker)
 	auth_worker_flush(worker);
 	token_cache_release(&worker->tokens);
 	pass_cache_release(&worker->passed);
-	pattern_state_free(worker->patterns);
+	regex_scratch_free(worker->patterns);
 	jws_context_free(worker->jws);
 	mem_free(worker);
 }
@@ -57,10 +57,10 @@ void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker
 	};
 }
 
-bool auth_worker_match(struct auth_worker *worker, const struct pattern *pattern,
+bool auth_worker_match(struct auth_worker *worker, struct regex *pattern,
 		       struct span text)
 {
-	return pattern_match(pattern, worker->patterns, text) == PATTERN_MATCH;
+	return pattern_match(pattern, worker->patterns, text);
 }
 
 struct span auth_worker_passed_get(struct auth_worker *worker, uint64_t identity_serial,

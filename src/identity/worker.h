@@ -15,7 +15,7 @@ struct auth_worker {
 	struct pass_cache passed;
 	struct key_view keys;
 	struct jws_context *jws;
-	struct pattern_state *patterns;
+	struct regex_scratch *patterns;
 	struct dns *dns;
 	int64_t (*now_unix_s)(void);
 	struct list introspectors; /* struct introspector: clients of endpoints */

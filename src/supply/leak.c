@@ -2,10 +2,9 @@
 
 #include <fnmatch.h>
 #include <hs.h>
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 
 #include "base/mem.h"
+#include "parse/regex.h"
 #include "supply/check.h"
 #include "supply/check_internal.h"
 #include "supply/leak_internal.h"
@@ -16,12 +15,16 @@
 #define LINES_AHEAD_BYTES ((size_t)16384)
 #define WINDOWS_MAX 200000 /* in one text */
 #define HITS_MAX 1000
-#define MATCH_LIMIT 1000000 /* steps of an expression in one window */
-#define MATCH_HEAP_KIB 4096
+#define MATCHES_MAX 1000000 /* steps of an expression from one start */
+#define DEPTH_MAX 20000
+#define HEAP_MAX_KIB 4096
+#define JIT_STACK_MAX_BYTES ((size_t)512 << 10)
+#define PAIRS_MAX 16
+#define TEXT_NS INT64_C(10000000000) /* of processor, for the expressions in one text */
 
 struct leak_rule {
 	const struct check_rule *rule; /* NULL: not of kind `secret` */
-	pcre2_code *code; /* compiled when it is first needed */
+	struct regex *regex; /* compiled when it is first needed */
 	size_t group; /* which is the secret */
 	size_t window_end; /* what has been asked for in this text */
 };
@@ -46,8 +49,7 @@ struct leak_scanner {
 	hs_scratch_t *scratch;
 	size_t *rule_of; /* of each literal */
 	size_t literal_count;
-	pcre2_match_data *match;
-	pcre2_match_context *limits;
+	struct regex_scratch *space;
 	/* Of the text that is being scanned. */
 	struct buf windows;
 	struct buf hits;
@@ -62,23 +64,20 @@ struct leak_scanner {
 /* When a keyword of the rule is first met: most texts have few of them. */
 static int compile_pattern(struct leak_rule *r, struct err *err)
 {
-	PCRE2_UCHAR message[200];
-	PCRE2_SIZE offset;
-	int problem;
+	static const struct regex_options options = {.flags = 0};
+	struct err why = {0};
+	int named;
 
-	if (r->code)
+	if (r->regex)
 		return 0;
-	r->code = pcre2_compile((PCRE2_SPTR)r->rule->pattern.ptr, r->rule->pattern.len, 0,
-				&problem, &offset, NULL);
-	if (r->code) {
-		int named = pcre2_substring_number_from_name(r->code, (PCRE2_SPTR) "value");
-
-		r->group = named > 0 ? (size_t)named : 1;
-		return 0;
-	}
-	(void)pcre2_get_error_message(problem, message, sizeof(message));
-	return err_set(err, ERR_INVALID, "rule %.*s: %s at byte %zu of its pattern",
-		       SPAN_ARG(r->rule->id), (const char *)message, (size_t)offset);
+	r->regex = regex_new(r->rule->pattern, &options, &why);
+	if (!r->regex)
+		return err_set(err, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_INVALID,
+			       "rule %.*s: its pattern, %s", SPAN_ARG(r->rule->id),
+			       why.message);
+	named = regex_group_named(r->regex, "value");
+	r->group = named > 0 ? (size_t)named : 1;
+	return 0;
 }
 
 struct literals {
@@ -140,13 +139,17 @@ static int compile_literals(struct leak_scanner *s, struct err *err)
 
 static int prepare(struct leak_scanner *s, const struct check_rule *rules, struct err *err)
 {
+	static const struct regex_limits limits = {.matches = MATCHES_MAX,
+						   .depth = DEPTH_MAX,
+						   .heap_kib = HEAP_MAX_KIB,
+						   .jit_stack_bytes = JIT_STACK_MAX_BYTES,
+						   .pairs = PAIRS_MAX,
+						   .time_ns = TEXT_NS};
+
 	s->rules = mem_zalloc(s->count + 1, sizeof(*s->rules));
-	s->match = pcre2_match_data_create(16, NULL);
-	s->limits = pcre2_match_context_create(NULL);
-	if (!s->rules || !s->match || !s->limits)
+	s->space = regex_scratch_new(&limits);
+	if (!s->rules || !s->space)
 		return err_set(err, ERR_MEMORY, "out of memory");
-	(void)pcre2_set_match_limit(s->limits, MATCH_LIMIT);
-	(void)pcre2_set_heap_limit(s->limits, MATCH_HEAP_KIB);
 	for (size_t i = 0; i < s->count; i++)
 		if (rules[i].kind == CHECK_SECRET)
 			s->rules[i].rule = &rules[i];
@@ -177,11 +180,10 @@ void leak_scanner_free(struct leak_scanner *s)
 	if (!s)
 		return;
 	for (size_t i = 0; s->rules && i < s->count; i++)
-		pcre2_code_free(s->rules[i].code);
+		regex_free(s->rules[i].regex);
 	(void)hs_free_scratch(s->scratch);
 	(void)hs_free_database(s->database);
-	pcre2_match_data_free(s->match);
-	pcre2_match_context_free(s->limits);
+	regex_scratch_free(s->space);
 	buf_release(&s->windows);
 	buf_release(&s->hits);
 	mem_free(s->rule_of);
@@ -321,27 +323,33 @@ static int run_window(struct leak_scanner *s, const struct window *w, struct err
 	if (compile_pattern(r, err) < 0)
 		return -1;
 	while (at < w->end) {
-		const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->match);
-		int got = pcre2_match(r->code, (PCRE2_SPTR)s->text.ptr, w->end, at,
-				      PCRE2_NOTEMPTY, s->match, s->limits);
-		size_t group;
+		struct span text = span_slice(s->text, 0, w->end);
+		int got = regex_search(r->regex, s->space, text, at, PCRE2_NOTEMPTY,
+				       REGEX_PAIRS_ALL);
+		struct span whole, value;
+		struct hit hit = {.rule = w->rule};
+		size_t end;
 
-		if (got == PCRE2_ERROR_NOMATCH)
+		if (got == REGEX_NONE)
 			return 0;
 		if (got < 0)
-			return err_set(err,
-				       got == PCRE2_ERROR_NOMEMORY ? ERR_MEMORY : ERR_LIMIT,
+			return err_set(err, got == REGEX_NO_MEMORY ? ERR_MEMORY : ERR_LIMIT,
 				       "rule %.*s takes too long here", SPAN_ARG(r->rule->id));
-		group = (size_t)got > r->group && ends[2 * r->group] != PCRE2_UNSET ? r->group
-										    : 0;
-		if (counts(s, r->rule, ends[2 * group], ends[2 * group + 1])) {
-			const struct hit hit = {w->rule, ends[2 * group], ends[2 * group + 1]};
-
-			if (buf_append_bytes(&s->hits, &hit, sizeof(hit)) < 0)
-				return err_set(err, ERR_LIMIT, "more than %d secrets",
-					       HITS_MAX);
-		}
-		at = ends[1] > at ? ends[1] : at + 1;
+		whole = regex_pair(s->space, REGEX_PAIRS_ALL, text, 0);
+		value = (size_t)got > r->group
+				? regex_pair(s->space, REGEX_PAIRS_ALL, text, r->group)
+				: SPAN_NONE;
+		if (!value.ptr)
+			value = whole;
+		if (!whole.ptr)
+			return 0;
+		hit.start = (size_t)(value.ptr - text.ptr);
+		hit.end = hit.start + value.len;
+		if (counts(s, r->rule, hit.start, hit.end) &&
+		    buf_append_bytes(&s->hits, &hit, sizeof(hit)) < 0)
+			return err_set(err, ERR_LIMIT, "more than %d secrets", HITS_MAX);
+		end = (size_t)(whole.ptr - text.ptr) + whole.len;
+		at = end > at ? end : at + 1;
 	}
 	return 0;
 }
@@ -447,6 +455,7 @@ int leak_scan(struct leak_scanner *s, const struct leak_text *text, size_t rule,
 		return err_set(err, ERR_LIMIT, "too large to be searched for secrets");
 	s->text = text->text;
 	s->only = rule;
+	regex_scratch_set_left_ns(s->space, TEXT_NS);
 	s->line_at = 0;
 	s->line = 1;
 	buf_clear(&s->windows);

@@ -412,7 +412,7 @@ static int compile_items(struct compiler *c)
 /* ---- names of TX, once all are known ----------------------------------------------------------- */
 
 static int find_slots(struct compiler *c, struct selector *selector,
-		      struct operator_scratch *scratch)
+		      struct regex_scratch *scratch)
 {
 	const struct waf_rules *rules = c->rules;
 	uint32_t *slots;
@@ -440,7 +440,7 @@ static bool starts_some_slot(const struct waf_rules *rules, struct span prefix)
 
 /* Rules are made by this compiler; they are constant for those that come after it. */
 static int finish_names(struct compiler *c, const struct rule *rule,
-			struct operator_scratch *scratch)
+			struct regex_scratch *scratch)
 {
 	struct selector *selectors = (struct selector *)(uintptr_t)rule->selectors;
 	struct setvar *setvars = (struct setvar *)(uintptr_t)rule->setvars;
@@ -462,7 +462,7 @@ static int finish_names(struct compiler *c, const struct rule *rule,
 static int finish_all_names(struct compiler *c)
 {
 	struct operator_limits limits = OPERATOR_LIMITS_DEFAULT;
-	struct operator_scratch *scratch = operator_scratch_new(&limits, c->err);
+	struct regex_scratch *scratch = operator_scratch_new(&limits, c->err);
 	int result = scratch ? 0 : -1;
 
 	for (unsigned phase = 1; phase <= SEC_PHASES; phase++)
@@ -470,7 +470,7 @@ static int finish_all_names(struct compiler *c)
 			for (const struct rule *rule = c->rules->phases[phase].at[i];
 			     rule && result == 0; rule = rule->link)
 				result = finish_names(c, rule, scratch);
-	operator_scratch_free(scratch);
+	regex_scratch_free(scratch);
 	return result;
 }
 

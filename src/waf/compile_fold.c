@@ -30,7 +30,7 @@ struct folder {
 	struct compiler *c;
 	struct slot *slots; /* grows with the names */
 	size_t cap;
-	struct operator_scratch *scratch;
+	struct regex_scratch *scratch;
 	bool all_unknown; /* a name that is made at run time may be any */
 };
 
@@ -574,7 +574,7 @@ int compile_fold(struct compiler *c)
 	if (!folder.scratch)
 		return -1;
 	result = fold(&folder);
-	operator_scratch_free(folder.scratch);
+	regex_scratch_free(folder.scratch);
 	mem_free(folder.slots);
 	return result;
 }

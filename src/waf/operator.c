@@ -294,7 +294,7 @@ void operator_free(struct operator* op)
 {
 	if (!op)
 		return;
-	operator_pattern_free(op->pattern);
+	regex_free(op->pattern);
 	phrases_free(op->phrases);
 	xml_validator_free(op->xml);
 	fuzzy_hashes_free(op->hashes);
@@ -414,7 +414,7 @@ static bool equals(const struct operator* op, struct span parameter, struct span
 	return operator_to_int(value) == right;
 }
 
-static bool evaluate(const struct operator* op, struct operator_scratch *scratch,
+static bool evaluate(const struct operator* op, struct regex_scratch *scratch,
 		     struct span parameter, struct span value, struct operator_match *match,
 		     struct span *piece)
 {
@@ -472,7 +472,7 @@ static bool evaluate(const struct operator* op, struct operator_scratch *scratch
 	return false;
 }
 
-bool operator_match(const struct operator* op, struct operator_scratch *scratch,
+bool operator_match(const struct operator* op, struct regex_scratch *scratch,
 		    struct span parameter, struct span value, struct operator_match *match)
 {
 	struct span own_piece = value;

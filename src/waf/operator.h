@@ -1,7 +1,7 @@
 /*
  * operator.h - the operators of SecLang (`@rx`, `@pm`, `@eq` ...), with the answers that
  * libmodsecurity 3.0.9 gives. An operator is compiled once from its text, is immutable, and may be
- * asked from any thread; what a thread needs meanwhile is in its operator_scratch.
+ * asked from any thread; what a thread needs meanwhile is in a scratch space.
  *
  * Parameters with macros (%{tx.limit}): the engine looks for them with operator_takes_macros(),
  * compiles with `dynamic`, expands for each evaluation and gives the result to operator_match().
@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "parse/regex.h"
 #include "waf/libinjection.h"
 
 enum operator_kind {
@@ -151,17 +152,13 @@ struct operator_limits {
 				  .jit_stack_bytes = 512 * 1024})
 
 /* What one thread needs to match; one match at a time. */
-struct operator_scratch;
-struct operator_scratch *operator_scratch_new(const struct operator_limits *limits,
-					      struct err *err);
-void operator_scratch_free(struct operator_scratch *scratch);
 /*
- * The processor time that searches in long values may still take together (at first 500 ms); PCRE2's
- * own limits do not hold there. With none left they find nothing, and say OPERATOR_ERROR_LIMIT.
+ * Searches in long values may take 500 ms together, or what regex_scratch_set_left_ns() says. With
+ * none left they find nothing, and say OPERATOR_ERROR_LIMIT.
  */
 #define OPERATOR_TIME_NS INT64_C(500000000)
-int64_t operator_scratch_time_left_ns(const struct operator_scratch *scratch);
-void operator_scratch_set_time_left_ns(struct operator_scratch *scratch, int64_t left_ns);
+struct regex_scratch *operator_scratch_new(const struct operator_limits *limits,
+					   struct err *err);
 
 /* One of what `capture` stores as TX.number. */
 struct operator_capture {
@@ -195,7 +192,7 @@ struct operator_match {
  * parameter or `match` itself. A negated operator may leave captures; they are of the pattern that
  * matched, so that the rule did not.
  */
-bool operator_match(const struct operator* op, struct operator_scratch *scratch,
+bool operator_match(const struct operator* op, struct regex_scratch *scratch,
 		    struct span parameter, struct span value, struct operator_match *match);
 
 /*

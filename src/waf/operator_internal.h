@@ -2,10 +2,6 @@
 #ifndef WAF_OPERATOR_INTERNAL_H
 #define WAF_OPERATOR_INTERNAL_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdatomic.h>
-
 #include "base/compiler.h"
 #include "base/mem.h"
 #include "parse/address.h"
@@ -17,13 +13,6 @@ struct fuzzy_hashes;
 
 enum rbl_provider { RBL_OTHER, RBL_HTTPBL, RBL_URIBL };
 
-/* Shared by all that match. */
-struct operator_pattern {
-	struct span text; /* the operator's */
-	pcre2_code *code;
-	_Atomic(pcre2_code *) watched; /* the same for long values; NULL until there was one */
-};
-
 struct operator
 {
 	enum operator_kind kind;
@@ -31,8 +20,7 @@ struct operator
 	bool dynamic;
 	struct span parameter; /* ours */
 	int64_t number; /* of eq, ge, gt, le, lt */
-	struct operator_pattern
-		*pattern; /* of rx, rxGlobal, verify*; NULL for a pattern that always matches */
+	struct regex *pattern; /* of rx, rxGlobal, verify*; NULL: it always matches */
 	struct phrases *phrases; /* of pm, pmFromFile */
 	struct cidr_set addresses; /* of ipMatch, ipMatchFromFile */
 	uint32_t bytes[8]; /* of validateByteRange: a bit for each byte allowed */
@@ -45,27 +33,16 @@ struct operator
 	uint32_t program; /* of inspectFile */
 };
 
-struct operator_scratch {
-	pcre2_match_context *context;
-	pcre2_jit_stack *jit_stack;
-	pcre2_match_data *all; /* with captures */
-	pcre2_match_data *none; /* of the whole match only */
-	int64_t left_ns; /* for searches in long values */
-	int64_t begun_ns; /* the search in a long value that is under way */
-	unsigned calls; /* that searches in long values have made */
-};
-
 /* ---- operator_pattern.c: PCRE2 ----------------------------------------------------------------- */
 
-/* NULL with a message. An empty pattern is ".*", as in libmodsecurity. `text` must stay. */
-struct operator_pattern *operator_pattern_new(struct span text, struct err *err);
-void operator_pattern_free(struct operator_pattern *pattern);
-bool operator_match_rx(const struct operator* op, struct operator_scratch *scratch,
+/* NULL with a message. An empty pattern is ".*", as in libmodsecurity. */
+struct regex *operator_pattern_new(struct span text, struct err *err);
+bool operator_match_rx(const struct operator* op, struct regex_scratch *scratch,
 		       struct span parameter, struct span value, struct operator_match *match);
-bool operator_match_rx_global(const struct operator* op, struct operator_scratch *scratch,
+bool operator_match_rx_global(const struct operator* op, struct regex_scratch *scratch,
 			      struct span parameter, struct span value,
 			      struct operator_match *match);
-bool operator_match_verify(const struct operator* op, struct operator_scratch *scratch,
+bool operator_match_verify(const struct operator* op, struct regex_scratch *scratch,
 			   struct span value, struct operator_match *match);
 
 /* ---- operator_phrases.c: pm -------------------------------------------------------------------- */

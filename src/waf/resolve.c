@@ -281,12 +281,12 @@ static bool has_at(struct span key, size_t at, struct span literal)
 bool operator_evaluate(struct waf_transaction *t, const struct operator* op,
 		       struct span parameter, struct span value, struct operator_match *match)
 {
-	struct operator_scratch *scratch = t->worker->operator_scratch;
+	struct regex_scratch *scratch = t->worker->operator_scratch;
 	bool matched;
 
-	operator_scratch_set_time_left_ns(scratch, t->pattern_left_ns);
+	regex_scratch_set_left_ns(scratch, t->pattern_left_ns);
 	matched = operator_match(op, scratch, parameter, value, match);
-	t->pattern_left_ns = operator_scratch_time_left_ns(scratch);
+	t->pattern_left_ns = regex_scratch_left_ns(scratch);
 	if (UNLIKELY(t->pattern_left_ns <= 0) && t->engine == SEC_ENGINE_ON && !t->failed) {
 		struct err err;
 

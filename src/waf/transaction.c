@@ -61,7 +61,7 @@ void waf_worker_free(struct waf_worker *worker)
 		transaction_destroy(t);
 	}
 	prefilter_scratch_free(worker->prefilter_scratch);
-	operator_scratch_free(worker->operator_scratch);
+	regex_scratch_free(worker->operator_scratch);
 	mem_free(worker);
 }
 

@@ -157,7 +157,7 @@ struct waf_transaction {
 
 struct waf_worker {
 	struct waf_collections *collections;
-	struct operator_scratch *operator_scratch;
+	struct regex_scratch *operator_scratch;
 	struct waf_transaction *free;
 	unsigned free_count;
 	struct prefilter_scratch *prefilter_scratch;

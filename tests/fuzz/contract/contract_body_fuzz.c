@@ -46,7 +46,8 @@ static struct contract_check *check;
 
 static enum contract_result run(const char *type, struct span body, size_t step)
 {
-	struct contract_policy policy = {CONTRACT_UNKNOWN_STRIP, CONTRACT_UNKNOWN_STRIP};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_STRIP,
+					 .properties = CONTRACT_UNKNOWN_STRIP};
 	struct http_field field = {SPAN("content-type"), span_cstr(type),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {

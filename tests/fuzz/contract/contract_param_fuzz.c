@@ -40,7 +40,7 @@ static enum contract_result run(struct contract_check *check, const struct contr
 				const struct contract_route *route, struct span query,
 				struct http_field *fields, enum contract_unknown unknown)
 {
-	struct contract_policy policy = {unknown, unknown};
+	struct contract_policy policy = {.query = unknown, .properties = unknown};
 	struct contract_request request = {.query = query, .fields = fields, .field_count = 2};
 
 	(void)contract_check_request(check, c, route, &request, &policy);

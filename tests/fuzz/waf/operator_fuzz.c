@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct operator_scratch *scratch;
+static struct regex_scratch *scratch;
 
 /* Files hold the name that they have. */
 static int load(void *context, struct span name, struct buf *to, struct err *err)

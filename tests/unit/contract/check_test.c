@@ -95,6 +95,9 @@ static const char document[] =
 	"{type: "
 	"string, format: binary, maxLength: 4}}, application/pdf: {schema: {minLength: 2, "
 	"maxLength: 4}}}}}}\n"
+	"  /slow: {post: {operationId: slow, requestBody: {content: "
+	"{application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: "
+	"string, pattern: '^a*[ab]*[xz]'}, b: {type: string, pattern: '^a+(b|c)'}}}}}}}}\n"
 	"  /none: {get: {operationId: none, responses: {'200': {description: ok}}}}\n"
 	"  /nested: {post: {operationId: nested, requestBody: {content: {application/json: "
 	"{schema: "
@@ -126,7 +129,7 @@ static int drop(void **state)
 static enum contract_result send_to(const char *path, const char *type, struct span body,
 				    enum contract_unknown unknown, size_t step)
 {
-	struct contract_policy policy = {unknown, unknown};
+	struct contract_policy policy = {.query = unknown, .properties = unknown};
 	struct http_field field = {SPAN("Content-Type"), span_cstr(type),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {
@@ -308,9 +311,55 @@ static void lengths_in_bytes_are_told_with_their_schema(void **state)
 	assert_true(span_eq(problems[0].detail, SPAN("at most 4 bytes")));
 }
 
+/* What the first field takes is missing for the second one; a short one needs none. */
+static void the_values_of_a_request_share_the_time_for_patterns(void **state)
+{
+	struct contract_policy policy = {.pattern_time_ms = 1};
+	struct http_field field = {SPAN("Content-Type"),
+				   SPAN("application/x-www-form-urlencoded"),
+				   HTTP_FIELD_CONTENT_TYPE};
+	struct contract_request request = {
+		.fields = &field, .field_count = 1, .has_content = true};
+	const struct contract_problem *problems;
+	struct contract_route route;
+	struct buf body;
+
+	(void)state;
+	assert_int_equal(contract_match(contract, SPAN("POST"), SPAN("/slow"), &route),
+			 CONTRACT_FOUND);
+	for (size_t i = 0; i < 2; i++) {
+		buf_init(&body, 200000);
+		buf_append_cstr(&body, "a=");
+		for (size_t j = 0; j < 45000; j++)
+			buf_append_byte(&body, 'a');
+		buf_append_cstr(&body, "&b=");
+		for (size_t j = 0; j < (i ? 1000 : 10); j++)
+			buf_append_byte(&body, 'a');
+		buf_append_byte(&body, 'b');
+		assert_false(buf_failed(&body));
+		(void)contract_check_request(check, contract, &route, &request, &policy);
+		(void)contract_check_feed(check, buf_span(&body));
+		assert_int_equal(contract_check_finish(check), CONTRACT_INVALID);
+		assert_int_equal(contract_check_problems(check, &problems), 1 + i);
+		assert_true(span_eq(problems[i].detail, SPAN("too expensive to match")));
+		buf_release(&body);
+	}
+	/* The next request has its own. */
+	(void)contract_check_request(check, contract, &route, &request, &policy);
+	buf_init(&body, 2000);
+	buf_append_cstr(&body, "b=");
+	for (size_t j = 0; j < 1000; j++)
+		buf_append_byte(&body, 'a');
+	buf_append_byte(&body, 'b');
+	(void)contract_check_feed(check, buf_span(&body));
+	assert_int_equal(contract_check_finish(check), CONTRACT_VALID);
+	buf_release(&body);
+}
+
 static void content_that_is_not_in_the_contract_is_refused(void **state)
 {
-	struct contract_policy policy = {CONTRACT_UNKNOWN_ALLOW, CONTRACT_UNKNOWN_ALLOW};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_ALLOW,
+					 .properties = CONTRACT_UNKNOWN_ALLOW};
 	struct contract_request request = {.has_content = true};
 	struct http_field gzip = {SPAN("content-encoding"), SPAN("gzip"),
 				  HTTP_FIELD_CONTENT_ENCODING};
@@ -394,7 +443,7 @@ static enum contract_result respond(const char *id, unsigned status, const char 
 				    const char *count, const char *body,
 				    enum contract_unknown unknown)
 {
-	struct contract_policy policy = {unknown, unknown};
+	struct contract_policy policy = {.query = unknown, .properties = unknown};
 	struct http_field fields[] = {
 		{SPAN("content-type"), span_cstr(type), HTTP_FIELD_CONTENT_TYPE},
 		{SPAN("x-count"), span_cstr(count), HTTP_FIELD_OTHER},
@@ -519,7 +568,8 @@ static void failing_allocations_are_results(void **state)
 
 static void cookies_that_no_parameter_reads_are_not_counted(void **state)
 {
-	struct contract_policy policy = {CONTRACT_UNKNOWN_REFUSE, CONTRACT_UNKNOWN_REFUSE};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_REFUSE,
+					 .properties = CONTRACT_UNKNOWN_REFUSE};
 	struct contract_request request = {.field_count = 1};
 	struct contract_route route;
 	struct http_field field;
@@ -540,7 +590,8 @@ static void cookies_that_no_parameter_reads_are_not_counted(void **state)
 
 static void observe_reads_on_after_problems(void **state)
 {
-	struct contract_policy policy = {CONTRACT_UNKNOWN_REFUSE, CONTRACT_UNKNOWN_REFUSE};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_REFUSE,
+					 .properties = CONTRACT_UNKNOWN_REFUSE};
 	struct http_field field = {SPAN("content-type"), SPAN("application/json"),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {
@@ -568,6 +619,7 @@ int main(void)
 		cmocka_unit_test(headers_of_parts_meet_their_schema),
 		cmocka_unit_test(other_bodies_are_checked_by_kind),
 		cmocka_unit_test(lengths_in_bytes_are_told_with_their_schema),
+		cmocka_unit_test(the_values_of_a_request_share_the_time_for_patterns),
 		cmocka_unit_test(content_that_is_not_in_the_contract_is_refused),
 		cmocka_unit_test(unknown_properties_and_fields_are_stripped),
 		cmocka_unit_test(responses_meet_status_headers_and_schema),

@@ -208,12 +208,25 @@ static void so_do_many_matches_that_are_expensive_together(void **state)
 	(void)state;
 	memset(text, 'a', sizeof(text));
 	memcpy(text + 30000, "1y x", 5);
-	ecma_matcher_start(matcher);
+	ecma_matcher_start(matcher, 0);
 	assert_int_equal(match("(?:a.)*[0-9]x", span_of(text, 30004)), ECMA_TOO_HARD);
 	/* Short texts are matched all the same, and long ones of the next document. */
 	assert_int_equal(match("(?:a.)*[0-9]x", SPAN("baaa1x")), ECMA_MATCH);
-	ecma_matcher_start(matcher);
+	ecma_matcher_start(matcher, 0);
 	assert_int_equal(match("[0-9]y", span_of(text, 30004)), ECMA_MATCH);
+}
+
+/* Few steps for PCRE2, each of which runs over all of the text. */
+static void so_does_one_that_is_slow_from_a_single_start(void **state)
+{
+	static char text[45000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	ecma_matcher_start(matcher, 1);
+	assert_int_equal(match("^a*[ab]*[xz]", span_of(text, sizeof(text))), ECMA_TOO_HARD);
+	ecma_matcher_start(matcher, 0);
+	assert_int_equal(match("^a*[ab]*$", span_of(text, sizeof(text))), ECMA_MATCH);
 }
 
 static void long_texts_are_matched_from_each_character(void **state)
@@ -272,6 +285,7 @@ int main(void)
 		cmocka_unit_test(what_ecmascript_or_pcre2_lacks_is_refused),
 		cmocka_unit_test(long_and_huge_expressions_are_refused),
 		cmocka_unit_test(an_expensive_match_ends_at_a_limit),
+		cmocka_unit_test(so_does_one_that_is_slow_from_a_single_start),
 		cmocka_unit_test(so_do_many_matches_that_are_expensive_together),
 		cmocka_unit_test(long_texts_are_matched_from_each_character),
 		cmocka_unit_test(every_failing_allocation_is_an_error),

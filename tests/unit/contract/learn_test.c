@@ -123,7 +123,8 @@ static void no_value_is_written_down(void **state)
 
 static void the_proposal_is_a_contract_that_the_traffic_keeps(void **state)
 {
-	struct contract_policy policy = {CONTRACT_UNKNOWN_REFUSE, CONTRACT_UNKNOWN_REFUSE};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_REFUSE,
+					 .properties = CONTRACT_UNKNOWN_REFUSE};
 	struct http_field field = {SPAN("content-type"), SPAN("application/json"),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {.query = SPAN("verbose=true")};

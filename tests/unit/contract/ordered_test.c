@@ -89,7 +89,7 @@ static int drop(void **state)
 static enum contract_result send_to(const char *path, const char *type, const char *body,
 				    size_t step)
 {
-	struct contract_policy policy = {unknown, unknown};
+	struct contract_policy policy = {.query = unknown, .properties = unknown};
 	struct http_field field = {SPAN("content-type"), span_cstr(type),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {

@@ -45,8 +45,8 @@ static void drop(struct one *one)
 static const char *verdict(struct one *one, const char *in, const char *value,
 			   const struct contract_policy *given, char out[200])
 {
-	static const struct contract_policy refuse = {CONTRACT_UNKNOWN_REFUSE,
-						      CONTRACT_UNKNOWN_REFUSE};
+	static const struct contract_policy refuse = {.query = CONTRACT_UNKNOWN_REFUSE,
+						      .properties = CONTRACT_UNKNOWN_REFUSE};
 	struct contract_request request = {.query = SPAN_NONE};
 	struct http_field field = {.value = span_cstr(value)};
 	const struct contract_problem *problems;
@@ -307,7 +307,8 @@ static void an_encoded_delimiter_is_part_of_a_value(void **state)
 static void unknown_query_parameters_are_by_policy(void **state)
 {
 	static const char value[] = "x=1&color=%61&y&color2=b";
-	struct contract_policy policy = {CONTRACT_UNKNOWN_ALLOW, CONTRACT_UNKNOWN_ALLOW};
+	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_ALLOW,
+					 .properties = CONTRACT_UNKNOWN_ALLOW};
 	struct one one;
 	struct buf out;
 	char text[200];

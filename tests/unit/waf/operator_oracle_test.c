@@ -25,7 +25,7 @@
 #define CAPTURES 4
 
 static struct libinjection *libinjection;
-static struct operator_scratch *scratch;
+static struct regex_scratch *scratch;
 
 static const char phrase_file[] =
 	"# comment\nselect\nUnion All\n\n  # more\nsleep(\n/etc/\n\xc3\xa9x\n"
@@ -609,7 +609,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	operator_scratch_free(scratch);
+	regex_scratch_free(scratch);
 	libinjection_close(libinjection);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "waf/operator.h"
 #include "waf/operator_geo.h"
 
-static struct operator_scratch *scratch;
+static struct regex_scratch *scratch;
 static struct libinjection *libinjection;
 
 static int load(void *context, struct span name, struct buf *to, struct err *err)
@@ -193,7 +193,7 @@ static void dynamic_parameters_are_given_with_each_match(void **state)
 static void runaway_patterns_hit_a_limit(void **state)
 {
 	struct operator_limits limits = OPERATOR_LIMITS_DEFAULT;
-	struct operator_scratch *small;
+	struct regex_scratch *small;
 	struct operator_match m;
 	struct err err = {0};
 	struct operator* op = compile("@rx ^(a+)+$", false, &err);
@@ -205,7 +205,7 @@ static void runaway_patterns_hit_a_limit(void **state)
 	assert_false(operator_match(op, small, SPAN_NONE,
 				    SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), &m));
 	assert_int_equal(m.error, OPERATOR_ERROR_LIMIT);
-	operator_scratch_free(small);
+	regex_scratch_free(small);
 	operator_free(op);
 }
 
@@ -220,7 +220,7 @@ static void searches_in_long_values_hit_a_limit_of_time(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		static char text[100000];
-		struct operator_scratch *quick;
+		struct regex_scratch *quick;
 		struct operator_match m;
 		struct err err = {0};
 		struct operator* op = compile(cases[i].rule, false, &err);
@@ -229,19 +229,19 @@ static void searches_in_long_values_hit_a_limit_of_time(void **state)
 		memcpy(text + sizeof(text) - 4, "1y_x", 4);
 		quick = operator_scratch_new(&OPERATOR_LIMITS_DEFAULT, &err);
 		assert_true(op && quick);
-		assert_true(operator_scratch_time_left_ns(quick) > 0);
-		operator_scratch_set_time_left_ns(quick, 1000000);
+		assert_true(regex_scratch_left_ns(quick) > 0);
+		regex_scratch_set_left_ns(quick, 1000000);
 		for (int again = 0; again < 2; again++) {
 			m.error = OPERATOR_OK;
 			assert_false(operator_match(op, quick, SPAN_NONE,
 						    span_of(text, sizeof(text)), &m));
 			assert_int_equal(m.error, OPERATOR_ERROR_LIMIT);
-			assert_true(operator_scratch_time_left_ns(quick) <= 0);
+			assert_true(regex_scratch_left_ns(quick) <= 0);
 		}
 		/* Short ones are still looked at. */
 		assert_true(operator_match(op, quick, SPAN_NONE, SPAN("aa1x"), &m) || i == 1);
 		assert_true(operator_match(op, quick, SPAN_NONE, SPAN("  y"), &m) || i == 0);
-		operator_scratch_free(quick);
+		regex_scratch_free(quick);
 		operator_free(op);
 	}
 }
@@ -351,8 +351,10 @@ static void failing_allocations_are_told(void **state)
 				operator_free(op);
 				break;
 			}
-			assert_null(op);
-			assert_int_not_equal(err.code, ERR_NONE);
+			/* A pattern does without machine code. */
+			assert_true(!op || i == 0);
+			assert_true(op || err.code != ERR_NONE);
+			operator_free(op);
 		}
 	}
 }
@@ -370,7 +372,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	operator_scratch_free(scratch);
+	regex_scratch_free(scratch);
 	libinjection_close(libinjection);
 	return 0;
 }
