@@ -3,39 +3,20 @@
  * Core section 3.1.2). Nobody is sent anywhere before client and redirect URI are known to belong
  * together.
  */
+#include "identity/oauth_authorize.h"
 #include "base/clock.h"
-#include "identity/oauth.h"
 
 #define CODE_KEPT_MS ((int64_t)3600 * 1000)
 #define CHALLENGE_CHARS 43
 
-enum response { RESPONSE_CODE = 1, RESPONSE_TOKEN = 2, RESPONSE_ID = 4 };
-
-struct authorize {
-	struct idp_exchange *x;
-	struct form sent; /* as the browser sent it */
-	struct form form; /* what is asked: the same, or what was pushed */
-	struct oauth_pushed pushed;
-	unsigned response; /* enum response; 0: not known yet */
-	struct idp_client client;
-	struct span redirect;
-	struct span state;
-	struct span scope;
-	struct span resource;
-	struct span challenge;
-	struct idp_session session;
-	struct idp_user user;
-	bool posted; /* our consent page */
-};
-
-static struct span param(const struct authorize *a, const char *name)
+struct span authorize_param(const struct authorize *a, const char *name)
 {
 	return form_get(&a->form, span_cstr(name));
 }
 
-static bool asks_prompt(const struct authorize *a, const char *word)
+bool authorize_asks_prompt(const struct authorize *a, const char *word)
 {
-	return oauth_has_scope(param(a, "prompt"), span_cstr(word));
+	return oauth_has_scope(authorize_param(a, "prompt"), span_cstr(word));
 }
 
 /* ---- answers to the client ---- */
@@ -65,7 +46,7 @@ static void send_back(struct authorize *a, struct buf *parameters)
 		web_unavailable(a->x, NULL);
 }
 
-static void refuse(struct authorize *a, const char *error, const char *description)
+void authorize_refuse(struct authorize *a, const char *error, const char *description)
 {
 	struct buf parameters;
 
@@ -87,17 +68,18 @@ static bool find_client(struct authorize *a)
 	enum store_result result;
 	struct err err;
 
-	result = client_get(x->idp, param(a, "client_id"), x->arena, &a->client, &err);
+	result =
+		client_get(x->idp, authorize_param(a, "client_id"), x->arena, &a->client, &err);
 	if (result == STORE_FAILED) {
 		web_unavailable(x, &err);
 		return false;
 	}
-	a->redirect = param(a, "redirect_uri");
+	a->redirect = authorize_param(a, "redirect_uri");
 	if (result == STORE_OK && !a->client.disabled && a->redirect.len &&
 	    client_may_send_to(&a->client, a->redirect) && !oauth_is_repeated(&a->form))
 		return true;
-	idp_audit(x->idp, "authorize.refused", "client", param(a, "client_id"), "redirect_uri",
-		  a->redirect);
+	idp_audit(x->idp, "authorize.refused", "client", authorize_param(a, "client_id"),
+		  "redirect_uri", a->redirect);
 	page_message(
 		x, 400, "This link cannot be used",
 		"The application that sent you here is not known, or asks to send you on to "
@@ -131,8 +113,8 @@ static const char *check_code(struct authorize *a, const char **why)
 {
 	if (!texts_have(&a->client.grants, SPAN(GRANT_CODE)))
 		return "unauthorized_client";
-	a->challenge = param(a, "code_challenge");
-	if (span_eq(param(a, "code_challenge_method"), SPAN("S256")) &&
+	a->challenge = authorize_param(a, "code_challenge");
+	if (span_eq(authorize_param(a, "code_challenge_method"), SPAN("S256")) &&
 	    a->challenge.len == CHALLENGE_CHARS)
 		return NULL;
 	*why = "PKCE with S256 is required.";
@@ -149,19 +131,20 @@ static const char *check_implicit(struct authorize *a, const char **why)
 	if (!(a->response & RESPONSE_ID))
 		return NULL;
 	*why = "An ID token needs the scope openid and a nonce.";
-	return oauth_has_scope(param(a, "scope"), SPAN("openid")) && param(a, "nonce").len
+	return oauth_has_scope(authorize_param(a, "scope"), SPAN("openid")) &&
+			       authorize_param(a, "nonce").len
 		       ? NULL
 		       : "invalid_request";
 }
 
 static const char *check_type(struct authorize *a, const char **why)
 {
-	struct span mode = param(a, "response_mode");
+	struct span mode = authorize_param(a, "response_mode");
 	const char *error;
 
-	if (!param(a, "response_type").ptr)
+	if (!authorize_param(a, "response_type").ptr)
 		return "invalid_request";
-	a->response = read_response_type(param(a, "response_type"));
+	a->response = read_response_type(authorize_param(a, "response_type"));
 	if (!a->response ||
 	    (mode.ptr &&
 	     !span_eq(mode, a->response == RESPONSE_CODE ? SPAN("query") : SPAN("fragment"))))
@@ -178,20 +161,21 @@ static const char *check(struct authorize *a, const char **why)
 	const char *error;
 
 	*why = NULL;
-	if (param(a, "request").ptr)
+	if (authorize_param(a, "request").ptr)
 		return "request_not_supported";
-	if (param(a, "request_uri").ptr)
+	if (authorize_param(a, "request_uri").ptr)
 		return "request_uri_not_supported";
 	error = check_type(a, why);
 	if (error)
 		return error;
 	/* `claims` is not looked at, as OpenID Connect Core section 5.5 has it. */
-	if (!oauth_scopes(a->x, param(a, "scope"), &a->client, &a->scope))
+	if (!oauth_scopes(a->x, authorize_param(a, "scope"), &a->client, &a->scope))
 		return "invalid_scope";
 	if (!oauth_resources(a->x, &a->form, &a->client, &a->resource))
 		return "invalid_target";
-	if (asks_prompt(a, "none") &&
-	    span_find_byte(param(a, "prompt"), ' ') < param(a, "prompt").len)
+	if (authorize_asks_prompt(a, "none") &&
+	    span_find_byte(authorize_param(a, "prompt"), ' ') <
+		    authorize_param(a, "prompt").len)
 		return "invalid_request";
 	return NULL;
 }
@@ -202,7 +186,7 @@ const char *oauth_check_pushed(struct idp_exchange *x, const struct idp_client *
 	struct authorize a = {.x = x, .form = *form, .client = *client};
 
 	*why = NULL;
-	if (client_may_send_to(client, param(&a, "redirect_uri")))
+	if (client_may_send_to(client, authorize_param(&a, "redirect_uri")))
 		return check(&a, why);
 	*why = "The redirect URI is not registered.";
 	return "invalid_request";
@@ -212,7 +196,7 @@ const char *oauth_check_pushed(struct idp_exchange *x, const struct idp_client *
 
 static bool asks_new_login(const struct authorize *a)
 {
-	return asks_prompt(a, "login") || asks_prompt(a, "select_account");
+	return authorize_asks_prompt(a, "login") || authorize_asks_prompt(a, "select_account");
 }
 
 /*
@@ -232,7 +216,7 @@ static void send_to_login(struct authorize *a)
 		    !span_eq(a->sent.pairs[i].name, SPAN("login_after")))
 			form_append(&url, a->sent.pairs[i].name, a->sent.pairs[i].value);
 	/* What was pushed stays as it is. */
-	if (asks_prompt(a, "consent") && !a->pushed.key.len)
+	if (authorize_asks_prompt(a, "consent") && !a->pushed.key.len)
 		form_append(&url, SPAN("prompt"), SPAN("consent"));
 	if (asks_new_login(a) && !a->pushed.key.len)
 		form_append(&url, SPAN("login_after"),
@@ -253,7 +237,7 @@ static void send_to_login(struct authorize *a)
 /* OpenID Connect Core section 3.1.2.1: another user's ID token asks for that other user. */
 static bool is_hinted_user(const struct authorize *a)
 {
-	struct span hint = param(a, "id_token_hint"), payload;
+	struct span hint = authorize_param(a, "id_token_hint"), payload;
 	const struct json *claims;
 	struct err err;
 
@@ -273,13 +257,14 @@ static bool is_login_good(const struct authorize *a)
 	/* Of a pushed request it is known when the browser came with it. */
 	if (asks_new_login(a) && (!a->pushed.key.len || at < a->pushed.started_unix_s))
 		return false;
-	if (span_to_u64(param(a, "max_age"), &max_age) && now - at > (int64_t)max_age)
+	if (span_to_u64(authorize_param(a, "max_age"), &max_age) && now - at > (int64_t)max_age)
 		return false;
 	if (span_to_u64(form_get(&a->sent, SPAN("login_after")), &after) && at < (int64_t)after)
 		return false;
 	if (!is_hinted_user(a))
 		return false;
-	return idp_acr_of(&a->session.methods) >= idp_acr_wanted(param(a, "acr_values"));
+	return idp_acr_of(&a->session.methods) >=
+	       idp_acr_wanted(authorize_param(a, "acr_values"));
 }
 
 /* False: the request was answered. */
@@ -294,169 +279,14 @@ static bool find_login(struct authorize *a)
 	}
 	if (result == STORE_OK && is_login_good(a))
 		return true;
-	if (asks_prompt(a, "none"))
-		refuse(a, "login_required", NULL);
+	if (authorize_asks_prompt(a, "none"))
+		authorize_refuse(a, "login_required", NULL);
 	else if (result == STORE_OK &&
-		 idp_acr_wanted(param(a, "acr_values")) > user_acr_most(&a->user))
-		refuse(a, "unmet_authentication_requirements", "The user has no such factor.");
+		 idp_acr_wanted(authorize_param(a, "acr_values")) > user_acr_most(&a->user))
+		authorize_refuse(a, "unmet_authentication_requirements",
+				 "The user has no such factor.");
 	else
 		send_to_login(a);
-	return false;
-}
-
-/* ---- consent ---- */
-
-static struct span consent_key(const struct authorize *a)
-{
-	return arena_printf(a->x->arena, "%.*s/%.*s", SPAN_ARG(a->user.id),
-			    SPAN_ARG(a->client.id));
-}
-
-static enum store_result has_consent(struct authorize *a, bool *has, struct err *err)
-{
-	struct config_strings wanted, given;
-	struct store_record record;
-	enum store_result result;
-	struct span key = consent_key(a);
-
-	*has = !a->client.consent;
-	if (*has)
-		return STORE_OK;
-	if (!key.ptr || texts_split(a->scope, ' ', a->x->arena, &wanted) < 0)
-		return idp_no_memory(err);
-	result = store_get(a->x->idp->store, SPAN("consent"), key, a->x->arena, &record, err);
-	if (result != STORE_OK)
-		return result == STORE_ABSENT ? STORE_OK : result;
-	if (texts_split(record.value, ' ', a->x->arena, &given) < 0)
-		return idp_no_memory(err);
-	*has = !asks_prompt(a, "consent");
-	for (size_t i = 0; i < wanted.count && *has; i++)
-		*has = texts_have(&given, wanted.at[i]);
-	return STORE_OK;
-}
-
-static struct span redirect_origin(struct span redirect)
-{
-	size_t scheme = span_find(redirect, SPAN("://"));
-	size_t path;
-
-	if (scheme == redirect.len)
-		return span_slice(redirect, 0, span_find_byte(redirect, ':') + 1);
-	path = span_find_byte(span_slice(redirect, scheme + 3, redirect.len), '/');
-	return span_slice(redirect, 0, scheme + 3 + path);
-}
-
-/* Scopes that the standards define, in words; others by their names. */
-static void put_scope(struct page *page, struct span scope)
-{
-	static const struct {
-		struct span scope;
-		const char *text;
-	} known[] = {
-		{SPAN_INIT("openid"), "to know that it is you"},
-		{SPAN_INIT("profile"), "to see your name"},
-		{SPAN_INIT("email"), "to see your e-mail address"},
-		{SPAN_INIT("offline_access"), "to keep this access when you have logged out"},
-	};
-
-	page_raw(page, "<li>");
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (span_eq(scope, known[i].scope)) {
-			page_printf(page, "%s <span class=\"small\">", known[i].text);
-			page_text(page, scope);
-			page_raw(page, "</span></li>\n");
-			return;
-		}
-	page_text(page, scope);
-	page_raw(page, "</li>\n");
-}
-
-void oauth_put_wish(struct page *page, const struct idp_client *client, struct span scope,
-		    const struct idp_user *user)
-{
-	struct span rest = scope;
-
-	page_raw(page, "<p><strong>");
-	page_text(page, client->name.len ? client->name : client->id);
-	page_raw(page, "</strong> asks for access to your account as ");
-	page_text(page, user->name);
-	page_raw(page, ":</p><ul>\n");
-	while (rest.ptr)
-		put_scope(page, span_cut(&rest, ' '));
-	page_raw(page, "</ul>\n");
-}
-
-void oauth_put_decision(struct page *page)
-{
-	page_raw(page,
-		 "<p class=\"pair\"><button type=\"submit\" name=\"decision\" "
-		 "value=\"allow\">Allow</button> <button class=\"second\" type=\"submit\" "
-		 "name=\"decision\" value=\"deny\">Deny</button></p>\n");
-}
-
-static void ask_consent(struct authorize *a)
-{
-	struct page page;
-
-	page_begin(&page, a->x, "Allow access?");
-	page.form_target = redirect_origin(a->redirect);
-	oauth_put_wish(&page, &a->client, a->scope, &a->user);
-	page_raw(&page, "<p class=\"small\">You go on to ");
-	page_text(&page, redirect_origin(a->redirect));
-	page_raw(&page, ".</p>\n");
-	page_form(&page, "/identity/authorize", SPAN(""));
-	for (size_t i = 0; i < a->sent.count; i++) {
-		struct span name = a->sent.pairs[i].name;
-
-		if (span_eq(name, SPAN("form_token")) || span_eq(name, SPAN("decision")) ||
-		    span_eq(name, SPAN("prompt")))
-			continue;
-		page_raw(&page, "<input type=\"hidden\" name=\"");
-		page_text(&page, name);
-		page_raw(&page, "\" value=\"");
-		page_text(&page, a->sent.pairs[i].value);
-		page_raw(&page, "\">");
-	}
-	oauth_put_decision(&page);
-	page_form_end(&page);
-	page_end(&page, 200);
-}
-
-static enum store_result keep_consent(struct authorize *a, struct err *err)
-{
-	struct store_change change = {.kind = SPAN("consent"), .value = a->scope};
-
-	change.key = consent_key(a);
-	if (!change.key.ptr)
-		return idp_no_memory(err);
-	idp_audit(a->x->idp, "consent.given", "user", a->user.id, "client", a->client.id);
-	return store_commit(a->x->idp->store, &change, 1, err);
-}
-
-/* True when the request may go on. */
-static bool pass_consent(struct authorize *a)
-{
-	struct span decision = form_get(&a->sent, SPAN("decision"));
-	struct err err;
-	bool has;
-
-	if (has_consent(a, &has, &err) != STORE_OK) {
-		web_unavailable(a->x, &err);
-		return false;
-	}
-	if (has)
-		return true;
-	if (a->posted && span_eq(decision, SPAN("allow"))) {
-		if (keep_consent(a, &err) == STORE_OK)
-			return true;
-		web_unavailable(a->x, &err);
-	} else if (a->posted) {
-		refuse(a, "access_denied", NULL);
-	} else if (asks_prompt(a, "none")) {
-		refuse(a, "consent_required", NULL);
-	} else {
-		ask_consent(a);
-	}
 	return false;
 }
 
@@ -473,7 +303,7 @@ static struct oauth_grant new_grant(const struct authorize *a)
 		.session = offline ? SPAN("") : a->session.id,
 		.scope = a->scope,
 		.resource = a->resource,
-		.nonce = param(a, "nonce"),
+		.nonce = authorize_param(a, "nonce"),
 		.methods = a->session.methods,
 		.authenticated_unix_s = a->session.authenticated_unix_s,
 		.created_unix_s = clock_unix_s(),
@@ -498,8 +328,8 @@ static enum store_result put_code(struct authorize *a, struct span code, struct 
 	oauth_grant_write(&w, &grant);
 	json_member_string(&w, SPAN("redirect"), a->redirect);
 	json_member_string(&w, SPAN("challenge"), a->challenge);
-	if (param(a, "dpop_jkt").len)
-		json_member_string(&w, SPAN("dpop_jkt"), param(a, "dpop_jkt"));
+	if (authorize_param(a, "dpop_jkt").len)
+		json_member_string(&w, SPAN("dpop_jkt"), authorize_param(a, "dpop_jkt"));
 	json_member_int(&w, SPAN("until_ms"), clock_unix_ms() + (int64_t)tokens->code_ms);
 	json_end_object(&w);
 	change.key = span_cstr(digest);
@@ -589,7 +419,7 @@ static void give(struct authorize *a)
 	if (result == STORE_FAILED)
 		web_unavailable(a->x, &err);
 	else if (result != STORE_OK)
-		refuse(a, "invalid_request_uri", "It was used before.");
+		authorize_refuse(a, "invalid_request_uri", "It was used before.");
 	else if (a->response == RESPONSE_CODE)
 		give_code(a);
 	else
@@ -645,11 +475,12 @@ struct span oauth_redirect_of(struct idp_exchange *x, struct span query)
 	if (oauth_is_pushed(&a.sent) &&
 	    oauth_pushed_get(x, &a.form, &a.pushed, &err) != STORE_OK)
 		return SPAN("");
-	a.redirect = param(&a, "redirect_uri");
-	if (client_get(x->idp, param(&a, "client_id"), x->arena, &a.client, &err) != STORE_OK ||
+	a.redirect = authorize_param(&a, "redirect_uri");
+	if (client_get(x->idp, authorize_param(&a, "client_id"), x->arena, &a.client, &err) !=
+		    STORE_OK ||
 	    !client_may_send_to(&a.client, a.redirect))
 		return SPAN("");
-	return redirect_origin(a.redirect);
+	return authorize_redirect_origin(a.redirect);
 }
 
 /*
@@ -661,12 +492,12 @@ static void refuse_logged_in(struct authorize *a, const char *error, const char 
 	enum store_result result = STORE_OK;
 	struct err err;
 
-	if (!asks_prompt(a, "none"))
+	if (!authorize_asks_prompt(a, "none"))
 		result = web_session(a->x, &a->session, &a->user, &err);
 	if (result == STORE_FAILED)
 		web_unavailable(a->x, &err);
 	else if (result == STORE_OK)
-		refuse(a, error, why);
+		authorize_refuse(a, error, why);
 	else
 		send_to_login(a);
 }
@@ -685,12 +516,12 @@ void oauth_authorize(struct idp_exchange *x)
 		return;
 	if (!use_pushed(&a))
 		return;
-	a.state = param(&a, "state");
+	a.state = authorize_param(&a, "state");
 	if (!find_client(&a))
 		return;
 	error = check_all(&a, &why);
 	if (error)
 		refuse_logged_in(&a, error, why);
-	else if (find_login(&a) && pass_consent(&a))
+	else if (find_login(&a) && authorize_pass_consent(&a))
 		give(&a);
 }
