@@ -254,8 +254,10 @@ static int update_action_by_id(struct call *c)
 	if (!change)
 		return -1;
 	if (span_find_byte(c->arguments[0], ':') < c->arguments[0].len)
-		return err_set(c->err, ERR_INVALID,
-			       "changing a single link of a chain is not supported");
+		return err_set(
+			c->err, ERR_INVALID,
+			"a single link of a chain cannot be changed: ModSecurity 3 does not "
+			"read what stands behind the colon, and takes the id alone");
 	if (!sec_id_range(c->arguments[0], &change->first, &change->last))
 		return err_set(c->err, ERR_SYNTAX, "not a rule id: %.*s",
 			       SPAN_ARG(c->arguments[0]));

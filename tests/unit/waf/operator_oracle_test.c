@@ -530,6 +530,46 @@ static void what_is_refused_here_is_refused_there(void **state)
 	}
 }
 
+static void on_rule_one(void *context, unsigned rule_id, struct span data)
+{
+	bool *told = context;
+
+	(void)data;
+	*told = *told || rule_id == 1;
+}
+
+/* A chain sets 0 when it matches, the change 7: rule 1 tells whether that was made. */
+static bool is_change_made(const char *change)
+{
+	struct oracle *oracle;
+	bool told = false;
+	char rules[600];
+
+	(void)snprintf(rules, sizeof(rules),
+		       "SecRuleEngine On\n"
+		       "SecRule REQUEST_HEADERS:x \"@contains a\" "
+		       "\"id:3,phase:1,pass,setvar:tx.z=0,chain\"\n"
+		       "SecRule REQUEST_HEADERS:x \"@contains b\" \"t:none\"\n"
+		       "SecRule TX:z \"@eq 7\" \"id:1,phase:1,pass,log,msg:'m',logdata:'x'\"\n"
+		       "%s\n",
+		       change);
+	oracle = oracle_new(rules);
+	oracle_header(oracle, SPAN("ab"), on_rule_one, &told);
+	oracle_free(oracle);
+	return told;
+}
+
+/* Why a single link of a chain is refused here: there it is the same as the whole rule. */
+static void what_stands_behind_the_colon_of_a_rule_is_not_read_there(void **state)
+{
+	(void)state;
+	assert_false(is_change_made(""));
+	assert_true(is_change_made("SecRuleUpdateActionById 3 \"setvar:tx.z=7\""));
+	assert_true(is_change_made("SecRuleUpdateActionById 3:1 \"setvar:tx.z=7\""));
+	assert_true(is_change_made("SecRuleUpdateActionById 3:9 \"setvar:tx.z=7\""));
+	assert_true(is_change_made("SecRuleUpdateActionById 3:x \"setvar:tx.z=7\""));
+}
+
 /* The first byte of what the program of inspectFile writes says whether the rule matches. */
 static void programs_approve_there_as_here(void **state)
 {
@@ -619,6 +659,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operators_answer_as_those_of_libmodsecurity),
 		cmocka_unit_test(what_is_refused_here_is_refused_there),
+		cmocka_unit_test(what_stands_behind_the_colon_of_a_rule_is_not_read_there),
 		cmocka_unit_test(programs_approve_there_as_here),
 #ifdef HAVE_FUZZY
 		cmocka_unit_test(likeness_is_measured_as_by_libmodsecurity),

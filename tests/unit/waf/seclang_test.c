@@ -136,6 +136,10 @@ static void refuses_what_it_does_not_know_with_its_place(void **state)
 	refuses("SecRule ARGS \"@rx a\" \"deny\"\n", "rules:1: the rule has no id");
 	refuses("SecRule ARGS \"@rx a\" \"id:1,setvar:args.x=1\"\n",
 		"rules:1: ARGS cannot be written to");
+	refuses("SecRuleUpdateActionById 3:1 \"pass\"\n",
+		"rules:1: a single link of a chain cannot be changed: ModSecurity 3 does not "
+		"read "
+		"what stands behind the colon, and takes the id alone");
 	refuses("SecRuleScript x.lua\n",
 		"rules:1: SecRuleScript is not supported: Lua is not run");
 	refuses("SecRule ARGS \"@rx a\n", "rules:1: a quote (\") that is not closed");
