@@ -86,7 +86,7 @@ struct exchange {
 	char id[EXCHANGE_ID_BYTES]; /* ours, when request_id points here */
 	int64_t phase_ns[PHASE_COUNT]; /* when it began, of those that were entered, if timed */
 	/* Fields that the answer gets whoever makes it (RateLimit, WWW-Authenticate, CORS ...). */
-	struct http_field extra[8];
+	struct http_field extra[12];
 };
 
 struct approval;

@@ -25,17 +25,48 @@ static int64_t seconds_up(int64_t ns)
 	return (ns + 999999999) / 1000000000;
 }
 
+static const char *name_of(enum config_limit_per per)
+{
+	switch (per) {
+	case CONFIG_LIMIT_PER_USER: return "user";
+	case CONFIG_LIMIT_PER_CLIENT: return "client";
+	case CONFIG_LIMIT_PER_KEY: return "key";
+	case CONFIG_LIMIT_PER_ROUTE: return "route";
+	case CONFIG_LIMIT_PER_SERVICE: return "service";
+	case CONFIG_LIMIT_PER_ADDRESS: break;
+	}
+	return "address";
+}
+
+/*
+ * draft-ietf-httpapi-ratelimit-headers, sections 3 and 4: the burst may be used up in the time in which
+ * it comes back. Clients know the three fields of its versions up to 6 as well.
+ */
+static void tell_limit(struct exchange *e, const struct snapshot_limit *limit, long long wait_s)
+{
+	struct arena *arena = &e->x->arena;
+	const struct limiter_rate *rate = &limit->rate;
+	unsigned long long burst = rate->burst;
+	const char *name = name_of(limit->per);
+
+	exchange_add_field(
+		e, SPAN("ratelimit-policy"),
+		arena_printf(arena, "\"%s\";q=%llu;w=%lld", name, burst,
+			     (long long)seconds_up(rate->tolerance_ns + rate->interval_ns)));
+	exchange_add_field(e, SPAN("ratelimit"),
+			   arena_printf(arena, "\"%s\";r=0;t=%lld", name, wait_s));
+	exchange_add_field(e, SPAN("ratelimit-limit"), arena_printf(arena, "%llu", burst));
+	exchange_add_field(e, SPAN("ratelimit-remaining"), SPAN("0"));
+	exchange_add_field(e, SPAN("ratelimit-reset"), arena_printf(arena, "%lld", wait_s));
+}
+
 static enum phase_result refuse(struct exchange *e, const struct snapshot_limit *limit,
 				const struct limiter_result *result)
 {
-	struct arena *arena = &e->x->arena;
 	long long wait_s = (long long)seconds_up(result->retry_after_ns);
 
-	exchange_add_field(e, SPAN("retry-after"), arena_printf(arena, "%lld", wait_s));
-	exchange_add_field(e, SPAN("ratelimit-limit"),
-			   arena_printf(arena, "%llu", (unsigned long long)limit->rate.burst));
-	exchange_add_field(e, SPAN("ratelimit-remaining"), SPAN("0"));
-	exchange_add_field(e, SPAN("ratelimit-reset"), arena_printf(arena, "%lld", wait_s));
+	exchange_add_field(e, SPAN("retry-after"), arena_printf(&e->x->arena, "%lld", wait_s));
+	tell_limit(e, limit, wait_s);
 	e->reason = "rate_limited";
 	return answer_problem(e, 429, "rate-limited", NULL);
 }

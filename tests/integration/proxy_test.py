@@ -253,6 +253,9 @@ def test_limits_refuse_and_say_when_to_return():
         status, headers, _ = gateway.request("GET", "/limited")
         assert status == 429 and int(headers["retry-after"]) >= 1
         assert headers["ratelimit-remaining"] == "0" and headers["ratelimit-limit"] == "2"
+        wait = headers["retry-after"]
+        assert headers["ratelimit"] == f'"address";r=0;t={wait}', headers
+        assert headers["ratelimit-policy"] == '"address";q=2;w=120', headers
 
 
 def test_ambiguous_framing_never_reaches_the_service():
