@@ -41,6 +41,7 @@ struct out {
 	uint64_t seen; /* ids that are in */
 	uint64_t drop; /* ids that must not get in */
 	struct span drop_name; /* nor what is called so, if not empty */
+	bool drop_cors; /* nor what the route's own CORS answers: browsers want each once */
 };
 
 static inline void put_field(struct out *out, const struct http_field *field)
@@ -63,13 +64,22 @@ static inline bool is_kept_back(const struct http_field *field, uint64_t drop, s
 	       (edit && fields_edited(edit, field->name));
 }
 
+static bool is_cors(const struct http_field *field)
+{
+	static const struct span prefix = SPAN_INIT("access-control-");
+
+	return field->id == HTTP_FIELD_OTHER && field->name.len > prefix.len &&
+	       span_eq_nocase(span_slice(field->name, 0, prefix.len), prefix);
+}
+
 HOT static void put_from_service(struct out *out, const struct http_response *response,
 				 const struct config_header_edit *edit)
 {
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct http_field *field = &response->fields[i];
 
-		if (!is_kept_back(field, out->drop, out->drop_name, edit))
+		if (!is_kept_back(field, out->drop, out->drop_name, edit) &&
+		    !(UNLIKELY(out->drop_cors) && is_cors(field)))
 			put_field(out, field);
 	}
 	for (size_t i = 0; edit && i < edit->set.count; i++)
@@ -150,7 +160,8 @@ HOT enum io_result respond_head(struct exchange *e, const struct http_response *
 		      e->snapshot->security_tls.field_count + 4 + (edit ? edit->set.count : 0);
 	struct out out = {.fields = arena_alloc(&e->x->arena, room * sizeof(*out.fields)),
 			  .drop = dropped(e),
-			  .drop_name = e->snapshot->own_request_id};
+			  .drop_name = e->snapshot->own_request_id,
+			  .drop_cors = e->route && e->route->flags & SNAPSHOT_ROUTE_CORS};
 	struct http_response final = *response;
 
 	if (!out.fields)
