@@ -55,7 +55,10 @@ def serve(operations):
 
         do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
-    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    except OSError as error:
+        sys.exit(f"{sys.argv[0]}: port {sys.argv[1]}: {error.strerror}")
     server.daemon_threads = True
 
     def stop(*_):

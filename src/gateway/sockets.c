@@ -168,6 +168,16 @@ static bool is_shared(const struct socket_entry *entry)
 	return getsockopt(entry->fd, SOL_SOCKET, SO_REUSEPORT, &value, &len) < 0 || !value;
 }
 
+/* Where none of ours is, a second gateway would take connections from the first unnoticed. */
+static bool has_port(const struct sockets *sockets, const struct net_address *address)
+{
+	for (size_t i = 0; i < sockets->count; i++)
+		if (net_address_port(&sockets->at[i].address.storage) ==
+		    net_address_port(&address->storage))
+			return true;
+	return false;
+}
+
 /* Sockets that the entry needs; those there may be more, from more workers, and stay. */
 static int open_entry(struct sockets *sockets, const struct config_listen *listen,
 		      unsigned workers, struct err *err)
@@ -188,6 +198,7 @@ static int open_entry(struct sockets *sockets, const struct config_listen *liste
 		if (is_shared(find(sockets, text, 0)))
 			return 0;
 	}
+	options.first = !has_port(sockets, &address);
 	for (; have < (many ? workers : 1); have++) {
 		int fd = listener_open(&address, &options, err);
 
@@ -197,6 +208,7 @@ static int open_entry(struct sockets *sockets, const struct config_listen *liste
 			close(fd);
 			return -1;
 		}
+		options.first = false;
 		sockets->at[sockets->count - 1].opened_here = true;
 		address = sockets->at[sockets->count - 1].address;
 	}
@@ -228,6 +240,25 @@ int sockets_open(struct sockets *sockets, const struct config *cfg, unsigned wor
 				    entry->fd);
 	}
 	return 0;
+}
+
+void sockets_check_admin(const struct config *cfg)
+{
+	const struct listener_options options = {.backlog = 1};
+	struct net_address address;
+	struct err err;
+	int fd;
+
+	if (!cfg->admin.enabled || cfg->admin.address.unix_path.len ||
+	    net_address_parse(&address, cfg->admin.address.text, NULL) < 0)
+		return;
+	fd = listener_open(&address, &options, &err);
+	if (fd >= 0)
+		close(fd);
+	else
+		log_message(LOG_WARN, "listen.admin_shared",
+			    "the admin listener of another gateway may answer: %s",
+			    err.message);
 }
 
 static void remove_file(const struct socket_entry *entry)

@@ -34,6 +34,11 @@ int sockets_inherit(struct sockets *sockets, struct err *err) MUST_CHECK;
  */
 int sockets_open(struct sockets *sockets, const struct config *cfg, unsigned workers,
 		 struct err *err) MUST_CHECK;
+/*
+ * Warns when somebody listens at the admin listener's address, which each server process opens for
+ * itself beside the one before it: to be asked when none of ours can be there.
+ */
+void sockets_check_admin(const struct config *cfg);
 /* Closes those that are not wanted, once the servers that used them have stopped accepting. */
 void sockets_close_unwanted(struct sockets *sockets);
 /* Closes all; removes the files of Unix sockets if asked to. */

@@ -638,6 +638,8 @@ static int start(struct supervisor *s, struct err *err)
 	watch_files(s, watched_files_state(s->config));
 	if (sockets_open(&s->sockets, s->config, s->workers, err) < 0)
 		return -1;
+	if (s->tell_fd < 0)
+		sockets_check_admin(s->config);
 	return start_child(s, s->config, err);
 }
 

@@ -76,6 +76,34 @@ static int bind_unix(int fd, const struct net_address *address, unsigned mode)
 	return result;
 }
 
+/* Sharing must be wanted by both sides: a socket that does not want it finds who is there. */
+static int find_others(const struct net_address *address,
+		       const struct listener_options *options)
+{
+	int family = address->storage.ss_family;
+	const struct listener_options alone = {.v6_only = options->v6_only};
+	int fd, result;
+
+	if (!options->first || !options->reuse_port || family == AF_UNIX ||
+	    net_address_port(&address->storage) == 0)
+		return 0;
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	result = set_options(fd, family, &alone);
+	if (result == 0)
+		result = bind(fd, net_address_sockaddr(address), address->len);
+	if (result < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
 int listener_open(const struct net_address *address, const struct listener_options *options,
 		  struct err *err)
 {
@@ -86,7 +114,9 @@ int listener_open(const struct net_address *address, const struct listener_optio
 
 	if (fd < 0)
 		return err_set_errno(err, errno, "socket");
-	result = set_options(fd, family, options);
+	result = find_others(address, options);
+	if (result == 0)
+		result = set_options(fd, family, options);
 	if (result == 0 && family == AF_UNIX)
 		result = bind_unix(fd, address, options->unix_mode);
 	else if (result == 0)

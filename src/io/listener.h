@@ -10,6 +10,7 @@
 
 struct listener_options {
 	bool reuse_port; /* one socket a worker, the kernel spreads connections */
+	bool first; /* with reuse_port: fail where somebody listens, rather than share with them */
 	bool v6_only; /* an IPv6 socket takes no IPv4 connections */
 	bool defer_accept; /* TCP_DEFER_ACCEPT: wake only when the client has sent something */
 	int backlog; /* 0: the kernel's maximum (somaxconn) */

@@ -261,6 +261,25 @@ class ProcessTest(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
         self.assertIn(f"127.0.0.1:{self.port}", run.stderr)
 
+    def test_an_address_of_another_gateway_is_taken(self):
+        self.write_config(tail=f"admin: {{address: \"127.0.0.1:{free_port()}\"}}\n")
+        self.start()
+        second = [PROGRAM, "serve", "-c", str(self.path / "sallyport.yaml")]
+        done = subprocess.run(second, capture_output=True, text=True, timeout=WAIT_S, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(f"cannot listen on 127.0.0.1:{self.port}", done.stderr)
+        # Where only the admin listener is the same, it says so.
+        (self.path / "sallyport.yaml").write_text(
+            (self.path / "sallyport.yaml").read_text().replace(str(self.port), str(free_port())))
+        other = subprocess.Popen(second, stderr=subprocess.PIPE, text=True)
+        try:
+            said = "".join(iter(lambda: line if (line := other.stderr.readline()) and
+                                "supervisor.serving" not in line else "", ""))
+        finally:
+            other.terminate()
+            other.communicate(timeout=WAIT_S)
+        self.assertIn("listen.admin_shared", said)
+
     def test_reload_under_load_keeps_the_server_and_loses_nothing(self):
         self.start()
         before = self.servers()
