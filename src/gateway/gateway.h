@@ -7,7 +7,7 @@
  *	SIGUSR1		open log files anew
  *	SIGUSR2		start the program's file anew with the same sockets, then hand over to it
  *	SIGTERM, SIGINT, SIGQUIT
- *			finish what is under way (limits.drain_timeout) and end; twice: end at once
+ *			finish what is under way (limits.drain) and end; twice: end at once
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
