@@ -1,6 +1,7 @@
 /* What users see of themselves: their sessions, their second factor, and the way out. */
 #include "base/clock.h"
 #include "identity/flow.h"
+#include "identity/qr.h"
 
 static const char *word_of(struct span agent, const char *const words[][2], size_t count)
 {
@@ -121,6 +122,35 @@ void session_end_form(struct idp_exchange *x)
 
 /* ---- second factor ---- */
 
+/* The key as a code to be scanned, as a link, and as text; the page is as good without the code. */
+static void put_key(struct page *page, const struct idp_user *user, struct span secret)
+{
+	struct buf link, code;
+
+	buf_init(&link, 4096);
+	buf_append_cstr(&link, "otpauth://totp/");
+	form_append_escaped(&link, user->name);
+	buf_printf(&link, "?secret=%.*s&issuer=", SPAN_ARG(secret));
+	form_append_escaped(&link, page->x->config->identity.theme.name);
+	buf_init(&code, WEB_PAGE_BYTES);
+	if (qr_put(&code, buf_span(&link),
+		   "QR code of the key below, for the camera of an authenticator app") == 0) {
+		page_raw(page, "<p>Scan this code with your authenticator app:</p>\n<p>");
+		buf_append(&page->html, buf_span(&code));
+		page_raw(page, "</p>\n<p>Or put this key into it, by hand or <a href=\"");
+	} else {
+		page_raw(page, "<p>Put this key into your authenticator app, by hand or "
+			       "<a href=\"");
+	}
+	page_text(page, buf_failed(&link) ? SPAN("") : buf_span(&link));
+	page_printf(page, "\">with this link</a>:</p><p><code>%.*s</code></p>\n",
+		    SPAN_ARG(secret));
+	secret_wipe(link.ptr, link.len);
+	secret_wipe(code.ptr, code.len);
+	buf_release(&link);
+	buf_release(&code);
+}
+
 /* The new secret travels in the form, sealed for this user: nothing is stored until it works. */
 static void show_totp(struct idp_exchange *x, const struct idp_user *user, struct span secret,
 		      const char *alert, unsigned status)
@@ -137,13 +167,7 @@ static void show_totp(struct idp_exchange *x, const struct idp_user *user, struc
 		page_alert(&page, alert);
 	if (user->totp.len)
 		page_raw(&page, "<p>You have one already; this one replaces it.</p>\n");
-	page_raw(&page, "<p>Put this key into your authenticator app, by hand or <a "
-			"href=\"otpauth://totp/");
-	form_append_escaped(&page.html, user->name);
-	page_printf(&page, "?secret=%.*s&amp;issuer=", SPAN_ARG(secret));
-	form_append_escaped(&page.html, x->config->identity.theme.name);
-	page_printf(&page, "\">with this link</a>:</p><p><code>%.*s</code></p>\n",
-		    SPAN_ARG(secret));
+	put_key(&page, user, secret);
 	page_form(&page, "/identity/second-factor", SPAN(""));
 	page_hidden(&page, "sealed", sealed);
 	page_input(&page, "Code that the app shows", "code",

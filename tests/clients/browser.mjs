@@ -172,6 +172,7 @@ async function aPasswordAndAnAppLogIn(page) {
   await look(page, 'security')
   await page.getByRole('link', { name: 'Set it up' }).click()
   await look(page, 'second-factor')
+  must(await page.getByRole('img', { name: /^QR code/ }).isVisible(), 'the key is drawn too')
   const secret = await page.locator('code').innerText()
   await page.getByLabel('Code that the app shows').fill('000000')
   await page.getByRole('button', { name: 'Turn it on' }).click()

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -311,6 +312,32 @@ def turn_totp_on(browser):
 
 
 @with_server
+def the_key_of_a_second_factor_is_shown_as_a_code_to_scan(gateway):
+    _, browser = make_user(gateway, "alice")
+    page = browser.get("/identity/second-factor")
+    code = re.search(r'<svg role="img" aria-label="QR code[^"]+" width="232" height="232" '
+                     r'viewBox="0 0 (\d+) \1" .*?</svg>', page.text)
+    secret = re.search(r"<code>([A-Z2-7]+)</code>", page.text)[1]
+    assert code and "style" not in code[0] and "script" not in page.text, page.text
+    assert "default-src 'none'" in page.field("content-security-policy")
+    side = int(code[1])
+    dark = [[False] * side for _ in range(side)]
+    for x, y, run, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", code[0]):
+        assert run == back
+        dark[int(y)][int(x):int(x) + int(run)] = [True] * int(run)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "code.pgm")
+        with open(path, "wb") as image:
+            image.write(b"P5 %d %d 255\n" % (side * 4, side * 4))
+            for row in dark:
+                image.write(b"".join(b"\0\0\0\0" if module else b"\xff\xff\xff\xff"
+                                     for module in row) * 4)
+        seen = subprocess.run(["zbarimg", "--quiet", "--raw", path], check=True,
+                              capture_output=True, text=True, timeout=30).stdout
+    assert seen.strip() == "otpauth://totp/alice?secret=%s&issuer=Sallyport" % secret, seen
+
+
+@with_server
 def a_second_factor_is_asked_for_and_its_codes_are_used_once(gateway):
     _, browser = make_user(gateway, "alice")
     secret, recovery = turn_totp_on(browser)
@@ -434,6 +461,7 @@ if __name__ == "__main__":
         unknown_wrong_and_locked_get_the_same_answer,
         strangers_cannot_lock_a_known_device_out,
         a_disabled_user_is_out_at_once,
+        the_key_of_a_second_factor_is_shown_as_a_code_to_scan,
         a_second_factor_is_asked_for_and_its_codes_are_used_once,
         guesses_of_codes_are_limited,
         a_second_factor_is_replaced_only_by_who_has_it,
