@@ -151,9 +151,8 @@ static bool has_permissions(const struct access_rule *rule, const struct identit
 	return true;
 }
 
-static bool scalar_holds(const struct config_condition *condition,
-			 struct regex *pattern, struct auth_worker *worker,
-			 const struct json *claim)
+static bool scalar_holds(const struct config_condition *condition, struct regex *pattern,
+			 struct auth_worker *worker, const struct json *claim)
 {
 	struct span text;
 
@@ -171,9 +170,8 @@ static bool scalar_holds(const struct config_condition *condition,
 }
 
 /* A claim that is an array satisfies a condition when one of its elements does. */
-static bool condition_holds(const struct config_condition *condition,
-			    struct regex *pattern, struct auth_worker *worker,
-			    const struct json *claims)
+static bool condition_holds(const struct config_condition *condition, struct regex *pattern,
+			    struct auth_worker *worker, const struct json *claims)
 {
 	const struct json *claim = claim_at(claims, &condition->claim);
 

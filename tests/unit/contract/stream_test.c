@@ -39,7 +39,7 @@ static int drop(void **state)
 static void gives(const char *type, const char *body, const char *expected)
 {
 	struct contract_policy policy = {.query = CONTRACT_UNKNOWN_ALLOW,
-					.properties = CONTRACT_UNKNOWN_ALLOW};
+					 .properties = CONTRACT_UNKNOWN_ALLOW};
 	struct http_field field = {SPAN("content-type"), span_cstr(type),
 				   HTTP_FIELD_CONTENT_TYPE};
 	struct contract_request request = {
