@@ -40,6 +40,8 @@ void audit_event(struct audit_log *log, const char *event, struct span members);
  * are not. Blocks: for offload threads and commands, before something is acknowledged.
  */
 bool audit_wait(struct audit_log *log, int64_t timeout_ms);
+/* For that long an acknowledgement may be put off; then it is given, and the log says why. */
+#define AUDIT_ACKNOWLEDGE_MS 2000
 /* An event of a configuration file, with its SHA-256 as it is now. Reads it: blocks. */
 void audit_config(struct audit_log *log, const char *event, const char *path);
 /*

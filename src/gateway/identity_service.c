@@ -24,7 +24,6 @@
 #define BODY_BYTES_MAX ((size_t)64 * 1024)
 #define COOKIE_BYTES_MAX ((size_t)16 * 1024)
 #define MAINTAIN_MS 500
-#define AUDIT_TIMEOUT_MS 2000
 /* However long other servers take, another round begins after this one. */
 #define ROUND_TIMEOUT_MS ((int64_t)20 * 60 * 1000)
 
@@ -97,7 +96,7 @@ static void run_serve(struct offload_job *job)
 	else
 		idp_serve(&j->x);
 	/* Nobody is told that something was done before its record is on the disk. */
-	if (audited && !audit_wait(j->audit_log, AUDIT_TIMEOUT_MS))
+	if (audited && !audit_wait(j->audit_log, AUDIT_ACKNOWLEDGE_MS))
 		log_message(LOG_ERROR, "identity.audit", "the audit log is not being written");
 }
 

@@ -14,6 +14,8 @@ from approval_test import Setup, headers
 from harness import answer, field, run
 
 KILLS = int(os.environ.get("KILLS", "10"))
+# On a machine that is busy most of the first kills meet a server that has hardly begun.
+DEADLINE_S = 120
 CLIENTS = 4
 
 
@@ -114,6 +116,10 @@ class World(Setup):
         except Exception as error:  # pylint: disable=broad-except
             errors.append(repr(error))
 
+    def has_met_enough(self):
+        with self.lock:
+            return len(self.granted) > KILLS / 4 and bool(self.received)
+
     def check(self):
         twice = {body: count for body, count in self.received.items() if count > 1}
         assert not twice, f"granted twice: {twice}"
@@ -139,8 +145,10 @@ def test_no_kill_loses_an_approval_or_grants_one_twice():
         for client in clients:
             client.start()
         try:
-            while kills < KILLS and not errors:
-                time.sleep(random.uniform(0.005, 0.15))
+            until = time.monotonic() + DEADLINE_S
+            while (kills < KILLS or not world.has_met_enough()) and not errors:
+                assert time.monotonic() < until, "the kills met nothing"
+                time.sleep(random.uniform(0.005, 0.15 * max(1, kills / KILLS)))
                 world.gateway.kill()
                 kills += 1
                 world.gateway.start()
@@ -152,7 +160,6 @@ def test_no_kill_loses_an_approval_or_grants_one_twice():
         world.check()
         print(f"{kills} kills: {len(world.asked)} asked for, {len(world.granted)} granted, "
               f"{world.by_link} of them by links, {len(world.received)} forwarded")
-        assert len(world.granted) > KILLS / 4 and world.received, "the kills met nothing"
 
 
 if __name__ == "__main__":
