@@ -60,8 +60,7 @@ const struct config_strings *access_rule_scopes(const struct access_rule *rule);
 
 /* With the worker's own match state; what cannot be decided within its limits is no match. */
 struct regex;
-bool auth_worker_match(struct auth_worker *worker, struct regex *pattern,
-		       struct span text);
+bool auth_worker_match(struct auth_worker *worker, struct regex *pattern, struct span text);
 
 /*
  * Signed tokens that a worker keeps for identity/pass.c: the text for (identity, signer), or empty

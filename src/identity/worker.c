@@ -57,8 +57,7 @@ void auth_worker_read_stats(const struct auth_worker *worker, struct auth_worker
 	};
 }
 
-bool auth_worker_match(struct auth_worker *worker, struct regex *pattern,
-		       struct span text)
+bool auth_worker_match(struct auth_worker *worker, struct regex *pattern, struct span text)
 {
 	return pattern_match(pattern, worker->patterns, text);
 }
