@@ -494,29 +494,42 @@ static int place_parse(struct place *place, struct span url)
 	return 0;
 }
 
+/* Sends a command that is answered with a status, and empties the arguments. */
+static int command(struct redis *r, struct arguments *args, struct err *err)
+{
+	redisReply *reply = talk(r, args, REDIS_REPLY_STATUS, err);
+
+	args->count = 0;
+	if (!reply)
+		return -1;
+	freeReplyObject(reply);
+	return 0;
+}
+
 static int say_hello(struct redis *r, const struct place *place, struct err *err)
 {
 	struct arguments args = {.count = 0};
-	redisReply *reply;
 
 	if (place->password.len) {
 		add(&args, SPAN("AUTH"));
 		if (place->user.len)
 			add(&args, place->user);
 		add(&args, place->password);
-		reply = talk(r, &args, REDIS_REPLY_STATUS, err);
-		if (!reply)
+		if (command(r, &args, err) < 0)
 			return -1;
-		freeReplyObject(reply);
 	}
-	args.count = 0;
 	add(&args, SPAN("SELECT"));
 	add(&args, place->database.len ? place->database : SPAN("0"));
-	reply = talk(r, &args, REDIS_REPLY_STATUS, err);
-	if (!reply)
-		return -1;
-	freeReplyObject(reply);
-	return 0;
+	return command(r, &args, err);
+}
+
+/* A server that is still reading its data takes connections and SELECT, but answers PING so. */
+static int ask_whether_loaded(struct redis *r, struct err *err)
+{
+	struct arguments args = {.count = 0};
+
+	add(&args, SPAN("PING"));
+	return command(r, &args, err);
 }
 
 static void redis_close(struct store_connection *connection)
@@ -536,7 +549,6 @@ static struct store_connection *redis_connect(const struct store_target *target,
 	struct redis *r = mem_zalloc(1, sizeof(*r));
 	struct place place;
 
-	(void)first;
 	if (!r) {
 		(void)out_of_memory(err);
 		return NULL;
@@ -557,7 +569,7 @@ static struct store_connection *redis_connect(const struct store_target *target,
 		(void)err_set(err, ERR_UNAVAILABLE, "store: Redis: %s", r->context->errstr);
 		goto fail;
 	}
-	if (say_hello(r, &place, err) == 0)
+	if (say_hello(r, &place, err) == 0 && (!first || ask_whether_loaded(r, err) == 0))
 		return &r->base;
 fail:
 	redis_close(&r->base);

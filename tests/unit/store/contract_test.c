@@ -589,6 +589,29 @@ static void what_was_acknowledged_is_there_after_a_crash(void **state)
 	put("crash", "c", "works again");
 }
 
+#define COUNTS_TO_LOAD 4000
+
+/* Redis takes connections while it reads its data, and refuses most commands until it has. */
+static void a_store_opens_only_when_its_server_has_its_data(void **state)
+{
+	struct store_counter counter;
+	struct err err;
+
+	(void)state;
+	need_store();
+	for (int i = 0; i < COUNTS_TO_LOAD; i++)
+		assert_int_equal(store_count(store, SPAN("loaded"), 1, 600000,
+					     STORE_COUNT_FIXED, &counter, &err),
+				 STORE_OK);
+	store_close(store);
+	store = NULL;
+	server_kill(&server);
+	server_restart_slowly(&server);
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(store_count_get(store, SPAN("loaded"), &counter, &err), STORE_OK);
+	assert_int_equal(counter.value, COUNTS_TO_LOAD);
+}
+
 #define KILL_ROUNDS 20
 #define KILL_AFTER_US_MAX 60000
 
@@ -833,6 +856,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_file_is_for_its_owner_only),
 		cmocka_unit_test(a_url_of_no_store_is_refused),
 	};
+	const struct CMUnitTest redis_only[] = {
+		cmocka_unit_test(a_store_opens_only_when_its_server_has_its_data),
+	};
 	struct span which = span_cstr(argc > 1 ? argv[1] : "");
 
 	signal(SIGPIPE, SIG_IGN);
@@ -843,7 +869,8 @@ int main(int argc, char **argv)
 	if (span_eq(which, SPAN("postgres")))
 		return run_contract("postgres", setup_postgres);
 	if (span_eq(which, SPAN("redis")))
-		return run_contract("redis", setup_redis);
+		return run_contract("redis", setup_redis) +
+		       cmocka_run_group_tests(redis_only, setup_redis, teardown);
 	return run_contract("sqlite", setup_sqlite) +
 	       cmocka_run_group_tests(sqlite_only, setup_sqlite, teardown);
 }

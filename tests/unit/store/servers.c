@@ -138,15 +138,16 @@ bool server_postgres(struct test_server *server)
 	return true;
 }
 
-static void start_redis(struct test_server *server)
+static void start_redis(struct test_server *server, const char *load_delay_us)
 {
 	char socket[96];
 
 	snprintf(socket, sizeof(socket), "%s/redis.sock", server->folder);
-	server->pid = start(server, (const char *const[]){server->program, "--port", "0",
-							  "--unixsocket", socket, "--dir",
-							  server->folder, "--appendonly", "yes",
-							  "--appendfsync", "always", NULL});
+	server->pid = start(
+		server, (const char *const[]){server->program, "--port", "0", "--unixsocket",
+					      socket, "--dir", server->folder, "--appendonly",
+					      "yes", "--appendfsync", "always",
+					      "--key-load-delay", load_delay_us, NULL});
 	wait_until_it_answers(server);
 }
 
@@ -158,7 +159,7 @@ bool server_redis(struct test_server *server)
 		return false;
 	}
 	snprintf(server->url, sizeof(server->url), "redis://%s/redis.sock", server->folder);
-	start_redis(server);
+	start_redis(server, "0");
 	return true;
 }
 
@@ -177,7 +178,12 @@ void server_restart(struct test_server *server)
 	if (strstr(server->program, "postgres"))
 		start_postgres(server);
 	else if (strstr(server->program, "redis"))
-		start_redis(server);
+		start_redis(server, "0");
+}
+
+void server_restart_slowly(struct test_server *server)
+{
+	start_redis(server, "1000");
 }
 
 void server_remove(struct test_server *server)

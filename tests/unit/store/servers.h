@@ -24,6 +24,8 @@ bool server_redis(struct test_server *server);
 void server_kill(struct test_server *server);
 /* Starts what was killed, on its folder. */
 void server_restart(struct test_server *server);
+/* The same of Redis, which then takes a millisecond for each write that it reads back. */
+void server_restart_slowly(struct test_server *server);
 /* Ends it and removes the folder. */
 void server_remove(struct test_server *server);
 
