@@ -371,11 +371,13 @@ async function codesAreSentAndAddressesAreShown(page) {
 async function theKeyboardIsEnough() {
   const page = await open()
   await page.goto(given.issuer + '/identity/login')
+  await page.locator('input[autofocus]:focus').waitFor()
   await page.keyboard.type('carol')
   await page.keyboard.press('Tab')
   await page.keyboard.type(given.once)
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Choose a new password' }).waitFor()
+  await page.locator('input[autofocus]:focus').waitFor()
   await page.keyboard.type('a long password')
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Your account' }).waitFor()
