@@ -50,14 +50,19 @@ static int transfer_init(struct transfer *t, bool is_pack, struct err *err)
 	return err_set(err, ERR_MEMORY, "out of memory");
 }
 
+static void put_hash(char to[BACKUP_ID_CHARS + 1], const unsigned char *digest)
+{
+	hex_encode(to, digest, BACKUP_ID_CHARS / 2);
+	to[BACKUP_ID_CHARS] = '\0';
+}
+
 static int transfer_hash(struct transfer *t, char to[BACKUP_ID_CHARS + 1], struct err *err)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 
 	if (EVP_DigestFinal_ex(t->digest, digest, NULL) != 1)
 		return err_set(err, ERR_MEMORY, "out of memory");
-	hex_encode(to, digest, BACKUP_ID_CHARS / 2);
-	to[BACKUP_ID_CHARS] = '\0';
+	put_hash(to, digest);
 	return 0;
 }
 
@@ -68,8 +73,7 @@ int backup_hash(struct span bytes, char to[BACKUP_ID_CHARS + 1], struct err *err
 	if (EVP_Digest(bytes.len ? bytes.ptr : "", bytes.len, digest, NULL, EVP_sha256(),
 		       NULL) != 1)
 		return err_set(err, ERR_MEMORY, "out of memory");
-	hex_encode(to, digest, BACKUP_ID_CHARS / 2);
-	to[BACKUP_ID_CHARS] = '\0';
+	put_hash(to, digest);
 	return 0;
 }
 
@@ -113,6 +117,20 @@ static void object_name(char name[NAME_MAX_BYTES], struct span hash)
 	(void)snprintf(name, NAME_MAX_BYTES, "objects/%.2s/%.64s", hash.ptr, hash.ptr);
 }
 
+/* Empty at the end of the file. */
+static int read_chunk(struct transfer *t, int from, struct span *chunk, struct err *err)
+{
+	ssize_t n;
+
+	do
+		n = read(from, t->in, CHUNK_BYTES);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set_errno(err, errno, "cannot read");
+	*chunk = span_of(t->in, (size_t)n);
+	return 0;
+}
+
 /* Passes `bytes` to the hash and what zstd makes of them to the file. */
 static int pack(struct transfer *t, struct span bytes, bool is_last, int to, struct err *err)
 {
@@ -138,16 +156,14 @@ static int pack(struct transfer *t, struct span bytes, bool is_last, int to, str
 
 static int pack_file(struct transfer *t, int from, int to, struct err *err)
 {
-	for (;;) {
-		ssize_t n = read(from, t->in, CHUNK_BYTES);
+	struct span chunk;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set_errno(err, errno, "cannot read");
-		if (pack(t, span_of(t->in, (size_t)n), n == 0, to, err) < 0 || n == 0)
-			return n == 0 ? 0 : -1;
-	}
+	do {
+		if (read_chunk(t, from, &chunk, err) < 0 ||
+		    pack(t, chunk, chunk.len == 0, to, err) < 0)
+			return -1;
+	} while (chunk.len);
+	return 0;
 }
 
 /* Gives the finished temporary file its name; one that is there already has the same content. */
@@ -246,18 +262,15 @@ static int unpack(struct transfer *t, struct span bytes, const struct sink *sink
 
 static int unpack_file(struct transfer *t, int from, const struct sink *sink, struct err *err)
 {
+	struct span chunk;
 	size_t left = 1;
 
 	for (;;) {
-		ssize_t n = read(from, t->in, CHUNK_BYTES);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set_errno(err, errno, "cannot read");
-		if (n == 0)
+		if (read_chunk(t, from, &chunk, err) < 0)
+			return -1;
+		if (!chunk.len)
 			return left == 0 ? 0 : changed(sink->hash, err);
-		if (unpack(t, span_of(t->in, (size_t)n), sink, &left, err) < 0)
+		if (unpack(t, chunk, sink, &left, err) < 0)
 			return -1;
 	}
 }

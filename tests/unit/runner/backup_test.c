@@ -6,10 +6,13 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/rand.h"
 #include "runner/backup_manifest.h"
 #include "runner/backup_object.h"
 
@@ -250,6 +253,31 @@ static void what_cannot_be_stored_is_refused(void **state)
 	assert_int_equal(backup_create("store", "missing", 0, &made, &err), -1);
 }
 
+/* Of a small file, all is written at its end. */
+static void a_full_disk_is_an_error_for_a_small_file_too(void **state)
+{
+	struct rlimit before, full;
+	struct backup_info made;
+	unsigned char noise[4096];
+	struct err err = {.code = ERR_NONE};
+	int done;
+
+	(void)state;
+	rand_bytes(noise, sizeof(noise));
+	write_file("code/noise", noise, sizeof(noise), 0644);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full = (struct rlimit){2000, before.rlim_max};
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	done = backup_create("store", "code", 1700000000, &made, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(done, -1);
+	assert_int_equal(err.code, ERR_IO);
+	done = 0;
+	assert_int_equal(backup_list("store", count, &done, &err), 0);
+	assert_int_equal(done, 0);
+}
+
 static void each_failing_allocation_is_an_error(void **state)
 {
 	struct backup_info made, found;
@@ -289,6 +317,7 @@ int main(void)
 		TEST(nothing_is_restored_outside_the_folder),
 		TEST(a_link_may_lead_up_only_at_its_beginning),
 		TEST(what_cannot_be_stored_is_refused),
+		TEST(a_full_disk_is_an_error_for_a_small_file_too),
 		TEST(each_failing_allocation_is_an_error),
 	};
 
