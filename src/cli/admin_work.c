@@ -5,26 +5,7 @@
 #include "base/clock.h"
 #include "gateway/audit.h"
 
-const struct option_spec admin_options[] = {ADMIN_CONFIG_OPTION, {.name = NULL}};
-
-/* The first of them, since an error has one line. */
-static int first_error(const struct config_problems *problems, struct err *err)
-{
-	for (size_t i = 0; i < problems->count; i++) {
-		const struct config_problem *p = &problems->at[i];
-		char line[16] = "", more[64] = "";
-
-		if (p->severity != CONFIG_ERROR)
-			continue;
-		if (p->line)
-			snprintf(line, sizeof(line), ":%u", p->line);
-		if (problems->errors > 1)
-			snprintf(more, sizeof(more),
-				 " (one of %zu errors: see sallyport check)", problems->errors);
-		return err_set(err, ERR_INVALID, "%s%s: %s%s", p->file, line, p->message, more);
-	}
-	return err_set(err, ERR_INVALID, "the configuration has errors");
-}
+const struct option_spec admin_options[] = {OPTION_CONFIG, {.name = NULL}};
 
 struct config *admin_load(const struct options *given, struct err *err)
 {
@@ -32,7 +13,10 @@ struct config *admin_load(const struct options *given, struct err *err)
 	struct config *cfg = NULL;
 
 	if (config_load(options_text(given, "config"), &cfg, &problems) < 0)
-		(void)first_error(&problems, err);
+		(void)config_problems_to_err(&problems, err);
+	if (problems.errors > 1)
+		(void)err_wrap(err, "the first of %zu errors (see sallyport check)",
+			       problems.errors);
 	return cfg;
 }
 

@@ -53,12 +53,6 @@ int admin_list(struct admin_work *w, const char *option, struct config_strings *
 struct span admin_text(const struct admin_work *w, const char *option);
 struct span admin_operand(const struct admin_work *w, size_t n);
 
-#define ADMIN_CONFIG_OPTION                                                                    \
-	{                                                                                      \
-		.name = "config", .short_name = 'c', .kind = OPTION_FILE, .argument = "FILE",  \
-		.help = "The configuration file.", .initial = "sallyport.yaml",                \
-		.environment = "SALLYPORT_CONFIG"                                              \
-	}
 extern const struct option_spec admin_options[]; /* only --config */
 
 #endif

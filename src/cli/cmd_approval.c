@@ -171,7 +171,7 @@ static enum exit_status run_link(const struct options *given)
 }
 
 static const struct option_spec list_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "state",
 	 .kind = OPTION_CHOICE,
 	 .argument = "STATE",
@@ -191,7 +191,7 @@ static const struct option_spec list_options[] = {
 };
 
 static const struct option_spec decide_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "as",
 	 .kind = OPTION_TEXT,
 	 .argument = "NAME",
@@ -201,7 +201,7 @@ static const struct option_spec decide_options[] = {
 };
 
 static const struct option_spec link_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "for",
 	 .kind = OPTION_TEXT,
 	 .argument = "NAME",

@@ -5,38 +5,36 @@
 #include "cli/output.h"
 #include "runner/backup.h"
 
+#define STORE_OPERAND                                                                          \
+	{                                                                                      \
+		.name = "STORE", .help = "The folder of the store.", .required = true,         \
+		.is_file = true                                                                \
+	}
+#define ID_OPERAND                                                                             \
+	{                                                                                      \
+		.name = "ID", .help = "As `backup create` printed it.", .required = true       \
+	}
+
 static const struct operand_spec create_operands[] = {
-	{.name = "STORE",
-	 .help = "The folder of the store.",
-	 .required = true,
-	 .is_file = true},
+	STORE_OPERAND,
 	{.name = "FOLDER", .help = "What to store.", .required = true, .is_file = true},
 	{.name = NULL},
 };
 
 static const struct operand_spec list_operands[] = {
-	{.name = "STORE",
-	 .help = "The folder of the store.",
-	 .required = true,
-	 .is_file = true},
+	STORE_OPERAND,
 	{.name = NULL},
 };
 
 static const struct operand_spec verify_operands[] = {
-	{.name = "STORE",
-	 .help = "The folder of the store.",
-	 .required = true,
-	 .is_file = true},
-	{.name = "ID", .help = "As `backup create` printed it.", .required = true},
+	STORE_OPERAND,
+	ID_OPERAND,
 	{.name = NULL},
 };
 
 static const struct operand_spec restore_operands[] = {
-	{.name = "STORE",
-	 .help = "The folder of the store.",
-	 .required = true,
-	 .is_file = true},
-	{.name = "ID", .help = "As `backup create` printed it.", .required = true},
+	STORE_OPERAND,
+	ID_OPERAND,
 	{.name = "FOLDER",
 	 .help = "Where to; it must not exist yet.",
 	 .required = true,

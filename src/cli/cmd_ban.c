@@ -127,7 +127,7 @@ static enum exit_status run_lift(const struct options *given)
 	return store_work_run(given, true, lift);
 }
 
-static const struct option_spec add_options[] = {ADMIN_CONFIG_OPTION,
+static const struct option_spec add_options[] = {OPTION_CONFIG,
 						 {.name = "minutes",
 						  .kind = OPTION_NUMBER,
 						  .argument = "N",

@@ -79,13 +79,7 @@ static enum exit_status run(const struct options *given)
 static const char *const formats[] = {"text", "json", NULL};
 
 static const struct option_spec options[] = {
-	{.name = "config",
-	 .short_name = 'c',
-	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "The configuration file.",
-	 .initial = "sallyport.yaml",
-	 .environment = "SALLYPORT_CONFIG"},
+	OPTION_CONFIG,
 	{.name = "effective",
 	 .help = "Print the whole configuration as it takes effect, defaults filled in and "
 		 "secrets "

@@ -282,7 +282,7 @@ static const char *const auth_methods[] = {"private_key_jwt", "tls_client_auth",
 					   "self_signed_tls_client_auth", NULL};
 
 static const struct option_spec create_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "name", .kind = OPTION_TEXT, .argument = "NAME", .help = "Name for people."},
 	LIST_OPTION("grants",
 		    "What it may ask for: code, refresh, client_credentials, device, exchange; "
@@ -352,7 +352,7 @@ const struct command cmd_client_create = {
 	.run = run_create};
 
 static const struct option_spec set_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "name", .kind = OPTION_TEXT, .argument = "NAME", .help = "Name for people."},
 	LIST_OPTION("grants", "What it may ask for."),
 	LIST_OPTION("scopes", "Scopes that it may ask for."),

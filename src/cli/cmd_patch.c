@@ -357,14 +357,14 @@ static const char *const modes[] = {"observe", "block", NULL};
 	}
 
 static const struct option_spec list_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "templates", .help = "List the library instead of the configuration's."},
 	FORMAT_OPTION,
 	{.name = NULL},
 };
 
 static const struct option_spec check_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = NULL},
 };
 

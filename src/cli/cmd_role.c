@@ -134,7 +134,7 @@ static enum exit_status run_group(const struct options *given)
 }
 
 static const struct option_spec set_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "permissions",
 	 .kind = OPTION_TEXT,
 	 .argument = "LIST",
@@ -146,7 +146,7 @@ static const struct option_spec set_options[] = {
 	{.name = NULL}};
 
 static const struct option_spec group_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "roles",
 	 .kind = OPTION_TEXT,
 	 .argument = "LIST",

@@ -2,13 +2,7 @@
 #include "gateway/gateway.h"
 
 static const struct option_spec options[] = {
-	{.name = "config",
-	 .short_name = 'c',
-	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "The configuration file.",
-	 .initial = "sallyport.yaml",
-	 .environment = "SALLYPORT_CONFIG"},
+	OPTION_CONFIG,
 	{.name = "pid-file",
 	 .kind = OPTION_FILE,
 	 .argument = "FILE",

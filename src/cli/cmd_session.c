@@ -58,7 +58,7 @@ static enum exit_status run_end(const struct options *given)
 }
 
 static const struct option_spec list_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "user", .kind = OPTION_TEXT, .argument = "NAME", .help = "Only this user's."},
 	{.name = NULL}};
 

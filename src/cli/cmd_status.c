@@ -340,7 +340,7 @@ static enum exit_status run(const struct options *given)
 }
 
 static const struct option_spec status_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "once", .kind = OPTION_FLAG, .help = "Print once, and end."},
 	{.name = "json",
 	 .kind = OPTION_FLAG,

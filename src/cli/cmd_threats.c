@@ -160,13 +160,7 @@ static const char *const formats[] = {"text", "json", "markdown", "sarif", NULL}
 
 static const struct option_spec options[] = {
 	{.name = "all", .short_name = 'a', .help = "Show mitigated threats too, in text."},
-	{.name = "config",
-	 .short_name = 'c',
-	 .kind = OPTION_FILE,
-	 .argument = "FILE",
-	 .help = "The configuration file.",
-	 .initial = "sallyport.yaml",
-	 .environment = "SALLYPORT_CONFIG"},
+	OPTION_CONFIG,
 	{.name = "format",
 	 .short_name = 'f',
 	 .kind = OPTION_CHOICE,

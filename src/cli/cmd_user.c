@@ -145,10 +145,10 @@ static enum exit_status run_set(const struct options *given)
 	}
 
 static const struct option_spec create_options[] = {
-	ADMIN_CONFIG_OPTION, USER_OPTIONS, {.name = NULL}};
+	OPTION_CONFIG, USER_OPTIONS, {.name = NULL}};
 
 static const struct option_spec set_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	USER_OPTIONS,
 	{.name = "disable", .help = "The user cannot log in any more."},
 	{.name = "enable", .help = "The user can log in again."},
@@ -256,7 +256,7 @@ const struct command cmd_user_list = {
 	.run = run_list};
 
 static const struct option_spec export_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "secrets",
 	 .help = "With the hashes of passwords, and what is sealed of second factors."},
 	{.name = NULL}};

@@ -135,7 +135,7 @@ static enum exit_status run_test(const struct options *given)
 }
 
 static const struct option_spec list_options[] = {
-	ADMIN_CONFIG_OPTION,
+	OPTION_CONFIG,
 	{.name = "state",
 	 .kind = OPTION_CHOICE,
 	 .argument = "STATE",

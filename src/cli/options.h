@@ -33,6 +33,14 @@ struct option_spec {
 	const char *const *choices; /* OPTION_CHOICE; NULL ends */
 };
 
+/* Of every command that reads the configuration. */
+#define OPTION_CONFIG                                                                          \
+	{                                                                                      \
+		.name = "config", .short_name = 'c', .kind = OPTION_FILE, .argument = "FILE",  \
+		.help = "The configuration file.", .initial = "sallyport.yaml",                \
+		.environment = "SALLYPORT_CONFIG"                                              \
+	}
+
 struct operand_spec {
 	const char *name; /* "FILE"; NULL ends a table */
 	const char *help;

@@ -2,23 +2,13 @@
 
 #include <stdio.h>
 
-int policy_work_problem(const struct config_problems *problems, struct err *err)
-{
-	const struct config_problem *p = &problems->at[0];
-
-	if (p->line == 0)
-		return err_set(err, ERR_INVALID, "%s", p->message);
-	return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
-		       p->message);
-}
-
 int policy_work_load(struct policy *policy, const char *path, struct err *err)
 {
 	struct config_problems problems = {0};
 	int result = path ? policy_load(policy, path, &problems)
 			  : policy_load_default(policy, &problems);
 
-	return result < 0 ? policy_work_problem(&problems, err) : 0;
+	return result < 0 ? config_problems_to_err(&problems, err) : 0;
 }
 
 int policy_work_waive(const struct policy *policy, const char *path, int64_t now_s,
@@ -29,7 +19,7 @@ int policy_work_waive(const struct policy *policy, const char *path, int64_t now
 	int result = 0;
 
 	if (waiver_list_load(&list, path, &problems) < 0)
-		result = policy_work_problem(&problems, err);
+		result = config_problems_to_err(&problems, err);
 	else
 		(void)waiver_list_verify(&list, policy, now_s);
 	if (result == 0 && waiver_apply(&list, results) < 0)

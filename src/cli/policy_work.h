@@ -4,8 +4,6 @@
 
 #include "supply/waiver.h"
 
-/* The first problem as an error: "file:1:2: message". Always -1. */
-int policy_work_problem(const struct config_problems *problems, struct err *err);
 /* A file, or with NULL what holds without one. -1: ERR_INVALID; release the policy either way. */
 int policy_work_load(struct policy *policy, const char *path, struct err *err) MUST_CHECK;
 /*

@@ -35,7 +35,7 @@ enum exit_status waf_work_run(const struct options *given, bool formatted,
 extern const char *const waf_work_formats[];
 
 #define WAF_RULES_OPTIONS                                                                      \
-	ADMIN_CONFIG_OPTION,                                                                   \
+	OPTION_CONFIG,                                                                         \
 		{.name = "rules",                                                              \
 		 .kind = OPTION_TEXT,                                                          \
 		 .argument = "RULES",                                                          \

@@ -708,6 +708,8 @@ struct config *config_ref(struct config *cfg);
 /* NULL is allowed; the last one wipes the secrets and frees all. Safe from any thread. */
 void config_unref(struct config *cfg);
 
+/* The first error as one line: "file:line:column: message". Always -1, with ERR_INVALID. */
+int config_problems_to_err(const struct config_problems *problems, struct err *err);
 /* "file:line:column: error: message\n" for each, and how many more there were. */
 void config_problems_print(const struct config_problems *problems, struct buf *out);
 
@@ -721,6 +723,10 @@ const struct config_sensitive *config_sensitive_find(const struct config *cfg,
 						     struct span operation);
 /* "RS256"; NULL for what is not exactly one bit of enum config_jws. */
 const char *config_jws_name(unsigned algorithm);
+/* "user". */
+const char *config_limit_per_name(enum config_limit_per per);
+/* Only this machine reaches it: a Unix socket, localhost, a loopback address. */
+bool config_address_is_local(const struct config_address *address);
 
 /* ---- printing -------------------------------------------------------------------------------- */
 /* All append to `out`; look at buf_failed() afterwards. */

@@ -14,7 +14,7 @@ const char *config_jws_name(unsigned algorithm)
 	return NULL;
 }
 
-static const char *per_name(enum config_limit_per per)
+const char *config_limit_per_name(enum config_limit_per per)
 {
 	switch (per) {
 	case CONFIG_LIMIT_PER_ADDRESS: return "address";
@@ -170,7 +170,8 @@ static void text_limits(const struct config_route *route, struct buf *out)
 		if (i > 0)
 			buf_append_cstr(out, "; ");
 		units_append_rate(out, limit->rate.count, limit->rate.per_ms);
-		buf_printf(out, " per %s, burst %u", per_name(limit->per), limit->burst);
+		buf_printf(out, " per %s, burst %u", config_limit_per_name(limit->per),
+			   limit->burst);
 	}
 	if (route->limits.count > 0)
 		buf_append_cstr(out, "; ");
@@ -351,7 +352,7 @@ static void json_limits(const struct config_route *route, struct buf *out)
 		const struct config_limit *limit = &route->limits.at[i];
 
 		buf_printf(out, "%s{\"per\":\"%s\",\"rate\":\"", i > 0 ? "," : "",
-			   per_name(limit->per));
+			   config_limit_per_name(limit->per));
 		units_append_rate(out, limit->rate.count, limit->rate.per_ms);
 		buf_printf(out, "\",\"burst\":%u}", limit->burst);
 	}

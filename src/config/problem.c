@@ -67,6 +67,21 @@ const char *problem_quote(struct span value, char room[PROBLEM_QUOTE_MAX])
 	return room;
 }
 
+int config_problems_to_err(const struct config_problems *problems, struct err *err)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct config_problem *p = &problems->at[i];
+
+		if (p->severity != CONFIG_ERROR)
+			continue;
+		if (p->line == 0)
+			return err_set(err, ERR_INVALID, "%s: %s", p->file, p->message);
+		return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
+			       p->message);
+	}
+	return err_set(err, ERR_INVALID, "there are errors");
+}
+
 void config_problems_print(const struct config_problems *problems, struct buf *out)
 {
 	size_t all = problems->errors + problems->warnings;

@@ -155,7 +155,7 @@ static const struct schema_key admin_keys[] = {
 	{.name = NULL},
 };
 
-static bool is_loopback(const struct config_address *address)
+bool config_address_is_local(const struct config_address *address)
 {
 	struct address ip;
 
@@ -168,7 +168,7 @@ static void admin_finish(struct reader *reader, const struct tree_node *node, vo
 {
 	const struct config_admin *admin = object;
 
-	if (admin->enabled && !is_loopback(&admin->address))
+	if (admin->enabled && !config_address_is_local(&admin->address))
 		reader_warn(reader, node->where,
 			    "the admin listener can be reached from other machines, and asks "
 			    "nobody who they are");

@@ -1,8 +1,6 @@
 /* threat.c - what can go wrong with a configuration, element by element. */
 #include "config/threat.h"
 
-#include "parse/address.h"
-
 /* ---- what is looked for ---------------------------------------------------------------------- */
 
 static const struct threat_kind plain_text = {
@@ -252,18 +250,12 @@ static void say_text(struct model *m, const struct threat_kind *kind, enum threa
 #define say(m, kind, state, ...)                                                               \
 	say_text(m, kind, state, arena_printf((m)->list->arena, __VA_ARGS__))
 
-static enum threat_state mitigated_if(bool is)
+/* Mitigated or open, and why in either case. */
+static void decide(struct model *m, const struct threat_kind *kind, bool is_mitigated,
+		   const char *why, const char *why_not)
 {
-	return is ? THREAT_MITIGATED : THREAT_OPEN;
-}
-
-static bool is_local(const struct config_address *address)
-{
-	struct address parsed;
-
-	if (address->unix_path.len || span_eq_nocase(address->host, SPAN("localhost")))
-		return true;
-	return address_parse(address->host, &parsed) && address_is_loopback(&parsed);
+	say_text(m, kind, is_mitigated ? THREAT_MITIGATED : THREAT_OPEN,
+		 span_cstr(is_mitigated ? why : why_not));
 }
 
 /* ---- where clients come in ------------------------------------------------------------------- */
@@ -277,20 +269,19 @@ static void listener(struct model *m, const struct config_listen *listen)
 	if (listen->tls)
 		say(m, &plain_text, THREAT_MITIGATED, "TLS %s",
 		    listen->tls->min_version == CONFIG_TLS_1_3 ? "1.3" : "1.2 and 1.3");
-	else if (is_local(&listen->address))
+	else if (config_address_is_local(&listen->address))
 		say(m, &plain_text, THREAT_MITIGATED, "only this machine reaches it");
 	else
 		say(m, &plain_text, proxied ? THREAT_PARTLY : THREAT_OPEN, "no tls%s",
 		    proxied ? "; trusted_proxies may end it" : "");
-	say(m, &slow_clients,
-	    mitigated_if(limits->headers_timeout_ms && limits->body_rate_bytes),
-	    limits->headers_timeout_ms && limits->body_rate_bytes
-		    ? "heads have a deadline, bodies a least rate"
-		    : "limits without headers_timeout or body_rate");
-	say(m, &many_connections, mitigated_if(limits->connections_per_address > 0),
-	    limits->connections_per_address ? "%u connections an address"
-					    : "connections_per_address is 0",
-	    limits->connections_per_address);
+	decide(m, &slow_clients, limits->headers_timeout_ms && limits->body_rate_bytes,
+	       "heads have a deadline, bodies a least rate",
+	       "limits without headers_timeout or body_rate");
+	if (limits->connections_per_address)
+		say(m, &many_connections, THREAT_MITIGATED, "%u connections an address",
+		    limits->connections_per_address);
+	else
+		say(m, &many_connections, THREAT_OPEN, "connections_per_address is 0");
 }
 
 /* A network of which everybody may be part. */
@@ -308,9 +299,8 @@ static void proxies(struct model *m)
 	for (size_t i = 0; i < m->cfg->trusted_proxies.count; i++)
 		wide |= is_everybody(&m->cfg->trusted_proxies.at[i]);
 	element(m, "trusted proxies", SPAN(""), (struct config_where){0});
-	say(m, &forged_address, mitigated_if(!wide), "%s",
-	    wide ? "a network of trusted_proxies holds everybody"
-		 : "others' Forwarded and X-Forwarded-For are dropped");
+	decide(m, &forged_address, !wide, "others' Forwarded and X-Forwarded-For are dropped",
+	       "a network of trusted_proxies holds everybody");
 }
 
 static void admin(struct model *m)
@@ -320,9 +310,9 @@ static void admin(struct model *m)
 	if (!a->enabled)
 		return;
 	element(m, "admin listener", a->address.text, a->where);
-	say(m, &open_admin, mitigated_if(is_local(&a->address)),
-	    is_local(&a->address) ? "only this machine reaches it" : "it has no login%s",
-	    a->actions ? ", and may change things" : "");
+	decide(m, &open_admin, config_address_is_local(&a->address),
+	       "only this machine reaches it",
+	       a->actions ? "it has no login, and may change things" : "it has no login");
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -386,8 +376,8 @@ static void how_much(struct model *m, const struct config_route *route)
 		say(m, &no_limit, THREAT_OPEN, "no limit");
 	if (only_reads(route))
 		return;
-	say(m, &endless_body, mitigated_if(route->body_bytes > 0), "%s",
-	    route->body_bytes ? "bodies have a limit" : "bodies have no limit");
+	decide(m, &endless_body, route->body_bytes > 0, "bodies have a limit",
+	       "bodies have no limit");
 }
 
 static void what(struct model *m, const struct config_route *route)
@@ -428,13 +418,11 @@ static void operation(struct model *m, const struct config_route *route)
 	what(m, route);
 	how_much(m, route);
 	if (route->cors)
-		say(m, &any_origin, mitigated_if(!has_any_origin(route->cors)), "%s",
-		    has_any_origin(route->cors) ? "cors.origins: \"*\"" : "origins are named");
+		decide(m, &any_origin, !has_any_origin(route->cors), "origins are named",
+		       "cors.origins: \"*\"");
 	if (deletes(route))
-		say(m, &unapproved,
-		    mitigated_if(config_sensitive_find(m->cfg, route->operation) != NULL), "%s",
-		    config_sensitive_find(m->cfg, route->operation) ? "it is sensitive"
-								    : "it is not sensitive");
+		decide(m, &unapproved, config_sensitive_find(m->cfg, route->operation) != NULL,
+		       "it is sensitive", "it is not sensitive");
 }
 
 /* ---- services -------------------------------------------------------------------------------- */
@@ -450,9 +438,9 @@ static enum wire wire_of(const struct config_service *service)
 									 : WIRE_PLAIN;
 	for (size_t i = 0; i < service->endpoints.count; i++) {
 		const struct config_endpoint *e = &service->endpoints.at[i];
-		enum wire wire = e->scheme == CONFIG_SCHEME_HTTPS ? WIRE_TLS
-				 : is_local(&e->address)	  ? WIRE_LOCAL
-								  : WIRE_PLAIN;
+		enum wire wire = e->scheme == CONFIG_SCHEME_HTTPS	? WIRE_TLS
+				 : config_address_is_local(&e->address) ? WIRE_LOCAL
+									: WIRE_PLAIN;
 
 		if (wire > worst)
 			worst = wire;
@@ -466,13 +454,12 @@ static void service_wire(struct model *m, const struct config_service *service)
 	bool known = service->tls.certificate.len ||
 		     service->identity.as == CONFIG_PASS_IDENTITY_JWT;
 
-	say(m, &service_plain, mitigated_if(wire != WIRE_PLAIN), "%s",
-	    wire == WIRE_TLS	 ? "TLS"
-	    : wire == WIRE_LOCAL ? "it is on this machine"
-				 : "an endpoint in plain text that is not on this machine");
+	decide(m, &service_plain, wire != WIRE_PLAIN,
+	       wire == WIRE_TLS ? "TLS" : "it is on this machine",
+	       "an endpoint in plain text that is not on this machine");
 	if (wire == WIRE_TLS)
-		say(m, &service_unverified, mitigated_if(service->tls.verify), "%s",
-		    service->tls.verify ? "its certificate is verified" : "tls.verify: false");
+		decide(m, &service_unverified, service->tls.verify,
+		       "its certificate is verified", "tls.verify: false");
 	if (service->tls.certificate.len)
 		say(m, &gateway_unknown, THREAT_MITIGATED, "a client certificate");
 	else if (known)
@@ -522,19 +509,17 @@ static void identity_server(struct model *m, const struct config_identity *ident
 	if (!identity->issuer.len)
 		return;
 	element(m, "identity server", identity->issuer, identity->where);
-	say(m, &guessed_login, mitigated_if(identity->lockout.failures > 0), "%s",
-	    identity->lockout.failures ? "who fails often must wait" : "no lockout");
-	say(m, &old_grant, mitigated_if(!old), "%s%s%s",
+	decide(m, &guessed_login, identity->lockout.failures > 0, "who fails often must wait",
+	       "no lockout");
+	say(m, &old_grant, old ? THREAT_OPEN : THREAT_MITIGATED, "%s%s%s",
 	    oauth->password_grant ? "the password grant is on" : "",
 	    oauth->password_grant && oauth->implicit_grant ? ", " : "",
 	    oauth->implicit_grant ? "the implicit grant is on"
 	    : old		  ? ""
 				  : "neither the password nor the implicit grant is on");
 	if (oauth->registration.enabled)
-		say(m, &open_registration, mitigated_if(oauth->registration.token.len > 0),
-		    "%s",
-		    oauth->registration.token.len ? "registering needs a token"
-						  : "registering needs no token");
+		decide(m, &open_registration, oauth->registration.token.len > 0,
+		       "registering needs a token", "registering needs no token");
 }
 
 static bool is_plain_url(struct span url)
@@ -550,8 +535,8 @@ static void provider(struct model *m, const struct config_provider *p)
 	if (p->built_in)
 		return;
 	element(m, "provider", p->name, p->where);
-	say(m, &forged_keys, mitigated_if(!plain), "%s",
-	    plain ? "an http:// address" : "keys come from a file or by https");
+	decide(m, &forged_keys, !plain, "keys come from a file or by https",
+	       "an http:// address");
 }
 
 static void api_keys(struct model *m, const struct config_api_keys *keys)
@@ -563,8 +548,8 @@ static void api_keys(struct model *m, const struct config_api_keys *keys)
 	for (size_t i = 0; i < keys->keys.count; i++)
 		lasting += keys->keys.at[i].expires_unix_s == 0;
 	element(m, "API keys", SPAN(""), keys->where);
-	say(m, &lasting_keys, mitigated_if(lasting == 0), "%zu of %zu without expires", lasting,
-	    keys->keys.count);
+	say(m, &lasting_keys, lasting ? THREAT_OPEN : THREAT_MITIGATED,
+	    "%zu of %zu without expires", lasting, keys->keys.count);
 }
 
 static void directory(struct model *m, const struct config_ldap *ldap)
@@ -573,11 +558,8 @@ static void directory(struct model *m, const struct config_ldap *ldap)
 	bool tls = ldap->start_tls || span_starts_with(ldap->url, SPAN("ldaps://"));
 
 	element(m, "directory", ldap->name, ldap->where);
-	say(m, &directory_plain, mitigated_if(local || (tls && ldap->verify)), "%s",
-	    local	   ? "a socket of this machine"
-	    : !tls	   ? "no TLS"
-	    : ldap->verify ? "TLS"
-			   : "verify: false");
+	decide(m, &directory_plain, local || (tls && ldap->verify),
+	       local ? "a socket of this machine" : "TLS", tls ? "verify: false" : "no TLS");
 }
 
 /* ---- the process itself ---------------------------------------------------------------------- */
@@ -588,10 +570,10 @@ static void process(struct model *m)
 	bool blocks = cfg->ips && cfg->ips->mode == CONFIG_IPS_BLOCK;
 
 	element(m, "process", SPAN(""), (struct config_where){0});
-	say(m, &no_sandbox, mitigated_if(cfg->sandbox), "%s",
-	    cfg->sandbox ? "seccomp and Landlock confine it" : "sandbox: false");
-	say(m, &no_audit, mitigated_if(cfg->log.audit_path.len > 0), "%s",
-	    cfg->log.audit_path.len ? "an audit log with a hash chain" : "no audit log");
+	decide(m, &no_sandbox, cfg->sandbox, "seccomp and Landlock confine it",
+	       "sandbox: false");
+	decide(m, &no_audit, cfg->log.audit_path.len > 0, "an audit log with a hash chain",
+	       "no audit log");
 	say(m, &no_bans,
 	    blocks					   ? THREAT_MITIGATED
 	    : cfg->ips && cfg->ips->mode != CONFIG_IPS_OFF ? THREAT_PARTLY
@@ -600,8 +582,7 @@ static void process(struct model *m)
 	    blocks     ? "who attacks is banned"
 	    : cfg->ips ? "ips only observes, or is off"
 		       : "no ips");
-	say(m, &overload, mitigated_if(cfg->overload != NULL), "%s",
-	    cfg->overload ? "load is shed by priority" : "no overload");
+	decide(m, &overload, cfg->overload != NULL, "load is shed by priority", "no overload");
 }
 
 int threat_find(const struct config *cfg, struct threat_list *list)

@@ -1,6 +1,8 @@
 /* threat_print.c - the threat model as text, JSON and Markdown, and as findings. */
 #include "config/threat.h"
 
+#include "parse/json_write.h"
+
 #define RED "\x1b[31m"
 #define YELLOW "\x1b[33m"
 #define GREEN "\x1b[32m"
@@ -129,67 +131,62 @@ void threat_text(const struct threat_list *list, bool detailed, bool coloured, s
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void json_text(struct buf *out, const char *name, struct span value)
+static void json_threat(struct json_writer *w, const struct threat *t)
 {
-	buf_printf(out, ",\"%s\":\"", name);
-	buf_append_json(out, value);
-	buf_append_byte(out, '"');
-}
-
-static void json_threat(const struct threat *t, struct buf *out)
-{
-	buf_printf(out, "{\"id\":\"%s\"", t->kind->id);
-	json_text(out, "category", span_cstr(threat_category_name(t->kind->category)));
-	json_text(out, "state", span_cstr(threat_state_name(t->state)));
-	json_text(out, "severity", span_cstr(finding_severity_name(t->kind->severity)));
-	json_text(out, "element", t->element);
-	json_text(out, "title", span_cstr(t->kind->title));
-	json_text(out, "because", t->because);
-	json_text(out, "advice", span_cstr(t->kind->advice));
-	json_text(out, "standards", span_cstr(t->kind->standards));
+	json_begin_object(w);
+	json_member_string(w, SPAN("id"), span_cstr(t->kind->id));
+	json_member_string(w, SPAN("category"),
+			   span_cstr(threat_category_name(t->kind->category)));
+	json_member_string(w, SPAN("state"), span_cstr(threat_state_name(t->state)));
+	json_member_string(w, SPAN("severity"),
+			   span_cstr(finding_severity_name(t->kind->severity)));
+	json_member_string(w, SPAN("element"), t->element);
+	json_member_string(w, SPAN("title"), span_cstr(t->kind->title));
+	json_member_string(w, SPAN("because"), t->because);
+	json_member_string(w, SPAN("advice"), span_cstr(t->kind->advice));
+	json_member_string(w, SPAN("standards"), span_cstr(t->kind->standards));
 	if (t->where.file) {
-		json_text(out, "file", span_cstr(t->where.file));
-		buf_printf(out, ",\"line\":%u", t->where.line);
+		json_member_string(w, SPAN("file"), span_cstr(t->where.file));
+		json_member_int(w, SPAN("line"), t->where.line);
 	}
-	buf_append_byte(out, '}');
+	json_end_object(w);
 }
 
 /* What passes a boundary: from whom, to whom, and by which operations. */
-static void json_flows(const struct config *cfg, struct buf *out)
+static void json_flow(struct json_writer *w, const struct config_route *route)
 {
-	bool begun = false;
-
-	for (size_t i = 0; i < cfg->routes.count; i++) {
-		const struct config_route *r = &cfg->routes.at[i];
-
-		if (!r->service)
-			continue;
-		buf_append_cstr(out,
-				begun ? ",{\"from\":\"gateway\"" : "{\"from\":\"gateway\"");
-		json_text(out, "to", r->service->name);
-		json_text(out, "operation", r->operation);
-		buf_append_byte(out, '}');
-		begun = true;
-	}
+	json_begin_object(w);
+	json_member_string(w, SPAN("from"), SPAN("gateway"));
+	json_member_string(w, SPAN("to"), route->service->name);
+	json_member_string(w, SPAN("operation"), route->operation);
+	json_end_object(w);
 }
 
 void threat_json(const struct config *cfg, const struct threat_list *list, struct buf *out)
 {
 	size_t counts[THREAT_STATES] = {0};
+	struct json_writer w;
 
 	count(list, counts);
-	buf_printf(out, "{\"threats\":%zu,\"open\":%zu,\"partly\":%zu,\"mitigated\":%zu,",
-		   list->count, counts[THREAT_OPEN], counts[THREAT_PARTLY],
-		   counts[THREAT_MITIGATED]);
-	buf_append_cstr(out, "\"flows\":[");
-	json_flows(cfg, out);
-	buf_append_cstr(out, "],\"model\":[");
-	for (size_t i = 0; i < list->count; i++) {
-		if (i > 0)
-			buf_append_byte(out, ',');
-		json_threat(&list->at[i], out);
-	}
-	buf_append_cstr(out, "]}\n");
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_int(&w, SPAN("threats"), (int64_t)list->count);
+	json_member_int(&w, SPAN("open"), (int64_t)counts[THREAT_OPEN]);
+	json_member_int(&w, SPAN("partly"), (int64_t)counts[THREAT_PARTLY]);
+	json_member_int(&w, SPAN("mitigated"), (int64_t)counts[THREAT_MITIGATED]);
+	json_key(&w, SPAN("flows"));
+	json_begin_array(&w);
+	for (size_t i = 0; i < cfg->routes.count; i++)
+		if (cfg->routes.at[i].service)
+			json_flow(&w, &cfg->routes.at[i]);
+	json_end_array(&w);
+	json_key(&w, SPAN("model"));
+	json_begin_array(&w);
+	for (size_t i = 0; i < list->count; i++)
+		json_threat(&w, &list->at[i]);
+	json_end_array(&w);
+	json_end_object(&w);
+	buf_append_byte(out, '\n');
 }
 
 /* ---- Markdown -------------------------------------------------------------------------------- */

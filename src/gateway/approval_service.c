@@ -111,9 +111,7 @@ static void audit(struct approval_service *service, const char *event,
 	audit_event(service->audit_log, event,
 		    buf_failed(&members) ? SPAN_NONE : buf_span(&members));
 	buf_release(&members);
-	/* Nobody is told that something was done before its record is on the disk. */
-	if (!audit_wait(service->audit_log, AUDIT_ACKNOWLEDGE_MS))
-		log_message(LOG_ERROR, "approval.audit", "the audit log is not being written");
+	audit_acknowledge(service->audit_log, "approval.audit");
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */

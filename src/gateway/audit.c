@@ -13,6 +13,7 @@
 #include "gateway/audit_chain.h"
 #include "gateway/exchange.h"
 
+#define ACKNOWLEDGE_MS 2000
 #define QUEUE_MAX_BYTES ((size_t)8 << 20)
 #define EVENT_MAX_BYTES ((size_t)16 * 1024)
 /* Every event grows by its number and two hashes, at most to six times its size. */
@@ -76,9 +77,10 @@ void audit_event(struct audit_log *log, const char *event, struct span members)
 	pthread_mutex_unlock(&log->lock);
 }
 
-bool audit_wait(struct audit_log *log, int64_t timeout_ms)
+/* False when not all that is queued now is on the disk in time. */
+static bool wait_until_safe(struct audit_log *log)
 {
-	int64_t until_ms = clock_ms() + timeout_ms;
+	int64_t until_ms = clock_ms() + ACKNOWLEDGE_MS;
 	struct timespec until = {.tv_sec = until_ms / 1000,
 				 .tv_nsec = until_ms % 1000 * 1000000};
 	uint64_t target;
@@ -91,6 +93,12 @@ bool audit_wait(struct audit_log *log, int64_t timeout_ms)
 	safe = log->safe >= target;
 	pthread_mutex_unlock(&log->lock);
 	return safe;
+}
+
+void audit_acknowledge(struct audit_log *log, const char *event)
+{
+	if (!wait_until_safe(log))
+		log_message(LOG_ERROR, event, "the audit log is not being written");
 }
 
 static void put_member(struct buf *to, const char *name, struct span value)

@@ -36,12 +36,11 @@ void audit_close(struct audit_log *log);
  */
 void audit_event(struct audit_log *log, const char *event, struct span members);
 /*
- * Waits until all events that were put in before are on the disk, for timeout_ms at most; false: they
- * are not. Blocks: for offload threads and commands, before something is acknowledged.
+ * Nobody is told that something was done before its record is on the disk: waits until all events
+ * that were put in before are there, at most two seconds, and says so in the program's log, as `event`,
+ * when they are not. Blocks: for offload threads and commands.
  */
-bool audit_wait(struct audit_log *log, int64_t timeout_ms);
-/* For that long an acknowledgement may be put off; then it is given, and the log says why. */
-#define AUDIT_ACKNOWLEDGE_MS 2000
+void audit_acknowledge(struct audit_log *log, const char *event);
 /* An event of a configuration file, with its SHA-256 as it is now. Reads it: blocks. */
 void audit_config(struct audit_log *log, const char *event, const char *path);
 /*

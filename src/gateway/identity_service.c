@@ -95,9 +95,8 @@ static void run_serve(struct offload_job *job)
 		idp_serve_rest(&j->x);
 	else
 		idp_serve(&j->x);
-	/* Nobody is told that something was done before its record is on the disk. */
-	if (audited && !audit_wait(j->audit_log, AUDIT_ACKNOWLEDGE_MS))
-		log_message(LOG_ERROR, "identity.audit", "the audit log is not being written");
+	if (audited)
+		audit_acknowledge(j->audit_log, "identity.audit");
 }
 
 static void run_find(struct offload_job *job)

@@ -25,19 +25,6 @@ static int64_t seconds_up(int64_t ns)
 	return (ns + 999999999) / 1000000000;
 }
 
-static const char *name_of(enum config_limit_per per)
-{
-	switch (per) {
-	case CONFIG_LIMIT_PER_USER: return "user";
-	case CONFIG_LIMIT_PER_CLIENT: return "client";
-	case CONFIG_LIMIT_PER_KEY: return "key";
-	case CONFIG_LIMIT_PER_ROUTE: return "route";
-	case CONFIG_LIMIT_PER_SERVICE: return "service";
-	case CONFIG_LIMIT_PER_ADDRESS: break;
-	}
-	return "address";
-}
-
 /*
  * draft-ietf-httpapi-ratelimit-headers, sections 3 and 4: the burst may be used up in the time in which
  * it comes back. Clients know the three fields of its versions up to 6 as well.
@@ -47,7 +34,7 @@ static void tell_limit(struct exchange *e, const struct snapshot_limit *limit, l
 	struct arena *arena = &e->x->arena;
 	const struct limiter_rate *rate = &limit->rate;
 	unsigned long long burst = rate->burst;
-	const char *name = name_of(limit->per);
+	const char *name = config_limit_per_name(limit->per);
 
 	exchange_add_field(
 		e, SPAN("ratelimit-policy"),

@@ -73,17 +73,19 @@ void identity_strip_free(struct identity_strip *strip)
 	mem_free(strip);
 }
 
-/* In these, proxies and content delivery networks tell the client's address, host or certificate. */
-static const struct span told[] = {
-	SPAN_INIT("cf-connecting-ip"),
-	SPAN_INIT("cf-connecting-ipv6"),
-	SPAN_INIT("cf-pseudo-ipv4"),
-	SPAN_INIT("client-cert"),
-	SPAN_INIT("client-cert-chain"),
-	SPAN_INIT("client-ip"),
-	SPAN_INIT("fastly-client-ip"),
-	SPAN_INIT("forwarded-for"),
-	SPAN_INIT("true-client-ip"),
+/*
+ * In these, proxies and content delivery networks tell the client's address, host or certificate. By
+ * first letters, as most fields of a request begin with another one.
+ */
+static const struct span told_c[] = {
+	SPAN_INIT("cf-connecting-ip"),	SPAN_INIT("cf-connecting-ipv6"),
+	SPAN_INIT("cf-pseudo-ipv4"),	SPAN_INIT("client-cert"),
+	SPAN_INIT("client-cert-chain"), SPAN_INIT("client-ip"),
+};
+static const struct span told_f[] = {SPAN_INIT("fastly-client-ip"), SPAN_INIT("forwarded-for")};
+static const struct span told_s_prefixes[] = {SPAN_INIT("ssl-client-")};
+static const struct span told_t[] = {SPAN_INIT("true-client-ip")};
+static const struct span told_x[] = {
 	SPAN_INIT("x-appengine-user-ip"),
 	SPAN_INIT("x-arr-clientcert"),
 	SPAN_INIT("x-azure-clientip"),
@@ -101,34 +103,43 @@ static const struct span told[] = {
 	SPAN_INIT("x-remote-addr"),
 	SPAN_INIT("x-remote-ip"),
 };
-static const struct span told_prefixes[] = {
-	SPAN_INIT("ssl-client-"),
+static const struct span told_x_prefixes[] = {
 	SPAN_INIT("x-amzn-mtls-clientcert"),
 	SPAN_INIT("x-forwarded-"),
 	SPAN_INIT("x-ssl-client-"),
 };
 
-bool identity_strip_is_forwarded(struct span name)
+static bool is_one_of(struct span name, const struct span *names, size_t count)
 {
-	/* Most names are told apart by their first letter. */
-	switch (ascii_lower(name.ptr[0])) {
-	case 'c':
-	case 'f':
-	case 's':
-	case 't':
-	case 'x': break;
-	default: return false;
-	}
-	for (size_t i = 0; i < COUNT_OF(told_prefixes); i++) {
-		struct span start = span_slice(name, 0, told_prefixes[i].len);
-
-		if (name.len > start.len && http_field_names_alike(told_prefixes[i], start))
-			return true;
-	}
-	for (size_t i = 0; i < COUNT_OF(told); i++)
-		if (http_field_names_alike(told[i], name))
+	for (size_t i = 0; i < count; i++)
+		if (http_field_names_alike(names[i], name))
 			return true;
 	return false;
+}
+
+static bool begins_with_one_of(struct span name, const struct span *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct span start = span_slice(name, 0, prefixes[i].len);
+
+		if (name.len > start.len && http_field_names_alike(prefixes[i], start))
+			return true;
+	}
+	return false;
+}
+
+bool identity_strip_is_forwarded(struct span name)
+{
+	switch (ascii_lower(name.ptr[0])) {
+	case 'c': return is_one_of(name, told_c, COUNT_OF(told_c));
+	case 'f': return is_one_of(name, told_f, COUNT_OF(told_f));
+	case 's': return begins_with_one_of(name, told_s_prefixes, COUNT_OF(told_s_prefixes));
+	case 't': return is_one_of(name, told_t, COUNT_OF(told_t));
+	case 'x':
+		return begins_with_one_of(name, told_x_prefixes, COUNT_OF(told_x_prefixes)) ||
+		       is_one_of(name, told_x, COUNT_OF(told_x));
+	default: return false;
+	}
 }
 
 HOT bool identity_strip_has(const struct identity_strip *strip, const struct http_field *field)

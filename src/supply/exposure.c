@@ -139,12 +139,8 @@ static int read_config(struct exposure_map *map, const char *path, struct err *e
 	struct config *cfg = NULL;
 	int result = 0;
 
-	if (config_load(path, &cfg, &problems) < 0) {
-		const struct config_problem *p = &problems.at[0];
-
-		return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
-			       p->message);
-	}
+	if (config_load(path, &cfg, &problems) < 0)
+		return config_problems_to_err(&problems, err);
 	for (size_t i = 0; i < cfg->services.count && result == 0; i++)
 		result = add(map, cfg->services.at[i].name) ? 0 : -1;
 	for (size_t i = 0; i < cfg->routes.count && result == 0; i++) {

@@ -136,14 +136,6 @@ static int sign_one(struct signing *s, struct waiver *w, const struct tree_node 
 	return 0;
 }
 
-static int first_problem(const struct config_problems *problems, struct err *err)
-{
-	const struct config_problem *p = &problems->at[0];
-
-	return err_set(err, ERR_INVALID, "%s:%u:%u: %s", p->file, p->line, p->column,
-		       p->message);
-}
-
 /* What was written is read again: each must be as it was, and be signed now. */
 static int check_again(const struct signing *s, const char *name, struct err *err)
 {
@@ -173,7 +165,7 @@ static int sign_all(struct signing *s, struct span text, const char *name, struc
 	int result = 0;
 
 	if (waiver_list_load_text(&s->list, text, name, &problems) < 0)
-		return first_problem(&problems, err);
+		return config_problems_to_err(&problems, err);
 	buf_append(&s->text, text);
 	arena_init(&trees, TEXT_MAX * 16, 16384);
 	root = tree_parse(text, name, &source, &trees, &problems);

@@ -459,6 +459,28 @@ static void only_the_first_twenty_are_kept(void **state)
 	buf_release(&text);
 }
 
+static void one_line_tells_the_first_error_and_no_warning(void **state)
+{
+	struct config_problems problems = {0};
+	struct config_source source = fake_source(NULL);
+	struct config *cfg = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(config_load_text(SPAN("admin: {address: \"0.0.0.0:9901\"}\n" OPEN
+					       "listen: 127.0.0.1:8080\nworkers: -1\n"),
+					  "a", &source, &cfg, &problems),
+			 -1);
+	assert_int_equal(problems.at[0].severity, CONFIG_WARNING);
+	assert_int_equal(config_problems_to_err(&problems, &err), -1);
+	assert_int_equal(err.code, ERR_INVALID);
+	assert_string_equal(err.message, "a:4:10: workers: expected a whole number, not '-1'");
+	problems = (struct config_problems){0};
+	assert_int_equal(config_load("/", &cfg, &problems), -1);
+	assert_int_equal(config_problems_to_err(&problems, &err), -1);
+	assert_string_equal(err.message, "/: '/' is not a file");
+}
+
 static void a_file_that_is_not_there_is_named(void **state)
 {
 	struct config_problems problems = {0};
@@ -489,6 +511,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_never_quoted),
 		cmocka_unit_test(all_problems_come_at_once_in_order),
 		cmocka_unit_test(only_the_first_twenty_are_kept),
+		cmocka_unit_test(one_line_tells_the_first_error_and_no_warning),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 	};
 
