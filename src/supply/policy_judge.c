@@ -226,6 +226,9 @@ static enum policy_action judge_vulnerability(const struct judge *j, const struc
 	int64_t released_s = published_s(j->db, v);
 	int64_t age_ms = released_s > 0 ? (j->now_s - released_s) * 1000 : INT64_MAX;
 
+	/* Nobody fixes an attack, and it is young for as long as it does harm. */
+	if (v->malicious)
+		return POLICY_FAIL;
 	if (p->epss_percent && v->epss_ppm >= p->epss_percent * 10000)
 		action = POLICY_FAIL;
 	if (p->overdue_ms && v->fix.len && released_s > 0 && age_ms > (int64_t)p->overdue_ms)

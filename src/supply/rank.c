@@ -177,8 +177,9 @@ static void add_advisory(const struct advisory_db *db, const struct match *m,
 		v->severity = severity;
 		v->severity_known = true;
 	}
-	if (!v->severity_known && span_starts_with(id, SPAN("MAL-"))) {
-		v->severity = FINDING_CRITICAL; /* it is an attack, not a defect */
+	if (span_starts_with(id, SPAN("MAL-"))) {
+		v->malicious = true;
+		v->severity = FINDING_CRITICAL;
 		v->severity_known = true;
 	}
 	if (v->summary.len == 0)

@@ -29,6 +29,7 @@ struct vulnerability {
 	struct span fix; /* the version to go to; empty: none is known */
 	struct span vector; /* CVSS; may be empty */
 	unsigned score_tenths; /* computed from the vector, 0 without one */
+	bool malicious; /* an advisory of OSV's MAL- series: it is an attack, not a defect */
 	bool severity_known; /* else `severity` is FINDING_MEDIUM, for want of a better guess */
 	enum finding_severity severity;
 	uint32_t epss_ppm; /* probability of exploitation within 30 days; 0: not known */
