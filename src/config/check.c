@@ -322,6 +322,8 @@ static enum config_internal internal_named(const struct config *cfg, struct span
 		return CONFIG_INTERNAL_IDENTITY;
 	if (span_eq(name, SPAN("approvals")) && cfg->store.url.len > 0)
 		return CONFIG_INTERNAL_APPROVALS;
+	if (span_eq(name, SPAN("registry")) && cfg->registry)
+		return CONFIG_INTERNAL_REGISTRY;
 	return CONFIG_INTERNAL_NONE;
 }
 
@@ -565,6 +567,30 @@ static void check_patches(struct reader *reader, const struct config *cfg)
 	}
 }
 
+/* Addresses of files are made of the path that leads to the registry. */
+static void check_registry(struct reader *reader, struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->routes.count; i++) {
+		const struct config_route *route = &cfg->routes.at[i];
+
+		if (route->internal != CONFIG_INTERNAL_REGISTRY)
+			continue;
+		if (!span_ends_with(route->path, SPAN("/**")) ||
+		    span_find_byte(route->path, '{') < route->path.len)
+			report(reader, CONFIG_ERROR, "routes", SPAN_NONE, i, route->where,
+			       "a route to the registry ends in /** and has no parameters");
+		else if (cfg->registry->mount.ptr)
+			report(reader, CONFIG_ERROR, "routes", SPAN_NONE, i, route->where,
+			       "another route leads to the registry already");
+		else
+			cfg->registry->mount = span_slice(route->path, 0, route->path.len - 3);
+	}
+	if (cfg->registry && cfg->registry->mode == CONFIG_REGISTRY_APPROVED &&
+	    cfg->store.url.len == 0)
+		reader_error(reader, cfg->registry->where,
+			     "approvals are kept in a 'store': name one");
+}
+
 void check_config(struct reader *reader, struct config *cfg)
 {
 	struct config_where top = {cfg->listen.count > 0 ? cfg->listen.at[0].where.file : NULL,
@@ -579,10 +605,14 @@ void check_config(struct reader *reader, struct config *cfg)
 	check_routes(reader, cfg);
 	check_sensitive(reader, cfg);
 	check_patches(reader, cfg);
+	check_registry(reader, cfg);
 	if (reader->problems->errors > 0)
 		return;
 	if (cfg->routes.count == 0)
 		reader_warn(reader, top, "there are no routes: every request will be refused");
+	if (cfg->registry && !cfg->registry->mount.ptr)
+		reader_warn(reader, cfg->registry->where,
+			    "no route leads here: give one 'service: registry'");
 	if (cfg->forwarded.client_headers != CONFIG_FORWARDED_DROP &&
 	    cfg->trusted_proxies.count == 0)
 		reader_warn(reader, top,

@@ -29,6 +29,7 @@
 #include "config/config_patch.h"
 #include "config/config_people.h"
 #include "config/config_process.h"
+#include "config/config_registry.h"
 #include "config/config_waf.h"
 #include "parse/address.h"
 
@@ -643,6 +644,7 @@ struct config {
 	CONFIG_LIST(struct config_webhook) webhooks;
 	CONFIG_LIST(struct config_procedure) procedures;
 	struct config_mail *mail; /* NULL: none is sent */
+	struct config_registry *registry; /* NULL: there is none */
 	struct config_private *priv; /* memory, references, what must be masked */
 };
 

@@ -307,6 +307,7 @@ void config_plan_text(const struct config *cfg, struct buf *out)
 	plan_waf(cfg, out);
 	plan_ips(cfg, out);
 	plan_notices(cfg, out);
+	plan_registry(cfg, out);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

@@ -43,5 +43,6 @@ void plan_waf(const struct config *cfg, struct buf *out);
 void plan_ips(const struct config *cfg, struct buf *out);
 /* Who is told. */
 void plan_notices(const struct config *cfg, struct buf *out);
+void plan_registry(const struct config *cfg, struct buf *out);
 
 #endif

@@ -226,3 +226,31 @@ void plan_notices(const struct config *cfg, struct buf *out)
 			   : cfg->mail->tls == CONFIG_MAIL_TLS_OFF    ? "; without TLS"
 								      : "; TLS if it has it");
 }
+
+/* ---- packages -------------------------------------------------------------------------------- */
+
+void plan_registry(const struct config *cfg, struct buf *out)
+{
+	const struct config_registry *registry = cfg->registry;
+
+	if (!registry)
+		return;
+	buf_printf(out, "registry\n  what passes: %s",
+		   registry->mode == CONFIG_REGISTRY_APPROVED
+			   ? "what is approved, and not refused by the policy"
+			   : "what is not refused by the policy");
+	if (registry->policy.len)
+		buf_printf(out, " %.*s", SPAN_ARG(registry->policy));
+	buf_printf(out, "\n  advisories: %.*s\n", SPAN_ARG(registry->database));
+	for (size_t i = 0; i < registry->upstreams.count; i++) {
+		const struct config_upstream *upstream = &registry->upstreams.at[i];
+
+		buf_printf(out, "  %.*s%s%.*s: %.*s\n", SPAN_ARG(registry->mount),
+			   registry->mount.ptr ? "/" : "", SPAN_ARG(upstream->name),
+			   SPAN_ARG(uri_origin(upstream->url)));
+	}
+	for (size_t i = 0; i < registry->internal.count; i++)
+		buf_printf(out, "%s%.*s%s", i ? ", " : "  never from an upstream: ",
+			   SPAN_ARG(registry->internal.at[i]),
+			   i + 1 == registry->internal.count ? "\n" : "");
+}

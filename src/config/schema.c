@@ -473,6 +473,9 @@ static const struct schema_key config_keys[] = {
 	 .text = "What is done about services that are not well, by name."},
 	{KEY("mail", OPTIONAL, config, mail), .object = &schema_mail,
 	 .text = "How mail is sent."},
+	{KEY("registry", OPTIONAL, config, registry), .object = &schema_registry,
+	 .text = "The firewall before package registries; a route with service: registry leads "
+		 "to it."},
 	{.name = NULL},
 };
 

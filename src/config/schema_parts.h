@@ -42,6 +42,7 @@ extern const struct schema_object schema_federation;
 extern const struct schema_object schema_ldap;
 extern const struct schema_object schema_role_map;
 extern const struct schema_object schema_patch;
+extern const struct schema_object schema_registry;
 extern const struct schema_object schema_route;
 extern const struct schema_object schema_waf;
 extern const struct schema_object schema_webhook;

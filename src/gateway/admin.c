@@ -10,7 +10,7 @@
 #include "gateway/ban_service.h"
 #include "gateway/contract_plan.h"
 #include "gateway/discovery.h"
-#include "gateway/identity_metrics.h"
+#include "gateway/internal_metrics.h"
 #include "gateway/procedure_service.h"
 #include "gateway/procedure_timeline.h"
 #include "gateway/webhook_service.h"
@@ -174,6 +174,7 @@ static void answer_metrics(struct admin *admin, struct http_exchange *x)
 		webhook_service_metrics(admin->shared->webhooks, &body);
 	discovery_metrics(admin->shared->discovery, &body);
 	identity_service_metrics(admin->shared, &body);
+	registry_service_metrics(admin->shared, &body);
 	patches_metrics(admin->snapshot, &body);
 	print_audit(admin->shared->audit_log, &body);
 	answer_buf(x, SPAN("text/plain; version=0.0.4; charset=utf-8"), &body);

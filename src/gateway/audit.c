@@ -153,8 +153,11 @@ static bool is_audited(const struct exchange *e)
 	case PHASE_ROUTE:
 		/* An unknown path is everyday; one that cannot be normalised is an attempt. */
 		return e->reason && span_eq(span_cstr(e->reason), SPAN("bad_target"));
-	case PHASE_PROTECT:
 	case PHASE_FORWARD:
+		/* A component that must not be used. */
+		return e->reason && e->x->status == 403 &&
+		       e->route->config->internal == CONFIG_INTERNAL_REGISTRY;
+	case PHASE_PROTECT:
 	case PHASE_COUNT: return false;
 	}
 	return false;

@@ -146,6 +146,14 @@ static void add_webhooks(struct folders *folders, const struct config *cfg)
 		add_file(folders, cfg->webhooks.at[i].ca);
 }
 
+static void add_registry(struct folders *folders, const struct config_registry *registry)
+{
+	add_file(folders, registry->database);
+	add_file(folders, registry->policy);
+	for (size_t i = 0; i < registry->upstreams.count; i++)
+		add_file(folders, registry->upstreams.at[i].ca);
+}
+
 /* A file, a folder, or "FOLDER/PATTERN"; written from where the configuration is. */
 static void add_include(struct folders *folders, const char *config_path, struct span name)
 {
@@ -184,6 +192,8 @@ static void collect(struct folders *folders, const char *config_path, const stru
 		add_file(folders, cfg->identity.sms->ca);
 	if (cfg->mail)
 		add_file(folders, cfg->mail->ca);
+	if (cfg->registry)
+		add_registry(folders, cfg->registry);
 }
 
 bool confine_covers(const char *config_path, const struct config *old,
@@ -300,6 +310,8 @@ static void add_store_folder(struct folders *folders, const struct config *cfg)
 		add_folder(folders, cfg->waf->cache);
 	if (cfg->waf && cfg->waf->log.len)
 		add_folder(folders, folder_of(cfg->waf->log));
+	if (cfg->registry)
+		add_folder(folders, cfg->registry->cache);
 }
 
 static void add_log_folders(struct folders *folders, const struct config *cfg)
@@ -341,6 +353,9 @@ int confine_process(const char *config_path, const struct config *cfg, struct er
 {
 	if (confine_drop(cfg, err) < 0)
 		return -1;
+	/* A folder that is not there cannot be allowed. */
+	if (cfg->registry && mkdir(cfg->registry->cache.ptr, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "cannot make %s", cfg->registry->cache.ptr);
 	return cfg->sandbox ? restrict_paths(config_path, cfg, err) : 0;
 }
 

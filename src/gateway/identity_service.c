@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "gateway/audit.h"
 #include "gateway/fields.h"
-#include "gateway/identity_metrics.h"
+#include "gateway/internal_metrics.h"
 #include "identity/idp.h"
 #include "io/offload.h"
 #include "parse/base64.h"

@@ -153,6 +153,13 @@ static bool is_failed_login_at_service(const struct exchange *e, unsigned status
 	       request->method == HTTP_METHOD_POST;
 }
 
+/* Package managers ask for what is not there, and for what other packages name: they do not scan. */
+static bool is_of_registry(const struct exchange *e)
+{
+	return e->phase == PHASE_FORWARD && e->route &&
+	       e->route->config->internal == CONFIG_INTERNAL_REGISTRY;
+}
+
 static enum config_ips_kind kind_of(const struct exchange *e)
 {
 	unsigned status = e->x->head_sent ? e->x->status : 0;
@@ -173,7 +180,7 @@ static enum config_ips_kind kind_of(const struct exchange *e)
 	if (is_failed_login_at_service(e, status))
 		return CONFIG_IPS_LOGIN;
 	if ((status == 403 || status == 404 || status == 405) && !has_reason(e, "banned") &&
-	    !has_reason(e, "challenge"))
+	    !has_reason(e, "challenge") && !is_of_registry(e))
 		return CONFIG_IPS_SCAN;
 	return NO_KIND;
 }

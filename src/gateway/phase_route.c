@@ -143,6 +143,33 @@ HOT static void apply_route(struct exchange *e, const struct config_route *route
 		add_cors(e, route->cors);
 }
 
+/*
+ * Clients of npm write the '/' of a scoped name as %2f. To the registry, which is ours, both mean the
+ * same; nobody behind us sees either.
+ */
+static enum uri_result normalize_for_registry(struct exchange *e, char *scratch)
+{
+	const struct config_registry *registry = e->snapshot->config->registry;
+	struct span target = e->x->request.target;
+	size_t query = span_find_byte(target, '?'), len = 0;
+	char *plain;
+
+	if (!registry || !registry->mount.len || !span_starts_with(target, registry->mount))
+		return URI_ENCODED_SLASH;
+	plain = arena_alloc(&e->x->arena, target.len);
+	if (!plain)
+		return URI_TOO_LONG;
+	for (size_t i = 0; i < target.len; i++) {
+		if (i < query && span_eq_nocase(span_slice(target, i, i + 3), SPAN("%2f"))) {
+			plain[len++] = '/';
+			i += 2;
+		} else {
+			plain[len++] = target.ptr[i];
+		}
+	}
+	return uri_normalize(span_of(plain, len), scratch, target.len, &e->path, &e->query);
+}
+
 HOT enum phase_result phase_route(struct exchange *e)
 {
 	const struct http1_head *head = &e->x->request;
@@ -160,6 +187,8 @@ HOT enum phase_result phase_route(struct exchange *e)
 	if (!scratch)
 		return answer_problem(e, 503, "out-of-memory", NULL);
 	normal = uri_normalize(head->target, scratch, head->target.len, &e->path, &e->query);
+	if (UNLIKELY(normal == URI_ENCODED_SLASH))
+		normal = normalize_for_registry(e, scratch);
 	if (normal != URI_OK)
 		return refuse_target(e, normal);
 	/* The parser has checked the authority; without routes for hosts nobody asks for the name. */

@@ -27,11 +27,13 @@
 #include "gateway/procedure_service.h"
 #include "gateway/procedure_timeline.h"
 #include "gateway/program_runner.h"
+#include "gateway/registry_service.h"
 #include "gateway/webhook_service.h"
 #include "gateway/worker.h"
 #include "identity/idp.h"
 #include "io/sandbox.h"
 #include "io/watchdog.h"
+#include "registry/registry.h"
 #include "waf/waf.h"
 
 /* Clients, sessions and users that rules remember something of. */
@@ -67,6 +69,7 @@ struct server {
 	struct dns *dns;
 	struct refresher *refresher;
 	struct identity_service *identity; /* NULL: none */
+	struct registry_service *registry; /* NULL: none */
 	struct health_checks *health_checks; /* NULL: none */
 	struct overload_watch *overload;
 	struct command_runner *commands; /* NULL: no procedure has any */
@@ -234,6 +237,19 @@ static int start_approvals(struct server *server, const struct config *cfg,
 	return 0;
 }
 
+/* At the start, or at the first reload that has a registry. */
+static int start_registry(struct server *server, struct config *cfg, struct err *err)
+{
+	if (server->registry || !cfg->registry)
+		return 0;
+	server->registry = registry_service_new(cfg, err);
+	if (!server->registry)
+		return -1;
+	server->shared->internal[CONFIG_INTERNAL_REGISTRY] =
+		registry_service_handle(server->registry);
+	return 0;
+}
+
 /* At the start, or after the first reload that bans clients. */
 static int start_bans(struct server *server, const struct config *cfg,
 		      const struct snapshot *snapshot, struct err *err)
@@ -304,6 +320,7 @@ static int start_discovery(struct server *server, struct err *err)
 static int reload(struct server *server, struct err *err)
 {
 	struct discovery *discovery = NULL;
+	struct registry *registry = NULL;
 	struct snapshot *snapshot;
 	struct config *cfg = NULL;
 
@@ -313,15 +330,19 @@ static int reload(struct server *server, struct err *err)
 	if (!snapshot || start_webhooks(server, cfg, err) < 0 ||
 	    start_approvals(server, cfg, snapshot, err) < 0 ||
 	    start_bans(server, cfg, snapshot, err) < 0 ||
+	    start_registry(server, cfg, err) < 0 ||
+	    registry_service_prepare(server->registry, cfg, &registry, err) < 0 ||
 	    (server->identity && identity_service_use(server->identity, snapshot, err) < 0) ||
 	    use_webhooks(server, cfg, err) < 0 || use_procedures(server, snapshot, err) < 0 ||
 	    prepare_discovery(server, snapshot, &discovery, err) < 0 ||
 	    use_snapshot(server, snapshot, err) < 0) {
 		discovery_stop(discovery);
+		registry_unref(registry);
 		snapshot_unref(snapshot);
 		config_unref(cfg);
 		return -1;
 	}
+	registry_service_use(server->registry, registry);
 	snapshot_unref(server->snapshot);
 	config_unref(server->config);
 	server->snapshot = snapshot;
@@ -705,7 +726,7 @@ static int start(struct server *server, const struct server_options *options, st
 	    start_webhooks(server, server->config, err) < 0 ||
 	    start_approvals(server, server->config, server->snapshot, err) < 0 ||
 	    start_bans(server, server->config, server->snapshot, err) < 0 ||
-	    watchdog_start(0, err) < 0)
+	    start_registry(server, server->config, err) < 0 || watchdog_start(0, err) < 0)
 		return -1;
 	server->loop = loop_new(err);
 	server->dns = server->loop ? dns_new(&dns, err) : NULL;
@@ -755,6 +776,7 @@ static void finish(struct server *server)
 	program_helper_free(server->shared->programs);
 	dns_free(server->dns);
 	identity_service_free(server->identity);
+	registry_service_free(server->registry);
 	snapshot_unref(server->snapshot);
 	config_unref(server->config);
 	tls_tickets_unref(server->tickets);

@@ -335,6 +335,39 @@ static void discovery_is_checked(void **state)
 	expect(cases, COUNT_OF(cases));
 }
 
+static void the_registry_is_checked(void **state)
+{
+#define UPSTREAM "upstreams: {npm: {url: \"https://r.test\"}}"
+#define TO_REGISTRY "routes: [{path: \"/r/**\", service: registry, auth: none}]\n"
+	static const struct bad cases[] = {
+		{LISTEN TO_REGISTRY "registry: {cache: c, " UPSTREAM "}\n", ""},
+		{LISTEN TO_REGISTRY, AT("2:10") "routes[0]: there is no service 'registry'\n"},
+		{LISTEN OPEN "registry: {cache: c, " UPSTREAM "}\n",
+		 WARNED("3:11") "no route leads here: give one 'service: registry'\n"},
+		{LISTEN "routes: [{path: /r, service: registry, auth: none}]\n"
+			"registry: {cache: c, " UPSTREAM "}\n",
+		 AT("2:10") "routes[0]: a route to the registry ends in /** and has no "
+			    "parameters\n"},
+		{LISTEN "routes: [{path: \"/r/**\", service: registry, auth: none},\n"
+			"  {path: \"/s/**\", service: registry, auth: none}]\n"
+			"registry: {cache: c, " UPSTREAM "}\n",
+		 AT("3:3") "routes[1]: another route leads to the registry already\n"},
+		{LISTEN TO_REGISTRY "registry: {cache: c, mode: approved, " UPSTREAM "}\n",
+		 AT("3:11") "approvals are kept in a 'store': name one\n"},
+		{LISTEN TO_REGISTRY "registry: {cache: c, upstreams: {nmp: {url: "
+				    "\"https://r.test\"}}}\n",
+		 AT("3:39") "registry.upstreams.nmp: there is no registry protocol 'nmp': "
+			    "npm\n"},
+		{LISTEN TO_REGISTRY "registry: {cache: c, upstreams: {npm: {url: "
+				    "\"http://r.test\", token: t}}}\n",
+		 WARNED("3:39") "registry.upstreams.npm: the token travels in the clear "
+				"(http://)\n"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+}
+
 static void other_files_are_placed_too(void **state)
 {
 	static const struct bad cases[] = {
@@ -507,6 +540,7 @@ int main(void)
 		cmocka_unit_test(routes_are_checked),
 		cmocka_unit_test(identity_is_checked),
 		cmocka_unit_test(discovery_is_checked),
+		cmocka_unit_test(the_registry_is_checked),
 		cmocka_unit_test(other_files_are_placed_too),
 		cmocka_unit_test(secrets_are_never_quoted),
 		cmocka_unit_test(all_problems_come_at_once_in_order),
