@@ -134,7 +134,7 @@ static unsigned weight(const struct decision *d)
 {
 	bool is_release = span_find_byte(d->purl, '@') < d->purl.len;
 
-	return 2 * is_release + !d->approved;
+	return (is_release ? 2U : 0U) + (d->approved ? 0U : 1U);
 }
 
 const struct decision *decision_for(const struct decision_list *list, struct span purl)
