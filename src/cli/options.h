@@ -18,6 +18,7 @@ enum exit_status {
 	EXIT_STATUS_OK = 0,
 	EXIT_STATUS_FAILED = 1, /* it could not be done, or problems were found */
 	EXIT_STATUS_USAGE = 2, /* the command line is wrong */
+	EXIT_STATUS_WAITS = 3, /* for somebody's approval */
 };
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_CHOICE, OPTION_FILE };

@@ -65,5 +65,12 @@ enum sandbox_denial {
 /* Seccomp filter for all threads of the process; sets no_new_privs. */
 int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial,
 		     struct err *err) MUST_CHECK;
+/*
+ * A filter for a program and its children in namespaces of their own, where sockets and signals reach
+ * nobody else: no tracing, no mounts, no further namespaces, no rare kernel interfaces. As a program
+ * (struct sock_filter[]) for others to load, such as bubblewrap: a descriptor without close-on-exec
+ * that is to be closed, or -1.
+ */
+int sandbox_job_filter(struct err *err) MUST_CHECK;
 
 #endif

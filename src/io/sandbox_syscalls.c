@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,16 +191,36 @@ static int fill(scmp_filter_ctx filter, enum sandbox_profile profile)
 	return result;
 }
 
-/* What a command must not do, whatever it is for. */
-static const int forbidden_calls[] = {
+/* Beyond itself and its files: a command has no business there. */
+static const int outward_calls[] = {
 	/* the network, and talking to other programs */
-	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
-	SCMP_SYS(accept4), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
-	SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd),
-	SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(ptrace),
-	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
-	SCMP_SYS(kcmp), SCMP_SYS(setpriority), SCMP_SYS(msgget), SCMP_SYS(semget),
-	SCMP_SYS(shmget), SCMP_SYS(mq_open),
+	SCMP_SYS(socket),
+	SCMP_SYS(connect),
+	SCMP_SYS(bind),
+	SCMP_SYS(listen),
+	SCMP_SYS(accept),
+	SCMP_SYS(accept4),
+	SCMP_SYS(kill),
+	SCMP_SYS(tkill),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(pidfd_open),
+	SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(rt_sigqueueinfo),
+	SCMP_SYS(rt_tgsigqueueinfo),
+	SCMP_SYS(setpriority),
+	SCMP_SYS(msgget),
+	SCMP_SYS(semget),
+	SCMP_SYS(shmget),
+	SCMP_SYS(mq_open),
+	SCMP_SYS(setxattr),
+	SCMP_SYS(mknod),
+	SCMP_SYS(mknodat)};
+
+/* What a command or a job must not do, whatever it is for. */
+static const int forbidden_calls[] = {
+	/* other programs */
+	SCMP_SYS(pidfd_getfd), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise), SCMP_SYS(kcmp),
 	/* mounts and namespaces */
 	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot),
 	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_tree), SCMP_SYS(move_mount),
@@ -216,11 +237,20 @@ static const int forbidden_calls[] = {
 	SCMP_SYS(adjtimex), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(iopl),
 	SCMP_SYS(ioperm), SCMP_SYS(personality), SCMP_SYS(seccomp), SCMP_SYS(vhangup),
 	SCMP_SYS(lookup_dcookie), SCMP_SYS(nfsservctl), SCMP_SYS(uselib), SCMP_SYS(mbind),
-	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages), SCMP_SYS(setxattr), SCMP_SYS(mknod),
-	SCMP_SYS(mknodat)};
+	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages)};
+
+static int forbid_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count && result == 0; i++)
+		if (calls[i] >= 0)
+			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+	return result;
+}
 
 /* Children, but no namespaces for them; typing into a terminal is as good as running commands. */
-static int forbid_command(scmp_filter_ctx filter)
+static int forbid(scmp_filter_ctx filter)
 {
 	static const scmp_datum_t flags[] = {CLONE_NEWNS,    CLONE_NEWUTS, CLONE_NEWIPC,
 					     CLONE_NEWPID,   CLONE_NEWNET, CLONE_NEWUSER,
@@ -232,10 +262,8 @@ static int forbid_command(scmp_filter_ctx filter)
 	if (result == 0)
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
 					  of_another);
-	for (size_t i = 0; i < COUNT_OF(forbidden_calls) && result == 0; i++)
-		if (forbidden_calls[i] >= 0)
-			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
-						  forbidden_calls[i], 0);
+	if (result == 0)
+		result = forbid_all(filter, forbidden_calls, COUNT_OF(forbidden_calls));
 	for (size_t i = 0; i < COUNT_OF(flags) && result == 0; i++) {
 		const struct scmp_arg_cmp has = {0, SCMP_CMP_MASKED_EQ, flags[i], flags[i]};
 
@@ -248,7 +276,33 @@ static int forbid_command(scmp_filter_ctx filter)
 		result =
 			seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, is);
 	}
+	return result;
+}
+
+static int forbid_command(scmp_filter_ctx filter)
+{
+	int result = forbid_all(filter, outward_calls, COUNT_OF(outward_calls));
+
+	if (result == 0)
+		result = forbid(filter);
 	return result == 0 ? seccomp_load(filter) : result;
+}
+
+int sandbox_job_filter(struct err *err)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int fd = memfd_create("seccomp", 0);
+	int result = filter && fd >= 0 ? forbid(filter) : -ENOMEM;
+
+	if (result == 0)
+		result = seccomp_export_bpf(filter, fd);
+	if (filter)
+		seccomp_release(filter);
+	if (result == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return err_set_errno(err, -result, "seccomp");
 }
 
 int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial, struct err *err)

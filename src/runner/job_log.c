@@ -1,0 +1,112 @@
+#include "runner/job_log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define HELD_BYTES_MAX ((size_t)1 << 20)
+#define MASK SPAN("[secret]")
+
+void job_log_init(struct job_log *log)
+{
+	buf_init(&log->held, HELD_BYTES_MAX);
+}
+
+static void write_out(struct job_log *log, struct span bytes)
+{
+	uint64_t room = log->limit_bytes - log->written_bytes;
+
+	if (bytes.len > room) {
+		log->dropped_bytes += bytes.len - room;
+		bytes.len = (size_t)room;
+	}
+	log->written_bytes += bytes.len;
+	if (log->output && bytes.len)
+		log->output(log->context, bytes);
+	while (bytes.len && !log->failed) {
+		ssize_t n = write(log->fd, bytes.ptr, bytes.len);
+
+		if (n < 0 && errno != EINTR)
+			log->failed = true;
+		if (n > 0)
+			bytes = span_slice(bytes, (size_t)n, bytes.len);
+	}
+}
+
+/* The first secret in it, and where; text.len when there is none. */
+static size_t find_secret(const struct job_log *log, struct span text, size_t *len)
+{
+	size_t first = text.len;
+
+	*len = 0;
+	for (size_t i = 0; i < log->secret_count; i++) {
+		size_t at = span_find(text, log->secrets[i]);
+
+		if (at < first ||
+		    (at == first && at < text.len && log->secrets[i].len > *len)) {
+			first = at;
+			*len = log->secrets[i].len;
+		}
+	}
+	return first;
+}
+
+static size_t longest(const struct job_log *log)
+{
+	size_t most = 1;
+
+	for (size_t i = 0; i < log->secret_count; i++)
+		if (log->secrets[i].len > most)
+			most = log->secrets[i].len;
+	return most;
+}
+
+/* All but the last `keep` bytes. */
+static void flush(struct job_log *log, size_t keep)
+{
+	struct span text = buf_span(&log->held);
+	size_t done = 0;
+
+	while (text.len - done > keep) {
+		struct span rest = span_slice(text, done, text.len);
+		size_t len, at = find_secret(log, rest, &len);
+
+		if (at == rest.len) {
+			write_out(log, span_slice(rest, 0, rest.len - keep));
+			done = text.len - keep;
+		} else {
+			write_out(log, span_slice(rest, 0, at));
+			write_out(log, MASK);
+			done += at + len;
+		}
+	}
+	buf_consume(&log->held, done);
+}
+
+void job_log_put(struct job_log *log, struct span bytes)
+{
+	while (bytes.len) {
+		struct span piece = span_slice(bytes, 0, HELD_BYTES_MAX / 4);
+
+		if (buf_append(&log->held, piece) < 0) {
+			log->failed = true;
+			return;
+		}
+		flush(log, longest(log) - 1);
+		bytes = span_slice(bytes, piece.len, bytes.len);
+	}
+}
+
+void job_log_end(struct job_log *log)
+{
+	char text[64];
+	int len;
+
+	flush(log, 0);
+	if (log->dropped_bytes) {
+		len = snprintf(text, sizeof(text), "\n[%llu more bytes were not kept]\n",
+			       (unsigned long long)log->dropped_bytes);
+		log->limit_bytes += (uint64_t)len;
+		write_out(log, span_of(text, (size_t)len));
+	}
+	buf_release(&log->held);
+}
