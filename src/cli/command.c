@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&cmd_contract_learn,
 	&cmd_contract_test,
 	&cmd_scan,
+	&cmd_iast,
 	&cmd_lsp,
 	&cmd_policy_test,
 	&cmd_policy_check,

@@ -69,6 +69,7 @@ extern const struct command cmd_client_secret;
 extern const struct command cmd_client_remove;
 extern const struct command cmd_session_list;
 extern const struct command cmd_session_end;
+extern const struct command cmd_iast;
 extern const struct command cmd_key_list;
 extern const struct command cmd_key_rotate;
 extern const struct command cmd_mail_test;
