@@ -67,9 +67,11 @@ int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial,
 		     struct err *err) MUST_CHECK;
 /*
  * A filter for a program and its children in namespaces of their own, where sockets and signals reach
- * nobody else: no tracing, no mounts, no further namespaces, no rare kernel interfaces. As a program
- * (struct sock_filter[]) for others to load, such as bubblewrap: a descriptor without close-on-exec
- * that is to be closed, or -1.
+ * nobody else. Allowed is what compilers, interpreters and tests need, with sockets of Unix, IPv4, IPv6
+ * and routing netlink; EPERM for tracing, mounts, further namespaces and rare kernel interfaces; ENOSYS
+ * for all else. ioctl is allowed: there must be no terminal of ours. As a program (struct
+ * sock_filter[]) for others to load, such as bubblewrap: a descriptor without close-on-exec that is to be
+ * closed, or -1.
  */
 int sandbox_job_filter(struct err *err) MUST_CHECK;
 

@@ -2,13 +2,13 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
 #include "io/sandbox.h"
+#include "io/sandbox_internal.h"
 
 /* What any program needs to compute, and to read and write what is open. */
 static const int common_calls[] = {
@@ -216,8 +216,7 @@ static const int outward_calls[] = {
 	SCMP_SYS(mknod),
 	SCMP_SYS(mknodat)};
 
-/* What a command or a job must not do, whatever it is for. */
-static const int forbidden_calls[] = {
+const int sandbox_forbidden[] = {
 	/* other programs */
 	SCMP_SYS(pidfd_getfd), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
 	SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise), SCMP_SYS(kcmp),
@@ -239,7 +238,9 @@ static const int forbidden_calls[] = {
 	SCMP_SYS(lookup_dcookie), SCMP_SYS(nfsservctl), SCMP_SYS(uselib), SCMP_SYS(mbind),
 	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages)};
 
-static int forbid_all(scmp_filter_ctx filter, const int *calls, size_t count)
+const size_t sandbox_forbidden_count = COUNT_OF(sandbox_forbidden);
+
+int sandbox_forbid(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	int result = 0;
 
@@ -263,7 +264,7 @@ static int forbid(scmp_filter_ctx filter)
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
 					  of_another);
 	if (result == 0)
-		result = forbid_all(filter, forbidden_calls, COUNT_OF(forbidden_calls));
+		result = sandbox_forbid(filter, sandbox_forbidden, sandbox_forbidden_count);
 	for (size_t i = 0; i < COUNT_OF(flags) && result == 0; i++) {
 		const struct scmp_arg_cmp has = {0, SCMP_CMP_MASKED_EQ, flags[i], flags[i]};
 
@@ -281,28 +282,11 @@ static int forbid(scmp_filter_ctx filter)
 
 static int forbid_command(scmp_filter_ctx filter)
 {
-	int result = forbid_all(filter, outward_calls, COUNT_OF(outward_calls));
+	int result = sandbox_forbid(filter, outward_calls, COUNT_OF(outward_calls));
 
 	if (result == 0)
 		result = forbid(filter);
 	return result == 0 ? seccomp_load(filter) : result;
-}
-
-int sandbox_job_filter(struct err *err)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int fd = memfd_create("seccomp", 0);
-	int result = filter && fd >= 0 ? forbid(filter) : -ENOMEM;
-
-	if (result == 0)
-		result = seccomp_export_bpf(filter, fd);
-	if (filter)
-		seccomp_release(filter);
-	if (result == 0 && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return err_set_errno(err, -result, "seccomp");
 }
 
 int sandbox_syscalls(enum sandbox_profile profile, enum sandbox_denial denial, struct err *err)

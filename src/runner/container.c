@@ -1,13 +1,18 @@
 #include "runner/container.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +25,8 @@
 #define WORDS_MAX 512
 #define FDS_MAX 80
 #define OPEN_FILES_MAX 4096
+/* bwrap, which is two here, and the first process of the job's namespace. */
+#define OWN_PROCESSES 3
 #define CHUNK_BYTES ((size_t)64 * 1024)
 #define TRY_TIMEOUT_MS 10000
 
@@ -158,6 +165,56 @@ static void add_host(struct arguments *a)
 	}
 }
 
+/* What we make ourselves is not taken from an image. */
+static bool is_ours(const char *name)
+{
+	static const char *const ours[] = {".",	  "..",	 "proc",    "dev",	 "sys",
+					   "run", "tmp", "secrets", "artifacts", "workspace"};
+
+	for (size_t i = 0; i < COUNT_OF(ours); i++)
+		if (strcmp(name, ours[i]) == 0)
+			return true;
+	return false;
+}
+
+static void add_entry(struct arguments *a, int image, struct span path, const char *name)
+{
+	const char *to = arena_printf(&a->arena, "/%s", name).ptr;
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (fstatat(image, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		a->failed = true;
+	} else if (S_ISLNK(st.st_mode)) {
+		len = readlinkat(image, name, target, sizeof(target));
+		add(a, "--symlink");
+		add(a, len < 0 ? NULL : arena_dup(&a->arena, span_of(target, (size_t)len)).ptr);
+		add(a, to);
+	} else if (S_ISDIR(st.st_mode)) {
+		add(a, "--ro-bind");
+		add(a, arena_printf(&a->arena, "%.*s/%s", SPAN_ARG(path), name).ptr);
+		add(a, to);
+	}
+}
+
+/*
+ * The folders and links at its top, each for itself: it need not have the places in it where we put the
+ * workspace and the rest. One that cannot be read leaves nothing to run.
+ */
+static void add_image(struct arguments *a, struct span path)
+{
+	const char *name = arena_dup(&a->arena, path).ptr;
+	DIR *folder = name ? opendir(name) : NULL;
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (!is_ours(entry->d_name))
+			add_entry(a, dirfd(folder), path, entry->d_name);
+	if (folder)
+		(void)closedir(folder);
+}
+
 static void add_system(struct arguments *a, const struct pipeline_job *job)
 {
 	if (span_eq(job->image, SPAN("host"))) {
@@ -166,19 +223,29 @@ static void add_system(struct arguments *a, const struct pipeline_job *job)
 		add_users(a);
 		return;
 	}
-	add(a, "--ro-bind");
-	add(a, arena_dup(&a->arena, job->image).ptr);
-	add(a, "/");
+	add_image(a, job->image);
 }
 
+/* How names are found; an image that has such a file is given ours. */
 static void add_network(struct arguments *a, const struct pipeline_job *job)
 {
-	static const char *const words[] = {
-		"--share-net",	 "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf",
-		"--ro-bind-try", "/etc/hosts",	  "/etc/hosts",	      NULL};
+	static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts"};
+	bool host = span_eq(job->image, SPAN("host"));
 
-	if (job->network == PIPELINE_NETWORK_HOST)
-		add_all(a, words);
+	if (job->network != PIPELINE_NETWORK_HOST)
+		return;
+	add(a, "--share-net");
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		const char *there =
+			arena_printf(&a->arena, "%.*s%s", SPAN_ARG(job->image), files[i]).ptr;
+		struct stat st;
+
+		if (!host && (!there || lstat(there, &st) < 0 || !S_ISREG(st.st_mode)))
+			continue;
+		add(a, "--ro-bind-try");
+		add(a, files[i]);
+		add(a, files[i]);
+	}
 }
 
 static void add_secrets(struct arguments *a, const struct container *c)
@@ -244,14 +311,20 @@ static void fill(struct arguments *a, const struct container *c)
 					    "--disable-userns",
 					    NULL};
 	static const char *const places[] = {"--proc", "/proc", "--dev", "/dev", NULL};
+	static const char *const scratch[] = {"/tmp", "/dev/shm"};
+	/* All that bwrap makes is in memory, and would take as much of it as is written there. */
+	static const char *const closed[] = {"--remount-ro", "/dev", "--remount-ro", "/", NULL};
 
 	add_all(a, apart);
-	add_network(a, c->job);
 	add_system(a, c->job);
+	add_network(a, c->job);
 	add_all(a, places);
-	add(a, "--size");
-	add_number(a, c->job->limits.scratch_bytes);
-	add_all(a, (const char *const[]){"--perms", "1777", "--tmpfs", "/tmp", NULL});
+	for (size_t i = 0; i < COUNT_OF(scratch); i++) {
+		add(a, "--size");
+		add_number(a, c->job->limits.scratch_bytes);
+		add_all(a, (const char *const[]){"--perms", "1777", "--tmpfs", NULL});
+		add(a, scratch[i]);
+	}
 	for (size_t i = 0; i < c->mount_count; i++) {
 		add(a, "--ro-bind");
 		add(a, c->mounts[i].from);
@@ -263,6 +336,7 @@ static void fill(struct arguments *a, const struct container *c)
 		add(a, c->workspace);
 		add_all(a, (const char *const[]){"/workspace", "--chdir", "/workspace", NULL});
 	}
+	add_all(a, closed);
 	add_environment(a, c->job);
 	add(a, "--seccomp");
 	add_fd(a, sandbox_job_filter(NULL));
@@ -274,28 +348,52 @@ static void fill(struct arguments *a, const struct container *c)
 
 /* ---- the child ------------------------------------------------------------------------------- */
 
+/* What is less already, stays. */
 static bool set_limit(int what, uint64_t most)
 {
-	struct rlimit limit = {most, most};
+	struct rlimit limit;
 
+	if (getrlimit((__rlimit_resource_t)what, &limit) < 0)
+		return false;
+	if (limit.rlim_max > most)
+		limit.rlim_max = most;
+	limit.rlim_cur = limit.rlim_max;
 	return setrlimit((__rlimit_resource_t)what, &limit) == 0;
 }
 
-/* Processes are counted for the user in the new namespace, so not those of others. */
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return good;
+}
+
+/*
+ * We are in a namespace of users that is around bwrap's. The kernel counts processes for a user and each
+ * namespace, so the limit that is set in here is the job's alone, whatever else runs as the same user.
+ */
+static bool be_ourselves(uid_t uid, gid_t gid)
+{
+	char map[64];
+
+	if (!write_file("/proc/self/setgroups", "deny"))
+		return false;
+	(void)snprintf(map, sizeof(map), "%u %u 1", (unsigned)uid, (unsigned)uid);
+	if (!write_file("/proc/self/uid_map", map))
+		return false;
+	(void)snprintf(map, sizeof(map), "%u %u 1", (unsigned)gid, (unsigned)gid);
+	return write_file("/proc/self/gid_map", map);
+}
+
 static bool set_limits(const struct pipeline_limits *limits)
 {
-	return set_limit(RLIMIT_NPROC, limits->processes) &&
+	return set_limit(RLIMIT_NPROC, (uint64_t)limits->processes + OWN_PROCESSES) &&
 	       set_limit(RLIMIT_DATA, limits->memory_bytes) &&
 	       set_limit(RLIMIT_FSIZE, limits->file_bytes) && set_limit(RLIMIT_CORE, 0) &&
 	       set_limit(RLIMIT_NOFILE, OPEN_FILES_MAX);
-}
-
-static bool become(uid_t uid, gid_t gid)
-{
-	if (uid == (uid_t)-1)
-		return true;
-	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
-	       setresuid(uid, uid, uid) == 0;
 }
 
 struct child {
@@ -304,8 +402,23 @@ struct child {
 	const int *fds; /* kept open beside 0, 1 and 2 */
 	size_t fd_count;
 	int output;
-	pid_t parent;
+	uid_t uid; /* who we are */
+	gid_t gid;
 };
+
+/* Root gives up root before all else. */
+static bool become(const struct child *child)
+{
+	uid_t uid = child->container->uid;
+	gid_t gid = child->container->gid;
+
+	if (uid == (uid_t)-1)
+		return be_ourselves(child->uid, child->gid);
+	/* Changing the user hides /proc/self from ourselves. */
+	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
+	       setresuid(uid, uid, uid) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 &&
+	       unshare(CLONE_NEWUSER) == 0 && be_ourselves(uid, gid);
+}
 
 static bool is_kept(const struct child *child, int fd)
 {
@@ -342,11 +455,15 @@ static void be_child(const struct child *child)
 	    dup2(child->output, 2) < 0)
 		_exit(126);
 	close_others(child);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != child->parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(126);
-	if (child->container && (!become(child->container->uid, child->container->gid) ||
-				 prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-				 !set_limits(&child->container->job->limits)))
+	if (child->container && (!become(child) || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+				 !set_limits(&child->container->job->limits))) {
+		(void)dprintf(2, "no container for the job: %s\n", strerrordesc_np(errno));
+		_exit(126);
+	}
+	/* The one who reads our output may have ended before we asked to end with it. */
+	if (poll(&(struct pollfd){.fd = 1}, 1, 0) != 0)
 		_exit(126);
 	execve(child->argv[0], (char *const *)(uintptr_t)child->argv,
 	       (char *const *)(uintptr_t)(child->container ? (char *const *)(uintptr_t)none
@@ -420,6 +537,25 @@ static void reap(pid_t pid, bool ended, struct container_exit *how)
 		how->status = 128 + WTERMSIG(status);
 }
 
+/*
+ * bwrap is the first process of a namespace of processes: when it has ended, by itself or killed, the
+ * kernel has ended all the others before we hear of it. Root need not have a namespace of users for
+ * that, and gives up root first; the others get it here.
+ */
+static pid_t start(struct child *child)
+{
+	long flags = SIGCHLD;
+
+	child->uid = geteuid();
+	child->gid = getegid();
+	if (child->container)
+		flags |= CLONE_NEWPID;
+	if (child->container && child->container->uid == (uid_t)-1)
+		flags |= CLONE_NEWUSER;
+	/* As fork() does it, which has no flags; there are no other threads. */
+	return (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+}
+
 static int run(struct child *child, int64_t timeout_ms, container_output *output, void *context,
 	       struct container_exit *how, struct err *err)
 {
@@ -430,14 +566,15 @@ static int run(struct child *child, int64_t timeout_ms, container_output *output
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set_errno(err, errno, "cannot run %s", child->argv[0]);
 	child->output = ends[1];
-	child->parent = getpid();
-	pid = fork();
+	pid = start(child);
 	if (pid == 0)
 		be_child(child);
 	(void)close(ends[1]);
 	if (pid < 0) {
 		(void)close(ends[0]);
-		return err_set_errno(err, errno, "cannot run %s", child->argv[0]);
+		return err_set_errno(err, errno,
+				     child->container ? "this system makes no containers"
+						      : "cannot run a program");
 	}
 	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	reap(pid, pid_fd >= 0 && watch(pid_fd, ends[0], until_ms, output, context), how);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import pwd
 import shutil
 import signal
@@ -255,6 +256,108 @@ def processes_of_jobs():
         except OSError:
             pass
     return found
+
+
+def only_the_workspace_and_scratch_can_be_written_to():
+    """The rest is read only: what is in memory there would have no limit."""
+    refused = ["/x", "/etc/x", "/dev/x", "/run/x", "/usr/x", "/usr/bin/x", "/artifacts/x", "/secrets/x",
+               "/proc/sys/kernel/hostname"]
+
+    def test(place):
+        result = start(place)
+        assert result.status == 0, result.output
+        assert "wrote" not in result.output and "done" in result.output, result.output
+
+    with_place(test, one([f"if echo x 2>/dev/null > {path}; then echo wrote {path}; fi" for path in refused] +
+                         ["echo x > x && echo x > /tmp/x && echo x > /dev/shm/x", "echo done"]))
+
+
+def memory_in_files_has_a_limit():
+    def test(place):
+        result = start(place)
+        assert result.state("job") == "failed" and "No space left" in result.output, result.output
+
+    with_place(test, one(["head -c 3000000 /dev/zero > /dev/shm/big"], scratch="1M"))
+
+
+# Numbers of x86-64; all of them need no rights of a kind, or are looked at before the rights are.
+CALLS = {"mount": (165, 0, 0, 0, 0, 0), "ptrace": (101, 0, 0, 0, 0), "unshare": (272, 0x10000000), "setns": (308, 0, 0),
+         "bpf": (321, 0, 0, 0), "keyctl": (250, 0, -3, 0), "add_key": (248, 0, 0, 0, 0, 0), "chroot": (161, 0),
+         "perf_event_open": (298, 0, 0, 0, 0, 0), "userfaultfd": (323, 0), "io_uring_setup": (425, 1, 0),
+         "clone of users": (56, 0x10000011, 0, 0, 0, 0), "clone3": (435, 0, 0), "process_vm_readv": (310, 1, 0, 0, 0, 0, 0),
+         "open_tree": (428, -100, 0, 0), "personality": (135, 0x40000), "device": (259, -100, 0, 0o020666, 0x103),
+         "vsock": (41, 40, 1, 0), "packet": (41, 17, 3, 0), "crypto of the kernel": (41, 38, 5, 0),
+         "netlink of audit": (41, 16, 3, 9), "not there yet": (9999,)}
+
+
+def the_kernel_is_reached_by_ordinary_calls_only():
+    if not os.path.exists(PYTHON) or platform.machine() != "x86_64":
+        raise Skip("python3 of the system on x86-64 is needed")
+    script = f"""
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+for name, call in {CALLS!r}.items():
+    result = libc.syscall(*[ctypes.c_long(n) for n in call])
+    if result == 0 and "clone" in name:
+        os._exit(0)
+    print("call", result, ctypes.get_errno(), name, flush=True)
+"""
+
+    def test(place):
+        result = start(place)
+        assert result.status == 0, result.output
+        calls = {line.split(" ", 3)[3]: line.split(" ")[1:3] for line in result.output.splitlines()
+                 if line.startswith("call ")}
+        assert calls.keys() == CALLS.keys(), result.output
+        for name, (status, errno) in calls.items():
+            assert status == "-1" and errno in ("1", "38"), (name, status, errno)
+        for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+            assert line in result.output, result.output
+
+    with_place(test, one([f"{PYTHON} calls.py", "cat /proc/self/status"]), files={"code/calls.py": script})
+
+
+def an_image_needs_nothing_of_ours_in_it():
+    """A folder with a shell and its libraries, without places for the workspace and the rest."""
+    def test(place):
+        libraries = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True, check=True).stdout
+        for path in ["/bin/sh"] + [word for word in libraries.split() if word.startswith("/")]:
+            to = place.path("image" + path)
+            os.makedirs(os.path.dirname(to), exist_ok=True)
+            shutil.copy(os.path.realpath(path), to)
+        place.write(json.dumps({"pipeline": "p", "image": place.path("image"), "jobs": {
+            "first": {"run": ["echo x > kept"], "artifacts": ["kept"]},
+            "job": {"needs": "first", "run": ["read x < /artifacts/first/kept", "echo read $x",
+                                              "test ! -e /usr/bin/python3", "echo y > /tmp/y",
+                                              "if echo y > /etc/y; then exit 9; fi"]}}}))
+        result = start(place)
+        assert result.status == 0 and "read x" in result.output, result.output
+        assert not os.path.exists(place.path("image/etc/y"))
+        place.write(json.dumps({"pipeline": "p", "image": place.path("none"), "jobs": {"job": {"run": ["true"]}}}))
+        assert start(place).status == 1
+
+    with_place(test, "", files={"image/etc/of-the-image": "x"})
+
+
+def processes_of_others_do_not_count():
+    """The jobs' user may have more processes than a job may."""
+    who = {}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+    def test(place):
+        others = [subprocess.Popen(["sleep", str(TIMEOUT_S)], **who)  # pylint: disable=consider-using-with
+                  for _ in range(40)]
+        try:
+            result = start(place)
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+        assert result.status == 0, result.output
+
+    with_place(test, one(["ls | cat | cat"], processes=8))
 
 
 def nothing_of_a_job_outlives_it():
@@ -519,6 +622,11 @@ run([
     system_calls_that_lead_out_are_refused,
     there_is_no_network_unless_it_is_asked_for,
     limits_hold,
+    only_the_workspace_and_scratch_can_be_written_to,
+    memory_in_files_has_a_limit,
+    the_kernel_is_reached_by_ordinary_calls_only,
+    an_image_needs_nothing_of_ours_in_it,
+    processes_of_others_do_not_count,
     nothing_of_a_job_outlives_it,
     secrets_are_files_for_the_jobs_that_name_them_and_never_shown,
     artifacts_lead_nowhere_else,
