@@ -1,4 +1,7 @@
-/* check.h - what only the whole configuration shows. Used inside config only. */
+/*
+ * check.h - what only the whole configuration shows. Used inside config only, but for check_nearest,
+ * which is for tables of other parts (table.h) too.
+ */
 #ifndef CONFIG_CHECK_H
 #define CONFIG_CHECK_H
 

@@ -70,7 +70,8 @@ static void flush(struct job_log *log, size_t keep)
 		struct span rest = span_slice(text, done, text.len);
 		size_t len, at = find_secret(log, rest, &len);
 
-		if (at == rest.len) {
+		/* What begins in the part that is kept may still become a longer one. */
+		if (at >= rest.len - keep) {
 			write_out(log, span_slice(rest, 0, rest.len - keep));
 			done = text.len - keep;
 		} else {

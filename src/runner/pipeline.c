@@ -1,5 +1,6 @@
 #include "runner/pipeline.h"
 
+#include "config/check.h"
 #include "config/schema_parts.h"
 
 #define JOBS_MAX 256
@@ -171,6 +172,34 @@ size_t pipeline_find(const struct pipeline *pipeline, struct span name)
 	return i;
 }
 
+static struct span job_name(const void *context, size_t i)
+{
+	return ((const struct pipeline *)context)->jobs.at[i].name;
+}
+
+/* They become names of files and folders: "." and ".." would be other folders. */
+static void check_name(struct reader *reader, struct config_where where, struct span name)
+{
+	if (name.len && (name.ptr[0] == '.' || name.ptr[0] == '-'))
+		reader_error(reader, where,
+			     "'%.*s': a name begins with a letter, a digit or '_'",
+			     SPAN_ARG(name));
+}
+
+static void unknown_need(struct reader *reader, const struct pipeline *pipeline,
+			 const struct pipeline_job *job, struct span need)
+{
+	struct span near = check_nearest(need, job_name, pipeline, pipeline->jobs.count);
+
+	if (near.len)
+		reader_error(reader, job->where,
+			     "%.*s needs '%.*s', which is no job (did you mean '%.*s'?)",
+			     SPAN_ARG(job->name), SPAN_ARG(need), SPAN_ARG(near));
+	else
+		reader_error(reader, job->where, "%.*s needs '%.*s', which is no job",
+			     SPAN_ARG(job->name), SPAN_ARG(need));
+}
+
 static bool has_secret(const struct pipeline *pipeline, struct span name)
 {
 	for (size_t i = 0; i < pipeline->secrets.count; i++)
@@ -206,9 +235,9 @@ static void resolve_job(struct reader *reader, struct pipeline *pipeline,
 	for (size_t i = 0; job->needed && i < job->needs.count; i++) {
 		job->needed[i] = pipeline_find(pipeline, job->needs.at[i]);
 		if (job->needed[i] == pipeline->jobs.count)
-			reader_error(reader, job->where, "%.*s needs '%.*s', which is no job",
-				     SPAN_ARG(job->name), SPAN_ARG(job->needs.at[i]));
+			unknown_need(reader, pipeline, job, job->needs.at[i]);
 	}
+	check_name(reader, job->where, job->name);
 	for (size_t i = 0; i < job->secrets.count; i++)
 		if (!has_secret(pipeline, job->secrets.at[i]))
 			reader_error(reader, job->where, "there is no secret '%.*s'",
@@ -256,6 +285,8 @@ static void pipeline_finish(struct reader *reader, const struct tree_node *node,
 	if (pipeline->jobs.count == 0 || pipeline->jobs.count > JOBS_MAX)
 		reader_error(reader, node->where, "between one and %d jobs are needed",
 			     JOBS_MAX);
+	for (size_t i = 0; i < pipeline->secrets.count; i++)
+		check_name(reader, pipeline->secrets.at[i].where, pipeline->secrets.at[i].name);
 	for (size_t i = 0; i < pipeline->jobs.count; i++)
 		resolve_job(reader, pipeline, &pipeline->jobs.at[i]);
 	if (reader->problems->errors == errors && !reader->out_of_memory)

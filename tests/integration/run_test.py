@@ -612,6 +612,19 @@ def mistakes_in_a_pipeline_are_told_with_their_place():
     assert "expected NAME=value" in said("pipeline: p\njobs: {a: {run: x, env: ['=x']}}\n")
 
 
+def the_example_passes():
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "pipeline")
+
+    def test(place):
+        with open(os.path.join(example, "pipeline.yaml"), encoding="utf-8") as file:
+            place.write(file.read())
+        shutil.copy(os.path.join(example, "greeting.sh.in"), place.path("code"))
+        result = start(place)
+        assert result.status == 0 and result.state("pack") == "passed", result.output
+
+    with_place(test, "")
+
+
 if sys.platform != "linux" or not shutil.which("bwrap"):
     print("bubblewrap is not installed: only what needs none is tested")
 run([
@@ -637,4 +650,5 @@ run([
     a_run_that_is_killed_goes_on_where_it_was,
     two_at_once_do_not_run_the_same,
     a_user_without_privileges_can_run_jobs,
+    the_example_passes,
 ])
