@@ -305,7 +305,7 @@ static void look_at_command(const char *path, char *const argv[])
  * The function that would have been called. Modules that a program loads by itself, with the database's
  * library behind them, are not in the order in which RTLD_NEXT looks: then each library is asked.
  */
-static void *next_of(const char *name, const void *own)
+static void *next_of(const char *name, uintptr_t own)
 {
 	void *found = dlsym(RTLD_NEXT, name);
 	struct link_map *map = NULL;
@@ -322,7 +322,7 @@ static void *next_of(const char *name, const void *own)
 			map->l_name[0] ? dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
 		found = library ? dlsym(library, name) : NULL;
-		if (found == own)
+		if ((uintptr_t)found == own)
 			found = NULL;
 		if (library)
 			(void)dlclose(library);
@@ -334,32 +334,33 @@ static void *next_of(const char *name, const void *own)
 }
 
 #define REAL(type, name, ...)                                                                  \
-	static type (*_Atomic real)(__VA_ARGS__);                                              \
-	if (!real)                                                                             \
-	real = (type(*)(__VA_ARGS__))next_of(#name, (const void *)(uintptr_t)name)
+	static _Atomic uintptr_t next_address;                                                 \
+	type (*real)(__VA_ARGS__);                                                             \
+	if (!next_address)                                                                     \
+		next_address = (uintptr_t)next_of(#name, (uintptr_t)name);                     \
+	real = (type(*)(__VA_ARGS__))next_address
 /* Of a library that may not be there: somebody has looked for the name, and found ours. */
 #define REAL_OR(failure, type, name, ...)                                                      \
 	REAL(type, name, __VA_ARGS__);                                                         \
 	if (!real)                                                                             \
 	return failure
 
-EXPORT int accept(int fd, struct sockaddr *address, socklen_t *len);
-EXPORT int accept(int fd, struct sockaddr *address, socklen_t *len)
+EXPORT int accept(int fd, __SOCKADDR_ARG address, socklen_t *len)
 {
 	int new_fd;
 
 	REAL(int, accept, int, struct sockaddr *, socklen_t *);
-	new_fd = real(fd, address, len);
+	new_fd = real(fd, address.__sockaddr__, len);
 	accepted(new_fd);
 	return new_fd;
 }
 
-EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+EXPORT int accept4(int fd, __SOCKADDR_ARG address, socklen_t *len, int flags)
 {
 	int new_fd;
 
 	REAL(int, accept4, int, struct sockaddr *, socklen_t *, int);
-	new_fd = real(fd, address, len, flags);
+	new_fd = real(fd, address.__sockaddr__, len, flags);
 	accepted(new_fd);
 	return new_fd;
 }
@@ -393,13 +394,13 @@ EXPORT ssize_t recv(int fd, void *to, size_t size, int flags)
 	return n;
 }
 
-EXPORT ssize_t recvfrom(int fd, void *to, size_t size, int flags, struct sockaddr *address,
+EXPORT ssize_t recvfrom(int fd, void *to, size_t size, int flags, __SOCKADDR_ARG address,
 			socklen_t *len)
 {
 	ssize_t n;
 
 	REAL(ssize_t, recvfrom, int, void *, size_t, int, struct sockaddr *, socklen_t *);
-	n = real(fd, to, size, flags, address, len);
+	n = real(fd, to, size, flags, address.__sockaddr__, len);
 	if (n > 0 && !(flags & MSG_PEEK))
 		came_in(fd, span_of(to, (size_t)n));
 	return n;
