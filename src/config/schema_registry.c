@@ -67,7 +67,7 @@ static const struct schema_key registry_keys[] = {
 	 .max = 1 << 30, .text = "Of an index."},
 	{KEY("max_file", SIZE, config_registry, file_bytes), .initial = "512M", .min = 1024,
 	 .text = "Of a file."},
-	{KEY("threads", COUNT, config_registry, threads), .initial = "4", .min = 1, .max = 64,
+	{KEY("threads", COUNT, config_registry, threads), .initial = "8", .min = 1, .max = 64,
 	 .text = "Requests that are worked on at once; each may take eight times max_index of "
 		 "memory."},
 	{.name = NULL},

@@ -165,7 +165,7 @@ static void log_refusal(struct exchange *e, const struct registry_answer *a)
 		  a->status == 403 ? "registry.refused" : "registry.failed");
 	log_str(&l, "component", a->component.len ? a->component : e->path);
 	log_str(&l, "problem", span_cstr(a->problem));
-	log_str(&l, "detail", a->detail);
+	log_str(&l, "detail", a->cause.len ? a->cause : a->detail);
 	log_str(&l, "request_id", e->request_id);
 	log_end(&l);
 }

@@ -242,10 +242,12 @@ static void fail(struct work *w, unsigned status, const char *problem, struct sp
 		count(&w->registry->counters.failed);
 }
 
-static void fail_by(struct work *w, const struct err *err)
+/* Files and addresses are no business of clients. */
+static void fail_by(struct work *w, const struct err *err, struct span detail)
 {
+	w->answer->cause = arena_dup(w->arena, span_cstr(err->message));
 	fail(w, 503, err->code == ERR_MEMORY ? "out-of-memory" : "registry-unavailable",
-	     arena_dup(w->arena, span_cstr(err->message)));
+	     detail);
 }
 
 static void refuse(struct work *w, const char *problem, struct span detail)
@@ -321,7 +323,7 @@ static int use_stale(struct work *w, const struct cached_index *cached, const st
 		if (read_index(w, cached->text, &err) == 0)
 			return 0;
 	}
-	fail_by(w, &err);
+	fail_by(w, &err, SPAN("the registry that packages come from cannot be asked"));
 	return -1;
 }
 
@@ -335,7 +337,7 @@ static int get_index(struct work *w)
 
 	if (cache_read_index(w->registry->cache, w->source->protocol, w->target.package,
 			     w->config->index_bytes, w->arena, &cached, &err) < 0) {
-		fail_by(w, &err);
+		fail_by(w, &err, SPAN("the cache cannot be read"));
 		return -1;
 	}
 	age_ms = clock_unix_ms() - cached.fetched_ms;
@@ -425,7 +427,8 @@ static int judge(struct work *w)
 	if (open)
 		release_judge(w->registry, open);
 	if (result < 0)
-		fail_by(w, &err);
+		fail_by(w, &err,
+			SPAN("components cannot be judged now, so none is let through"));
 	return result;
 }
 
@@ -624,7 +627,7 @@ static void answer_file_now(struct work *w, const struct registry_file *file)
 		refuse(w, "file-altered",
 		       arena_printf(w->arena, "%.*s: %s", SPAN_ARG(file->name), err.message));
 	else
-		fail_by(w, &err);
+		fail_by(w, &err, SPAN("the file cannot be had from where it comes"));
 }
 
 static void answer_file(struct work *w)

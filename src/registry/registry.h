@@ -51,6 +51,7 @@ struct registry_answer {
 	/* With a status from 400 on: */
 	const char *problem; /* a stable word */
 	struct span detail; /* for people; one line */
+	struct span cause; /* for the log alone; empty: the detail says all */
 	struct span component; /* the purl that was refused; empty: none was */
 };
 

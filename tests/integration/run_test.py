@@ -222,8 +222,9 @@ def limits_hold():
     if not os.path.exists(PYTHON):
         raise Skip("python3 of the system is needed")
     jobs = {
-        "processes": {"run": [":(){ :|:& };:", "sleep 1", "i=0; while [ $i -lt 80 ]; do sleep 60 & i=$((i+1)); done"],
+        "processes": {"run": ["i=0; while [ $i -lt 80 ]; do sleep 12345 & i=$((i+1)); done; echo all 80 began"],
                       "processes": 40},
+        "bomb": {"run": ["bomb() { bomb | bomb & }; bomb; sleep 2; exit 3"], "processes": 60, "timeout": "60s"},
         "memory": {"run": [f"{PYTHON} -c \"x = bytearray(400 << 20)\""], "memory": "200M"},
         "file": {"run": ["head -c 3000000 /dev/zero > big"], "file_size": "1M"},
         "scratch": {"run": ["head -c 3000000 /dev/zero > /tmp/big"], "scratch": "1M"},
@@ -234,8 +235,11 @@ def limits_hold():
     def test(place):
         result = start(place)
         states = {name: job["state"] for name, job in result.jobs.items()}
-        assert states == {"processes": "failed", "memory": "failed", "file": "failed", "scratch": "failed",
+        assert states == {"processes": "failed", "bomb": "failed", "memory": "failed", "file": "failed", "scratch": "failed",
                           "time": "failed", "output": "passed"}, (states, result.output)
+        assert "annot fork" in result.output and "all 80 began" not in result.output, result.output
+        assert "MemoryError" in result.output and "No space left" in result.output, result.output
+        assert not processes_of_jobs()
         assert "took too long" in result.jobs["time"]["why"], result.jobs
         log = place.path("state/" + result.run["run"] + "/log/output")
         assert 2048 <= os.path.getsize(log) < 2200, os.path.getsize(log)
