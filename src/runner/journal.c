@@ -124,7 +124,7 @@ static int read_lines(struct journal *journal, struct span text,
 				       number);
 		text = span_slice(text, end + 1, text.len);
 	}
-	if (text.len &&
+	if (text.len && journal->is_ours &&
 	    ftruncate(journal->fd, lseek(journal->fd, 0, SEEK_END) - (off_t)text.len) < 0)
 		return err_set_errno(err, errno, "cannot mend the journal");
 	return 0;
@@ -156,24 +156,40 @@ static int read_all(struct journal *journal, struct arena *arena, struct span *t
 	return 0;
 }
 
-int journal_open(struct journal *journal, const char *path, bool make,
-		 const struct pipeline *pipeline, struct run_job *jobs, struct arena *arena,
-		 struct err *err)
+static int open_as(struct journal *journal, const char *path, int flags,
+		   const struct pipeline *pipeline, struct run_job *jobs, struct arena *arena,
+		   struct err *err)
 {
 	struct span text;
 
-	*journal = (struct journal){.by = SPAN(""), .file = SPAN(""), .code = SPAN("")};
-	journal->fd =
-		open(path, O_RDWR | O_APPEND | O_CLOEXEC | (make ? O_CREAT | O_EXCL : 0), 0600);
+	*journal = (struct journal){.by = SPAN(""),
+				    .file = SPAN(""),
+				    .code = SPAN(""),
+				    .is_ours = flags != O_RDONLY};
+	journal->fd = open(path, flags | O_CLOEXEC, 0600);
 	if (journal->fd < 0)
 		return err_set_errno(err, errno, "%s", path);
-	if (flock(journal->fd, LOCK_EX | LOCK_NB) < 0)
+	if (journal->is_ours && flock(journal->fd, LOCK_EX | LOCK_NB) < 0)
 		(void)err_set(err, ERR_UNAVAILABLE, "another process is at work on this run");
 	else if (read_all(journal, arena, &text, err) == 0 &&
 		 read_lines(journal, text, pipeline, jobs, arena, err) == 0)
 		return 0;
 	journal_close(journal);
 	return -1;
+}
+
+int journal_open(struct journal *journal, const char *path, bool make,
+		 const struct pipeline *pipeline, struct run_job *jobs, struct arena *arena,
+		 struct err *err)
+{
+	return open_as(journal, path, O_RDWR | O_APPEND | (make ? O_CREAT | O_EXCL : 0),
+		       pipeline, jobs, arena, err);
+}
+
+int journal_look(struct journal *journal, const char *path, const struct pipeline *pipeline,
+		 struct run_job *jobs, struct arena *arena, struct err *err)
+{
+	return open_as(journal, path, O_RDONLY, pipeline, jobs, arena, err);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@ struct journal {
 	char digest[RUN_DIGEST_BYTES + 1]; /* of the pipeline's text */
 	int64_t started_unix_ms;
 	bool finished;
+	bool is_ours; /* it is locked, and can be written to */
 };
 
 /*
@@ -28,6 +29,9 @@ struct journal {
 int journal_open(struct journal *journal, const char *path, bool make,
 		 const struct pipeline *pipeline, struct run_job *jobs, struct arena *arena,
 		 struct err *err) MUST_CHECK;
+/* Only reads it, also while another process is at work on the run: what had happened a moment ago. */
+int journal_look(struct journal *journal, const char *path, const struct pipeline *pipeline,
+		 struct run_job *jobs, struct arena *arena, struct err *err) MUST_CHECK;
 void journal_close(struct journal *journal);
 
 /* Appends a line and waits until it is on the disk. */

@@ -677,7 +677,9 @@ static int write_pipeline(struct run *run, struct err *err)
 	return 0;
 }
 
-static int open_journal(struct run *run, bool make, struct err *err)
+enum opening { OPENING_MAKE, OPENING_GO_ON, OPENING_LOOK };
+
+static int open_journal(struct run *run, enum opening how, struct err *err)
 {
 	char path[PATH_MAX + 16];
 
@@ -685,8 +687,11 @@ static int open_journal(struct run *run, bool make, struct err *err)
 	run->jobs = arena_array(&run->arena, struct run_job, run->pipeline.jobs.count + 1);
 	if (!run->jobs)
 		return no_memory(err);
-	return journal_open(&run->journal, path, make, &run->pipeline, run->jobs, &run->arena,
-			    err);
+	if (how == OPENING_LOOK)
+		return journal_look(&run->journal, path, &run->pipeline, run->jobs, &run->arena,
+				    err);
+	return journal_open(&run->journal, path, how == OPENING_MAKE, &run->pipeline, run->jobs,
+			    &run->arena, err);
 }
 
 static int begin(struct run *run, const char *pipeline_path, const char *source,
@@ -704,7 +709,7 @@ static int begin(struct run *run, const char *pipeline_path, const char *source,
 	if (set_folder(run, id, err) < 0 || make_folders(run, err) < 0 ||
 	    digest_text(run->pipeline.text, digest, err) < 0 ||
 	    backup_create(run->options->backups, source, clock_unix_s(), &code, err) < 0 ||
-	    write_pipeline(run, err) < 0 || open_journal(run, true, err) < 0)
+	    write_pipeline(run, err) < 0 || open_journal(run, OPENING_MAKE, err) < 0)
 		return -1;
 	memcpy(run->journal.digest, digest, sizeof(digest));
 	run->journal.code = arena_dup(&run->arena, span_cstr(code.id));
@@ -733,7 +738,7 @@ static int read_pipeline(struct run *run, struct span file, struct err *err)
 }
 
 /* The pipeline is the one that the run began with: what stands there is what was approved. */
-static int begin_again(struct run *run, const char *id, struct err *err)
+static int begin_again(struct run *run, const char *id, enum opening how, struct err *err)
 {
 	char path[PATH_MAX + 32], digest[RUN_DIGEST_BYTES + 1];
 	struct span file;
@@ -747,13 +752,13 @@ static int begin_again(struct run *run, const char *id, struct err *err)
 		return err_set(err, ERR_NOT_FOUND, "there is no run %s in %s", id,
 			       run->options->state);
 	/* First only to see which pipeline it is of. */
-	if (journal_open(&run->journal, path, false, NULL, NULL, &run->arena, err) < 0)
+	if (journal_look(&run->journal, path, NULL, NULL, &run->arena, err) < 0)
 		return -1;
 	file = run->journal.file;
 	journal_close(&run->journal);
 	if (!file.len)
 		return err_set(err, ERR_INVALID, "the run has not begun");
-	if (read_pipeline(run, file, err) < 0 || open_journal(run, false, err) < 0 ||
+	if (read_pipeline(run, file, err) < 0 || open_journal(run, how, err) < 0 ||
 	    digest_text(run->pipeline.text, digest, err) < 0)
 		return -1;
 	if (strcmp(digest, run->journal.digest) != 0)
@@ -794,7 +799,7 @@ int run_resume(const struct run_options *options, const char *id, struct run_inf
 	int result;
 
 	run_init(&run, options, info);
-	result = begin_again(&run, id, err);
+	result = begin_again(&run, id, OPENING_GO_ON, err);
 	if (result == 0) {
 		fill_info(&run);
 		result = run.journal.finished
@@ -812,7 +817,7 @@ int run_show(const struct run_options *options, const char *id, struct run_info 
 	int result;
 
 	run_init(&run, options, info);
-	result = begin_again(&run, id, err);
+	result = begin_again(&run, id, OPENING_LOOK, err);
 	if (result == 0) {
 		fill_info(&run);
 		info->outcome = outcome_of(&run);

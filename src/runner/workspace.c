@@ -1,5 +1,6 @@
 #include "runner/workspace.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -40,34 +41,99 @@ int workspace_give(const char *path, uid_t uid, gid_t gid, struct err *err)
 	return 0;
 }
 
-/* What a job has made so that it cannot be entered, it can also not keep. */
-static int open_up(const char *path, const struct stat *st, int kind, struct FTW *at)
+static int open_folder(int above, const char *name)
 {
-	(void)at;
-	if (kind == FTW_D || kind == FTW_DNR)
-		(void)chmod(path, (st->st_mode & 07777) | 0700);
-	return 0;
+	return openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+/* Into the folder at the top, under a name that is free there. */
+static int move_up(int folder, const char *name, int top, uint64_t *number)
 {
-	(void)st, (void)kind, (void)at;
-	return remove(path);
+	char fresh[32];
+
+	do
+		(void)snprintf(fresh, sizeof(fresh), ".gone-%llu",
+			       (unsigned long long)(*number)++);
+	while (renameat2(folder, name, top, fresh, RENAME_NOREPLACE) < 0 && errno == EEXIST);
+	return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : -1;
+}
+
+static bool is_self(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int remove_folder(int top, const char *name, uint64_t *number);
+
+/*
+ * Removes what is in it, and moves its folders to the top; at the top, removes these too. *left: there
+ * were any, so that it has to be looked at again. Takes fd.
+ */
+static int empty(int fd, int top, uint64_t *number, bool *left)
+{
+	DIR *folder = fdopendir(fd);
+	struct dirent *entry;
+	struct stat st;
+	int result = 0;
+
+	*left = false;
+	if (!folder) {
+		(void)close(fd);
+		return -1;
+	}
+	while (result == 0 && (entry = readdir(folder))) {
+		const char *name = entry->d_name;
+
+		if (is_self(name))
+			continue;
+		*left = true;
+		if (unlinkat(fd, name, 0) == 0)
+			continue;
+		/* It stays what it is: of those who could change it, none is left. */
+		if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
+		    fchmodat(fd, name, 0700, 0) < 0)
+			result = -1;
+		else if (top < 0)
+			result = remove_folder(fd, name, number);
+		else
+			result = move_up(fd, name, top, number);
+	}
+	(void)closedir(folder);
+	return result;
+}
+
+/* However deep it is, no more than two folders are open, and no path is longer than a name. */
+static int remove_folder(int top, const char *name, uint64_t *number)
+{
+	bool left = true;
+
+	while (left) {
+		int fd = open_folder(top, name);
+
+		if (fd < 0 || empty(fd, top, number, &left) < 0)
+			return -1;
+	}
+	return unlinkat(top, name, AT_REMOVEDIR);
 }
 
 int workspace_remove(const char *path, struct err *err)
 {
+	uint64_t number = 0;
+	bool left = true;
+
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	(void)nftw(path, open_up, OPEN_FOLDERS, FTW_PHYS);
-	if (nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) != 0)
+	/* What a job has made so that it cannot be entered, it can also not keep. */
+	(void)chmod(path, 0700);
+	while (left) {
+		int fd = open_folder(AT_FDCWD, path);
+
+		if (fd < 0 || empty(fd, -1, &number, &left) < 0)
+			return err_set_errno(err, errno, "cannot remove %s", path);
+	}
+	if (rmdir(path) < 0)
 		return err_set_errno(err, errno, "cannot remove %s", path);
 	return 0;
-}
-
-static int open_folder(int above, const char *name)
-{
-	return openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /* Goes down one part of the path in both; the folder in `to` is made. */

@@ -364,6 +364,25 @@ def processes_of_others_do_not_count():
     with_place(test, one(["ls | cat | cat"], processes=8))
 
 
+def what_a_job_leaves_behind_does_not_stop_the_run():
+    """Folders too deep for a path, without rights, and links that lead out."""
+    deep = "import os\nfor i in range(200):\n    os.mkdir('d' * 50)\n    os.chdir('d' * 50)\n"
+
+    def test(place):
+        result = start(place)
+        assert result.status == 0, result.output
+        assert not os.listdir(place.path("state/" + result.run["run"] + "/work"))
+        with open(place.path("code/readme"), encoding="utf-8") as file:
+            assert file.read() == "hello\n"
+
+    if not os.path.exists(PYTHON):
+        raise Skip("python3 of the system is needed")
+    with_place(test, json.dumps({"pipeline": "p", "jobs": {
+        "first": {"run": ["mkdir -p a/b && ln -s / a/b/root && mkfifo a/b/pipe && chmod 0 a/b && chmod 0 a",
+                          f"{PYTHON} deep.py"]},
+        "second": {"run": ["true"], "needs": "first"}}}), files={"code/deep.py": deep})
+
+
 def nothing_of_a_job_outlives_it():
     def test(place):
         result = start(place)
@@ -568,6 +587,8 @@ def two_at_once_do_not_run_the_same():
             ident = (set(os.listdir(place.path("state"))) - before).pop()
             result = call(place.resume_words(ident))
             assert result.status == 1 and "another process" in result.output, result.output
+            shown = call(place.words("show", ident, "-f", "json"))
+            assert shown.status == 0 and shown.state("job") in ("runs", "passed"), shown.output
             process.wait(TIMEOUT_S)
             assert process.returncode == 0
 
@@ -644,6 +665,7 @@ run([
     the_kernel_is_reached_by_ordinary_calls_only,
     an_image_needs_nothing_of_ours_in_it,
     processes_of_others_do_not_count,
+    what_a_job_leaves_behind_does_not_stop_the_run,
     nothing_of_a_job_outlives_it,
     secrets_are_files_for_the_jobs_that_name_them_and_never_shown,
     artifacts_lead_nowhere_else,

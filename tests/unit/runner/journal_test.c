@@ -129,6 +129,24 @@ static void a_cut_journal_is_mended_and_goes_on(void **state)
 	journal_close(&journal);
 }
 
+static void looking_changes_nothing(void **state)
+{
+	struct journal journal;
+	struct stat before, after;
+	struct err err;
+
+	(void)state;
+	write_some();
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(truncate(path, before.st_size - 5), 0);
+	assert_int_equal(journal_look(&journal, path, &pipeline, jobs, &arena, &err), 0);
+	assert_int_equal(jobs[0].state, RUN_PASSED);
+	assert_int_equal(jobs[1].state, RUN_WAITS);
+	journal_close(&journal);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_size, before.st_size - 5);
+}
+
 static void a_journal_that_was_changed_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -163,6 +181,11 @@ static void one_process_has_it_at_a_time(void **state)
 	assert_int_equal(open_it(&journal, false, &err), 0);
 	assert_int_equal(open_it(&other, false, &err), -1);
 	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	memset(jobs, 0, sizeof(jobs));
+	assert_int_equal(journal_look(&other, path, &pipeline, jobs, &arena, &err), 0);
+	assert_int_equal(jobs[0].state, RUN_PASSED);
+	journal_close(&other);
+	assert_int_equal(open_it(&other, false, &err), -1);
 	journal_close(&journal);
 	assert_int_equal(open_it(&other, false, &err), 0);
 	journal_close(&other);
@@ -175,6 +198,7 @@ int main(void)
 		TEST(what_was_written_is_read_again),
 		TEST(a_kill_at_any_byte_loses_the_last_line_at_most),
 		TEST(a_cut_journal_is_mended_and_goes_on),
+		TEST(looking_changes_nothing),
 		TEST(a_journal_that_was_changed_is_refused),
 		TEST(one_process_has_it_at_a_time),
 	};
