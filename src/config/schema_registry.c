@@ -16,8 +16,9 @@ static void upstream_finish(struct reader *reader, const struct tree_node *node,
 {
 	const struct config_upstream *upstream = object;
 
-	if (!span_eq(upstream->name, SPAN("npm")))
-		reader_error(reader, node->where, "there is no registry protocol '%.*s': npm",
+	if (!span_eq(upstream->name, SPAN("npm")) && !span_eq(upstream->name, SPAN("pypi")))
+		reader_error(reader, node->where,
+			     "there is no registry protocol '%.*s': npm, pypi",
 			     SPAN_ARG(upstream->name));
 	if (upstream->token.len && span_starts_with(upstream->url, SPAN("http://")))
 		reader_warn(reader, node->where, "the token travels in the clear (http://)");
@@ -50,7 +51,7 @@ static const struct schema_key registry_keys[] = {
 	{KEY("policy", FILE, config_registry, policy),
 	 .text = "What is not taken, as for scans; without, what holds without a policy."},
 	{KEY("upstreams", MAP, config_registry, upstreams), .flags = SCHEMA_REQUIRED,
-	 .object = &upstream, .text = "Where packages come from, by protocol: npm."},
+	 .object = &upstream, .text = "Where packages come from, by protocol: npm, pypi."},
 	{KEY("internal", TEXTS, config_registry, internal), .format = &format_any,
 	 .text = "Names, with * as in @acme/*, that are yours: no upstream is asked for them."},
 	{KEY("index_age", DURATION, config_registry, index_age_ms), .initial = "5m",

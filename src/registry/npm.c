@@ -120,22 +120,6 @@ static struct span last_segment(struct span url)
 	return span_slice(url, from, url.len);
 }
 
-static bool read_hex(struct span text, unsigned char *to, size_t bytes)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	if (text.len != 2 * bytes)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		const char *at = text.ptr[i] ? strchr(digits, ascii_lower(text.ptr[i])) : NULL;
-
-		if (!at)
-			return false;
-		to[i / 2] = (unsigned char)(to[i / 2] << 4 | (at - digits));
-	}
-	return true;
-}
-
 /* Subresource Integrity: "sha512-BASE64", several with spaces between; the strongest counts. */
 static bool read_integrity(struct span text, struct registry_digest *digest)
 {
@@ -172,9 +156,8 @@ static bool read_digest(const struct json *dist, struct registry_digest *digest)
 	if (json_string(json_get(dist, SPAN("integrity")), &text) &&
 	    read_integrity(text, digest))
 		return true;
-	*digest = (struct registry_digest){.hash = REGISTRY_SHA1};
 	return json_string(json_get(dist, SPAN("shasum")), &text) &&
-	       read_hex(text, digest->bytes, registry_hash_bytes(REGISTRY_SHA1));
+	       registry_digest_read(text, REGISTRY_SHA1, digest);
 }
 
 /*
@@ -502,6 +485,7 @@ const struct registry_protocol registry_npm = {
 	.write_index = npm_write_index,
 	.find_release = npm_find_release,
 	.write_manifest = npm_write_manifest,
+	.upstream_accept = SPAN_INIT("application/json"),
 	.index_type = SPAN_INIT("application/json"),
 	.brief_type = SPAN_INIT("application/vnd.npm.install-v1+json"),
 	.file_type = SPAN_INIT("application/octet-stream"),

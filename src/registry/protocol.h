@@ -55,7 +55,7 @@ struct registry_index {
 struct registry_view {
 	const struct judgement *judgements; /* one for each release */
 	struct span base; /* of the addresses of files: "https://gate.example/registry/npm" */
-	bool brief; /* the short form, where the protocol has one */
+	bool brief; /* the protocol's other form: for npm the short one, for PyPI JSON */
 };
 
 struct registry_protocol {
@@ -75,18 +75,23 @@ struct registry_protocol {
 	/* Appends the index without what is refused; a failure shows in buf_failed(). */
 	void (*write_index)(const struct registry_index *index,
 			    const struct registry_view *view, struct buf *to);
-	/* The release that a manifest's `version` means; index->count when there is none. */
+	/*
+	 * The release that a manifest's `version` means; index->count when there is none. NULL, as is
+	 * the next, where there are no manifests.
+	 */
 	size_t (*find_release)(const struct registry_index *index, struct span version,
 			       const struct judgement *judgements);
 	/* Appends the manifest of a release that is allowed. */
 	void (*write_manifest)(const struct registry_index *index, size_t release,
 			       const struct registry_view *view, struct buf *to);
-	struct span index_type; /* media types */
-	struct span brief_type; /* empty: there is no short form */
+	struct span upstream_accept; /* what an upstream is asked for */
+	struct span index_type; /* media types of answers */
+	struct span brief_type; /* of the other form, for clients that accept it; empty: none */
 	struct span file_type;
 };
 
 extern const struct registry_protocol registry_npm;
+extern const struct registry_protocol registry_pypi;
 
 /* NULL when there is none of that name. */
 const struct registry_protocol *registry_protocol_find(struct span name);
@@ -94,5 +99,8 @@ const struct registry_protocol *registry_protocol_find(struct span name);
 /* "sha512", as OpenSSL and the cache call it, and the bytes of a digest. */
 const char *registry_hash_name(enum registry_hash hash);
 size_t registry_hash_bytes(enum registry_hash hash);
+/* A digest in hexadecimal digits, of any case; false when it is none of that hash. */
+bool registry_digest_read(struct span hex, enum registry_hash hash,
+			  struct registry_digest *digest);
 
 #endif

@@ -278,7 +278,7 @@ static enum upstream_result fetch_index(struct work *w, const struct cached_inde
 	if (!path.ptr)
 		(void)err_set(err, ERR_MEMORY, "out of memory");
 	else
-		result = upstream_text(w->source->upstream, path, protocol->index_type,
+		result = upstream_text(w->source->upstream, path, protocol->upstream_accept,
 				       known->etag, &text, etag, sizeof(etag), err);
 	*found = *known;
 	found->fetched_ms = clock_unix_ms();

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import zipfile
 
 from harness import DEADLINE_S, PROGRAM, Gateway, Skip, run
 
@@ -144,7 +145,8 @@ def build_database(path, advisories):
 class Gate:
     """A gateway whose registry has the upstream behind it."""
 
-    def __init__(self, upstream, more="", top="", advisories=ADVISORIES, policy=None, upstream_more=""):
+    def __init__(self, upstream, more="", top="", advisories=ADVISORIES, policy=None, upstream_more="",
+                 upstream_name="npm"):
         self.state = tempfile.mkdtemp(prefix="sallyport-registry.")
         os.chmod(self.state, 0o755)
         self.database = os.path.join(self.state, "advisories.db")
@@ -158,7 +160,7 @@ class Gate:
             "routes: [{path: '/registry/**', service: registry, auth: none}]\n"
             f"{top}\n"
             f"registry:\n  cache: {self.state}/cache\n  database: {self.database}\n"
-            f"  upstreams: {{npm: {{url: '{upstream.url}'{upstream_more}}}}}\n  {more}\n")
+            f"  upstreams: {{{upstream_name}: {{url: '{upstream.url}'{upstream_more}}}}}\n  {more}\n")
         self.url = f"http://127.0.0.1:{self.gateway.port}/registry/npm/"
 
     def write_policy(self, text):
@@ -663,6 +665,98 @@ def decisions_are_needed_for_nothing_in_the_open_mode_but_denials_count():
     with_gate(test, left, top="store: sqlite:state/s.db")
 
 
+def wheel(name, version):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        info = f"{name}-{version}.dist-info/"
+        archive.writestr(name + ".py", f"VERSION = '{version}'\n")
+        archive.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+                                         "Tag: py3-none-any\n")
+        archive.writestr(info + "RECORD", "")
+    return out.getvalue()
+
+
+def python_packages(upstream):
+    """Under the names of files, as the simple API of PEP 691 has them."""
+    upstream.simple = {}
+    for name, version in (("left_pad", "1.0.0"), ("left_pad", "1.1.0"), ("left_pad", "2.0.0rc1"), ("evil", "1.0")):
+        file, content = f"{name}-{version}-py3-none-any.whl", wheel(name, version)
+        upstream.files["/packages/" + file] = content
+        upstream.simple.setdefault(name.replace("_", "-"), []).append({
+            "filename": file, "url": f"{upstream.url}/packages/{file}", "requires-python": ">=3.6",
+            "hashes": {"sha256": hashlib.sha256(content).hexdigest()}, "core-metadata": {"sha256": "0" * 64},
+            "upload-time": "2020-01-01T00:00:00Z", "yanked": "it broke" if version == "2.0.0rc1" else False})
+    for name, files in upstream.simple.items():
+        upstream.files[f"/simple/{name}/"] = json.dumps(
+            {"meta": {"api-version": "1.1"}, "name": name.replace("-", "_"), "files": files}).encode()
+
+
+PYTHON_ADVISORIES = [
+    {**advisory("PYSEC-2024-1", "left-pad", fixed="1.1.0", summary="a hole"), "affected": [{
+        "package": {"ecosystem": "PyPI", "name": "left-pad"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.1.0"}]}]}]},
+    {**advisory("MAL-2024-2", "evil"), "affected": [{
+        "package": {"ecosystem": "PyPI", "name": "evil"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]}]},
+]
+
+
+def python_clients_get_what_is_allowed_and_nothing_else():
+    def test(upstream, gate):
+        def get(path, accept="text/html"):
+            status, fields, body = gate.gateway.request("GET", "/registry/pypi" + path, headers={"Accept": accept})
+            return status, {key.lower(): value for key, value in fields.items()}, body
+
+        base = f"http://127.0.0.1:{gate.gateway.port}/registry/pypi"
+        status, fields, body = get("/simple/left-pad/", "application/vnd.pypi.simple.v1+json, text/html; q=0.1")
+        index = json.loads(body)
+        assert status == 200 and fields["content-type"] == "application/vnd.pypi.simple.v1+json", fields
+        assert index["versions"] == ["1.1.0", "2.0.0rc1"] and index["name"] == "left-pad", index
+        assert [file["url"] for file in index["files"]] == [
+            f"{base}/files/left-pad/left_pad-{v}-py3-none-any.whl" for v in ("1.1.0", "2.0.0rc1")], index
+        assert "core-metadata" not in index["files"][0] and index["files"][1]["yanked"] == "it broke", index
+        status, fields, body = get("/simple/Left_Pad")
+        assert status == 200 and fields["content-type"].startswith("text/html"), fields
+        digest = hashlib.sha256(upstream.files["/packages/left_pad-1.1.0-py3-none-any.whl"]).hexdigest()
+        assert (f'<a href="{base}/files/left-pad/left_pad-1.1.0-py3-none-any.whl#sha256={digest}" '
+                'data-requires-python="&gt;=3.6">left_pad-1.1.0-py3-none-any.whl</a>') in body.decode(), body
+        assert b"1.0.0" not in body and b'data-yanked="it broke"' in body, body
+        status, _, body = get("/files/left-pad/left_pad-1.0.0-py3-none-any.whl")
+        assert status == 403 and json.loads(body)["detail"].endswith("Use 1.1.0."), body
+        assert get("/files/left-pad/left_pad-1.1.0-py3-none-any.whl")[2] == upstream.files[
+            "/packages/left_pad-1.1.0-py3-none-any.whl"]
+        status, _, body = get("/simple/evil/")
+        assert status == 403 and json.loads(body)["type"].endswith(":malicious-component"), body
+        assert get("/simple/absent/")[0] == 404 and get("/pypi/left-pad/json")[0] == 404
+        assert get("/simple/")[0] == 404 and get("/files/left-pad/../x")[0] == 404
+        if shutil.which("pip"):
+            pip(base)
+
+    def pip(base):
+        folder = tempfile.mkdtemp(prefix="sallyport-pip.")
+        command = ["pip", "download", "--no-cache-dir", "--disable-pip-version-check", "--retries", "0",
+                   "-i", base + "/simple", "-d", folder]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        environment.update(PIP_CONFIG_FILE="/dev/null", HOME=folder)
+
+        def wheels():
+            return [name for name in os.listdir(folder) if name.endswith(".whl")]
+
+        done = subprocess.run([*command, "left-pad"], capture_output=True, text=True, env=environment,
+                              timeout=NPM_TIMEOUT_S, check=False)
+        assert done.returncode == 0 and wheels() == ["left_pad-1.1.0-py3-none-any.whl"], done
+        done = subprocess.run([*command, "left-pad==1.0.0"], capture_output=True, text=True, env=environment,
+                              timeout=NPM_TIMEOUT_S, check=False)
+        assert done.returncode != 0 and "left-pad==1.0.0" in done.stderr, done
+        done = subprocess.run([*command, "evil"], capture_output=True, text=True, env=environment,
+                              timeout=NPM_TIMEOUT_S, check=False)
+        assert done.returncode != 0 and wheels() == ["left_pad-1.1.0-py3-none-any.whl"], done
+        shutil.rmtree(folder)
+
+    with_gate(test, python_packages, advisories=PYTHON_ADVISORIES, upstream_name="pypi")
+
+
 def figures_are_counted():
     def test(_, gate):
         gate.index("left")
@@ -702,5 +796,6 @@ run([
     an_old_database_is_refused_where_the_policy_says_so,
     only_what_somebody_has_approved_passes_where_that_is_asked_for,
     decisions_are_needed_for_nothing_in_the_open_mode_but_denials_count,
+    python_clients_get_what_is_allowed_and_nothing_else,
     figures_are_counted,
 ])

@@ -357,7 +357,7 @@ static void the_registry_is_checked(void **state)
 		{LISTEN TO_REGISTRY "registry: {cache: c, upstreams: {nmp: {url: "
 				    "\"https://r.test\"}}}\n",
 		 AT("3:39") "registry.upstreams.nmp: there is no registry protocol 'nmp': "
-			    "npm\n"},
+			    "npm, pypi\n"},
 		{LISTEN TO_REGISTRY "registry: {cache: c, upstreams: {npm: {url: "
 				    "\"http://r.test\", token: t}}}\n",
 		 WARNED("3:39") "registry.upstreams.npm: the token travels in the clear "
