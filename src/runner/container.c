@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "io/sandbox.h"
+#include "runner/cgroup.h"
 
 #define BWRAP "/usr/bin/bwrap"
 #define WORDS_MAX 512
@@ -399,6 +400,7 @@ static bool set_limits(const struct pipeline_limits *limits)
 struct child {
 	const char *const *argv;
 	const struct container *container; /* NULL: outside of any */
+	const struct cgroup *group;
 	const int *fds; /* kept open beside 0, 1 and 2 */
 	size_t fd_count;
 	int output;
@@ -457,7 +459,8 @@ static void be_child(const struct child *child)
 	close_others(child);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(126);
-	if (child->container && (!become(child) || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	if (child->container && (!cgroup_enter(child->group) || !become(child) ||
+				 prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 				 !set_limits(&child->container->job->limits))) {
 		(void)dprintf(2, "no container for the job: %s\n", strerrordesc_np(errno));
 		_exit(126);
@@ -588,7 +591,9 @@ int container_run(const struct container *container, container_output *output, v
 		  struct container_exit *how, struct err *err)
 {
 	struct arguments *a = mem_zalloc(1, sizeof(*a));
-	struct child child = {.container = container};
+	uint64_t total_bytes = container->job->limits.total_bytes;
+	struct cgroup group = {.folder = ""};
+	struct child child = {.container = container, .group = &group};
 	int result;
 
 	if (!a)
@@ -604,9 +609,12 @@ int container_run(const struct container *container, container_output *output, v
 				 BWRAP);
 	else if (a->failed)
 		result = err_set(err, ERR_MEMORY, "out of memory, or of descriptors");
+	else if (total_bytes > 0 && cgroup_make(&group, total_bytes, err) < 0)
+		result = -1;
 	else
 		result = run(&child, (int64_t)container->job->limits.timeout_ms, output,
 			     context, how, err);
+	cgroup_remove(&group);
 	release(a);
 	mem_free(a);
 	return result;

@@ -8,7 +8,7 @@
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-#define LIMIT_KEYS(structure, flags_, timeout_, memory_, file_, scratch_, output_)             \
+#define LIMIT_KEYS(structure, flags_, timeout_, memory_, total_, file_, scratch_, output_)     \
 	{KEY("timeout", DURATION, structure, limits.timeout_ms),                               \
 	 .flags = (flags_),                                                                    \
 	 .initial = (timeout_),                                                                \
@@ -18,6 +18,10 @@
 		{KEY("memory", SIZE, structure, limits.memory_bytes), .flags = (flags_),       \
 		 .initial = (memory_), .min = 1 << 20,                                         \
 		 .text = "Of each process of the job: its data and stacks."},                  \
+		{KEY("memory_total", SIZE, structure, limits.total_bytes), .flags = (flags_),  \
+		 .initial = (total_),                                                          \
+		 .text = "Of all its processes, by a control group; where none can be made, "  \
+			 "it is not run. 0: no limit."},                                       \
 		{KEY("file_size", SIZE, structure, limits.file_bytes), .flags = (flags_),      \
 		 .initial = (file_), .min = 1, .text = "Of each file that it writes."},        \
 		{KEY("scratch", SIZE, structure, limits.scratch_bytes), .flags = (flags_),     \
@@ -91,7 +95,7 @@ static const struct schema_key job_keys[] = {
 	 .text = "As the pipeline's."},
 	{KEY("network", ENUM, pipeline_job, network), .initial = "none", .names = network_names,
 	 .text = "none, or host: all that this machine reaches."},
-	LIMIT_KEYS(pipeline_job, SCHEMA_INHERIT, NULL, NULL, NULL, NULL, NULL),
+	LIMIT_KEYS(pipeline_job, SCHEMA_INHERIT, NULL, NULL, NULL, NULL, NULL, NULL),
 	{KEY("processes", COUNT, pipeline_job, limits.processes), .initial = "0", .max = 65536,
 	 .text = "And threads, at once; 0: as the pipeline's."},
 	{KEY("gate", OPTIONAL, pipeline_job, gate), .object = &gate_schema,
@@ -151,7 +155,7 @@ static const struct schema_key pipeline_keys[] = {
 	{KEY("image", TEXT, pipeline, image), .initial = "host", .format = &format_image,
 	 .text = "What jobs see as their system, read only: host is this machine's programs "
 		 "(/usr and little else); or a folder with a root file system."},
-	LIMIT_KEYS(pipeline, 0, "10m", "1G", "1G", "256M", "4M"),
+	LIMIT_KEYS(pipeline, 0, "10m", "1G", "0", "1G", "256M", "4M"),
 	{KEY("processes", COUNT, pipeline, limits.processes), .initial = "256", .min = 4,
 	 .max = 65536, .text = "And threads of a job, at once."},
 	{KEY("secrets", MAP, pipeline, secrets), .object = &secret_schema,
@@ -218,6 +222,7 @@ static void inherit_limits(struct pipeline_limits *own, const struct pipeline_li
 {
 	inherit(&own->timeout_ms, from->timeout_ms);
 	inherit(&own->memory_bytes, from->memory_bytes);
+	inherit(&own->total_bytes, from->total_bytes);
 	inherit(&own->file_bytes, from->file_bytes);
 	inherit(&own->scratch_bytes, from->scratch_bytes);
 	inherit(&own->output_bytes, from->output_bytes);

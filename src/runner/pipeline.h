@@ -11,6 +11,7 @@
 struct pipeline_limits {
 	uint64_t timeout_ms;
 	uint64_t memory_bytes; /* of each process: data and stacks */
+	uint64_t total_bytes; /* of all its processes together; 0: no limit is asked for */
 	uint64_t file_bytes; /* of each file that it writes */
 	uint64_t scratch_bytes; /* of /tmp */
 	uint64_t output_bytes; /* that are kept of what it prints */

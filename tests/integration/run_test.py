@@ -284,6 +284,30 @@ def memory_in_files_has_a_limit():
     with_place(test, one(["head -c 3000000 /dev/zero > /dev/shm/big"], scratch="1M"))
 
 
+def memory_of_a_whole_job_has_a_limit_where_it_is_asked_for():
+    """Shared memory, which is no process's own."""
+    if not os.path.exists(PYTHON):
+        raise Skip("python3 of the system is needed")
+    lines = [f"{PYTHON} -c \"import mmap; m = mmap.mmap(-1, 300 << 20); "
+             "[m.write(bytes(1 << 20)) for i in range(300)]; print('got it')\""]
+
+    def groups():
+        return {path for path, folders, _ in os.walk("/sys/fs/cgroup") if "/sallyport-" in path}
+
+    def test(place):
+        before = groups()
+        result = start(place)
+        if "needs a control group" in result.output:
+            assert result.status == 1 and "got it" not in result.output, result.output
+            raise Skip("no control groups can be made here; the job was not run")
+        assert (result.state("limited"), result.state("not")) == ("failed", "passed"), result.output
+        assert result.output.count("got it") == 1, result.output
+        assert groups() <= before
+
+    with_place(test, json.dumps({"pipeline": "p", "jobs": {
+        "limited": {"run": lines, "memory_total": "150M"}, "not": {"run": lines}}}))
+
+
 # Numbers of x86-64; all of them need no rights of a kind, or are looked at before the rights are.
 CALLS = {"mount": (165, 0, 0, 0, 0, 0), "ptrace": (101, 0, 0, 0, 0), "unshare": (272, 0x10000000), "setns": (308, 0, 0),
          "bpf": (321, 0, 0, 0), "keyctl": (250, 0, -3, 0), "add_key": (248, 0, 0, 0, 0, 0), "chroot": (161, 0),
@@ -662,6 +686,7 @@ run([
     limits_hold,
     only_the_workspace_and_scratch_can_be_written_to,
     memory_in_files_has_a_limit,
+    memory_of_a_whole_job_has_a_limit_where_it_is_asked_for,
     the_kernel_is_reached_by_ordinary_calls_only,
     an_image_needs_nothing_of_ours_in_it,
     processes_of_others_do_not_count,
