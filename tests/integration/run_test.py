@@ -661,6 +661,20 @@ def mistakes_in_a_pipeline_are_told_with_their_place():
     assert "expected NAME=value" in said("pipeline: p\njobs: {a: {run: x, env: ['=x']}}\n")
 
 
+def where_namespaces_are_forbidden_nothing_is_run():
+    forbid = ["bwrap", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000", "--dev-bind", "/", "/", "--"]
+    if not shutil.which("bwrap") or subprocess.run(forbid + ["true"], check=False, capture_output=True).returncode:
+        raise Skip("bubblewrap cannot be used to forbid them")
+
+    def test(place):
+        result = call(forbid + place.start_words())
+        assert result.status == 1 and "this system makes no containers" in result.output, result.output
+        assert not result.jobs, result.jobs
+        assert "ran" not in result.output.split(), result.output
+
+    with_place(test, one(["echo ran"]))
+
+
 def the_example_passes():
     example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "pipeline")
 
@@ -701,5 +715,6 @@ run([
     a_run_that_is_killed_goes_on_where_it_was,
     two_at_once_do_not_run_the_same,
     a_user_without_privileges_can_run_jobs,
+    where_namespaces_are_forbidden_nothing_is_run,
     the_example_passes,
 ])
