@@ -3,12 +3,47 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 #define HELD_BYTES_MAX ((size_t)1 << 20)
 #define MASK SPAN("[secret]")
 
+/* Those that are long enough; how many when `to` is NULL. */
+static size_t list_lines(struct span secret, struct span *to)
+{
+	struct span rest = secret;
+	size_t count = 0;
+
+	while (rest.ptr) {
+		struct span line = span_trim(span_cut(&rest, '\n'));
+
+		if (line.len < JOB_LOG_SECRET_BYTES_MIN || line.len == secret.len)
+			continue;
+		if (to)
+			to[count] = line;
+		count++;
+	}
+	return count;
+}
+
 void job_log_init(struct job_log *log)
 {
+	size_t count = log->secret_count;
+
 	buf_init(&log->held, HELD_BYTES_MAX);
+	for (size_t i = 0; i < log->secret_count; i++)
+		count += list_lines(log->secrets[i], NULL);
+	log->masked_count = 0;
+	log->masked = mem_zalloc(count + 1, sizeof(*log->masked));
+	if (!log->masked) {
+		log->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < log->secret_count; i++) {
+		log->masked[log->masked_count++] = log->secrets[i];
+		log->masked_count +=
+			list_lines(log->secrets[i], log->masked + log->masked_count);
+	}
 }
 
 static void write_out(struct job_log *log, struct span bytes)
@@ -38,13 +73,12 @@ static size_t find_secret(const struct job_log *log, struct span text, size_t *l
 	size_t first = text.len;
 
 	*len = 0;
-	for (size_t i = 0; i < log->secret_count; i++) {
-		size_t at = span_find(text, log->secrets[i]);
+	for (size_t i = 0; i < log->masked_count; i++) {
+		size_t at = span_find(text, log->masked[i]);
 
-		if (at < first ||
-		    (at == first && at < text.len && log->secrets[i].len > *len)) {
+		if (at < first || (at == first && at < text.len && log->masked[i].len > *len)) {
 			first = at;
-			*len = log->secrets[i].len;
+			*len = log->masked[i].len;
 		}
 	}
 	return first;
@@ -54,9 +88,9 @@ static size_t longest(const struct job_log *log)
 {
 	size_t most = 1;
 
-	for (size_t i = 0; i < log->secret_count; i++)
-		if (log->secrets[i].len > most)
-			most = log->secrets[i].len;
+	for (size_t i = 0; i < log->masked_count; i++)
+		if (log->masked[i].len > most)
+			most = log->masked[i].len;
 	return most;
 }
 
@@ -85,7 +119,7 @@ static void flush(struct job_log *log, size_t keep)
 
 void job_log_put(struct job_log *log, struct span bytes)
 {
-	while (bytes.len) {
+	while (bytes.len && !log->failed) {
 		struct span piece = span_slice(bytes, 0, HELD_BYTES_MAX / 4);
 
 		if (buf_append(&log->held, piece) < 0) {
@@ -102,7 +136,8 @@ void job_log_end(struct job_log *log)
 	char text[64];
 	int len;
 
-	flush(log, 0);
+	if (log->masked)
+		flush(log, 0);
 	if (log->dropped_bytes) {
 		len = snprintf(text, sizeof(text), "\n[%llu more bytes were not kept]\n",
 			       (unsigned long long)log->dropped_bytes);
@@ -110,4 +145,6 @@ void job_log_end(struct job_log *log)
 		write_out(log, span_of(text, (size_t)len));
 	}
 	buf_release(&log->held);
+	mem_free(log->masked);
+	log->masked = NULL;
 }

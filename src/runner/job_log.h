@@ -1,6 +1,6 @@
 /*
- * job_log.h - what a job prints, on its way to a file: up to a limit, and with secrets masked, also
- * where one comes in pieces. Private to src/runner.
+ * job_log.h - what a job prints, on its way to a file: up to a limit, and with secrets masked, and each
+ * line of a secret of several, also where one comes in pieces. Private to src/runner.
  */
 #ifndef RUNNER_JOB_LOG_H
 #define RUNNER_JOB_LOG_H
@@ -16,6 +16,8 @@ struct job_log {
 	size_t secret_count;
 	uint64_t limit_bytes;
 	uint64_t written_bytes, dropped_bytes;
+	struct span *masked; /* secrets and their lines */
+	size_t masked_count;
 	struct buf held; /* the end of what came, which may be the start of a secret */
 	bool failed; /* of writing, or of memory */
 	/* Also told what is written; may be NULL. */
@@ -23,7 +25,7 @@ struct job_log {
 	void *context;
 };
 
-/* With fd, secrets, limit and output set. */
+/* With fd, secrets, limit and output set. Without memory the log has failed, and takes nothing. */
 void job_log_init(struct job_log *log);
 void job_log_put(struct job_log *log, struct span bytes);
 /* Writes what is held, and how much was dropped. The descriptor stays open. */

@@ -12,11 +12,11 @@
 
 /* One is the beginning of another. */
 static const struct span secrets[] = {SPAN_INIT("hunter"), SPAN_INIT("hunter-of-bears"),
-				      SPAN_INIT("two\nlines")};
-static const struct span text =
-	SPAN_INIT("a hunter-of-bears, a hunter, two\nlines, hunte, hunter-of-bear, two\nline");
+				      SPAN_INIT("two\nlines-of-it")};
+static const struct span text = SPAN_INIT("a hunter-of-bears, a hunter, two\nlines-of-it, "
+					  "hunte, hunter-of-bear, no\nlines-of-it.");
 static const struct span masked =
-	SPAN_INIT("a [secret], a [secret], [secret], hunte, [secret]-of-bear, two\nline");
+	SPAN_INIT("a [secret], a [secret], [secret], hunte, [secret]-of-bear, no\n[secret].");
 
 static FILE *file;
 
@@ -112,6 +112,21 @@ static void without_memory_nothing_is_written_unmasked(void **state)
 	(void)fclose(file);
 }
 
+static void without_memory_for_its_masks_it_takes_nothing(void **state)
+{
+	struct job_log log = {.fd = -1, .secrets = secrets, .secret_count = COUNT_OF(secrets)};
+
+	(void)state;
+	mem_fail_at(1);
+	job_log_init(&log);
+	assert_true(mem_fail_happened());
+	mem_fail_at(0);
+	job_log_put(&log, text);
+	assert_int_equal(log.written_bytes + log.dropped_bytes, 0);
+	job_log_end(&log);
+	assert_true(log.failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +135,7 @@ int main(void)
 		cmocka_unit_test(what_is_beyond_the_limit_is_counted),
 		cmocka_unit_test(a_file_that_takes_nothing_is_a_failure),
 		cmocka_unit_test(without_memory_nothing_is_written_unmasked),
+		cmocka_unit_test(without_memory_for_its_masks_it_takes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
