@@ -101,7 +101,7 @@ struct simple_index {
 
 /*
  * What a file's name says of its version: "name-1.0-py3-none-any.whl", "name-1.0.tar.gz". Empty when it
- * is not one of this package.
+ * does not say it or is not one of this package; ptr NULL without memory.
  */
 static struct span version_of(struct arena *arena, struct span package, struct span file)
 {
@@ -117,11 +117,14 @@ static struct span version_of(struct arena *arena, struct span package, struct s
 		if (file.ptr[at] != '-')
 			continue;
 		name = normalise(arena, span_slice(file, 0, at));
-		if (!name.ptr || !span_eq(name, package))
+		if (!name.ptr)
+			return SPAN_NONE;
+		if (!span_eq(name, package))
 			continue;
 		file = span_slice(file, at + 1, file.len);
-		if (wheel)
-			return span_slice(file, 0, span_find_byte(file, '-'));
+		at = span_find_byte(file, '-');
+		if (wheel) /* without tags the ending would be taken for the version's */
+			return at < file.len ? span_slice(file, 0, at) : SPAN("");
 		for (size_t i = 0; i < COUNT_OF(endings); i++)
 			if (span_ends_with(file, endings[i]))
 				return span_slice(file, 0, file.len - endings[i].len);
@@ -144,9 +147,9 @@ static size_t release_of(struct registry_index *index, struct span version)
 	return index->count++;
 }
 
-/* One that cannot be let through is passed over. */
-static void read_file(struct arena *arena, const struct json *json,
-		      struct registry_index *index, struct simple_index *simple)
+/* One that cannot be let through is passed over. -1 when memory ran out. */
+static int read_file(struct arena *arena, const struct json *json, struct registry_index *index,
+		     struct simple_index *simple)
 {
 	struct registry_file *file = &index->files[index->file_count];
 	struct span version, sha256;
@@ -155,15 +158,16 @@ static void read_file(struct arena *arena, const struct json *json,
 	    !is_file(file->name) || !json_string(json_get(json, SPAN("url")), &file->url) ||
 	    !json_string(json_get(json_get(json, SPAN("hashes")), SPAN("sha256")), &sha256) ||
 	    !registry_digest_read(sha256, REGISTRY_SHA256, &file->digest))
-		return;
+		return 0;
 	version = version_of(arena, index->package, file->name);
 	if (!version.len)
-		return;
+		return version.ptr ? 0 : -1;
 	file->release = release_of(index, version);
 	if (!index->releases[file->release].published.len)
 		(void)json_string(json_get(json, SPAN("upload-time")),
 				  &index->releases[file->release].published);
 	simple->files[index->file_count++] = json;
+	return 0;
 }
 
 static int pypi_read_index(struct arena *arena, struct span package, struct span text,
@@ -199,7 +203,8 @@ static int pypi_read_index(struct arena *arena, struct span package, struct span
 	if (!name.ptr || !index->releases || !index->files || !simple->files)
 		return err_set(err, ERR_MEMORY, "out of memory");
 	for (size_t i = 0; i < count; i++)
-		read_file(arena, json_at(files, i), index, simple);
+		if (read_file(arena, json_at(files, i), index, simple) < 0)
+			return err_set(err, ERR_MEMORY, "out of memory");
 	return 0;
 }
 
