@@ -6,6 +6,8 @@
 #include "base/compiler.h"
 #include "base/span.h"
 
+/* One a line, in the order of the help. */
+/* clang-format off */
 const struct command *const commands[] = {
 	&cmd_serve,
 	&cmd_status,
@@ -96,6 +98,7 @@ const struct command *const commands[] = {
 	&cmd_completion,
 	NULL,
 };
+/* clang-format on */
 
 /* How many arguments the name takes when argv starts with it, else 0. */
 static int words_matched(const struct command *command, int argc, const char *const *argv)

@@ -248,47 +248,49 @@ static int npm_read_index(struct arena *arena, struct span package, struct span 
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static bool is_one_of(struct span key, const char *const *names)
+static bool is_one_of(struct span key, const struct span *names, size_t count)
 {
-	for (; *names; names++)
-		if (span_eq(key, span_cstr(*names)))
+	for (size_t i = 0; i < count; i++)
+		if (span_eq(key, names[i]))
 			return true;
 	return false;
 }
 
 /* What the short form has of a version. */
-static const char *const brief_members[] = {"name",
-					    "version",
-					    "deprecated",
-					    "dependencies",
-					    "optionalDependencies",
-					    "devDependencies",
-					    "bundleDependencies",
-					    "bundledDependencies",
-					    "peerDependencies",
-					    "peerDependenciesMeta",
-					    "acceptDependencies",
-					    "bin",
-					    "directories",
-					    "engines",
-					    "cpu",
-					    "os",
-					    "libc",
-					    "funding",
-					    "hasInstallScript",
-					    "_hasShrinkwrap",
-					    NULL};
+static const struct span brief_members[] = {
+	SPAN_INIT("name"),
+	SPAN_INIT("version"),
+	SPAN_INIT("deprecated"),
+	SPAN_INIT("dependencies"),
+	SPAN_INIT("optionalDependencies"),
+	SPAN_INIT("devDependencies"),
+	SPAN_INIT("bundleDependencies"),
+	SPAN_INIT("bundledDependencies"),
+	SPAN_INIT("peerDependencies"),
+	SPAN_INIT("peerDependenciesMeta"),
+	SPAN_INIT("acceptDependencies"),
+	SPAN_INIT("bin"),
+	SPAN_INIT("directories"),
+	SPAN_INIT("engines"),
+	SPAN_INIT("cpu"),
+	SPAN_INIT("os"),
+	SPAN_INIT("libc"),
+	SPAN_INIT("funding"),
+	SPAN_INIT("hasInstallScript"),
+	SPAN_INIT("_hasShrinkwrap"),
+};
 
 /* Scripts that run on installing: clients ask before they run them. */
 static bool has_install_script(const struct json *version)
 {
-	static const char *const names[] = {"preinstall", "install", "postinstall", NULL};
+	static const struct span names[] = {SPAN_INIT("preinstall"), SPAN_INIT("install"),
+					    SPAN_INIT("postinstall")};
 	const struct json *scripts = json_get(version, SPAN("scripts"));
 	const struct json *gyp = json_get(version, SPAN("gypfile"));
 
 	for (size_t i = 0; scripts && scripts->type == JSON_OBJECT && i < scripts->object.count;
 	     i++)
-		if (is_one_of(scripts->object.members[i].key, names))
+		if (is_one_of(scripts->object.members[i].key, names, COUNT_OF(names)))
 			return true;
 	return gyp && gyp->type == JSON_BOOL && gyp->boolean;
 }
@@ -335,7 +337,8 @@ static void put_version(struct json_writer *w, const struct registry_index *inde
 
 		if (span_eq(member->key, SPAN("dist")))
 			put_dist(w, index, release, &member->value, view);
-		else if (!view->brief || is_one_of(member->key, brief_members))
+		else if (!view->brief ||
+			 is_one_of(member->key, brief_members, COUNT_OF(brief_members)))
 			put_member(w, member);
 	}
 	if (view->brief && has_install_script(version) &&
@@ -344,13 +347,21 @@ static void put_version(struct json_writer *w, const struct registry_index *inde
 	json_end_object(w);
 }
 
+/* Looks from `near` on, and around: what is asked for in the order of the index costs one look each. */
+static size_t release_near(const struct registry_index *index, struct span version, size_t near)
+{
+	for (size_t n = 0; n < index->count; n++) {
+		size_t i = (near + n) % index->count;
+
+		if (span_eq(index->releases[i].version, version))
+			return i;
+	}
+	return index->count;
+}
+
 static size_t release_of(const struct registry_index *index, struct span version)
 {
-	size_t i = 0;
-
-	while (i < index->count && !span_eq(index->releases[i].version, version))
-		i++;
-	return i;
+	return release_near(index, version, 0);
 }
 
 static size_t newest_of(const struct registry_index *index, const struct judgement *judgements)
@@ -387,12 +398,16 @@ static void put_tags(struct json_writer *w, const struct registry_index *index,
 static void put_times(struct json_writer *w, const struct registry_index *index,
 		      const struct json *times, const struct judgement *judgements)
 {
+	size_t next = 0;
+
 	json_key(w, SPAN("time"));
 	json_begin_object(w);
 	for (size_t i = 0; i < times->object.count; i++) {
 		const struct json_member *time = &times->object.members[i];
-		size_t at = release_of(index, time->key);
+		size_t at = release_near(index, time->key, next);
 
+		if (at < index->count)
+			next = at + 1;
 		if (span_eq(time->key, SPAN("created")) ||
 		    span_eq(time->key, SPAN("modified")) ||
 		    (at < index->count && !judgements[at].refused))
@@ -427,7 +442,8 @@ static void put_versions(struct json_writer *w, const struct registry_index *ind
 static void npm_write_index(const struct registry_index *index,
 			    const struct registry_view *view, struct buf *to)
 {
-	static const char *const own[] = {"dist-tags", "versions", "time", "name", NULL};
+	static const struct span own[] = {SPAN_INIT("dist-tags"), SPAN_INIT("versions"),
+					  SPAN_INIT("time"), SPAN_INIT("name")};
 	const struct packument *p = index->document;
 	const struct json *times = json_get(p->root, SPAN("time"));
 	struct json_writer w;
@@ -443,7 +459,7 @@ static void npm_write_index(const struct registry_index *index,
 		if (times && times->type == JSON_OBJECT)
 			put_times(&w, index, times, view->judgements);
 		for (size_t i = 0; i < p->root->object.count; i++)
-			if (!is_one_of(p->root->object.members[i].key, own))
+			if (!is_one_of(p->root->object.members[i].key, own, COUNT_OF(own)))
 				put_member(&w, &p->root->object.members[i]);
 	}
 	json_end_object(&w);

@@ -20,7 +20,7 @@ class Place:
     """A folder with code, a pipeline, and what the runner keeps."""
 
     def __init__(self, pipeline, files=None, more=None):
-        self.folder = tempfile.mkdtemp(prefix="sallyport-run.")
+        self.folder = tempfile.mkdtemp(prefix="sallyport-pipeline.")
         os.chmod(self.folder, 0o755)
         os.mkdir(self.path("code"))
         for name, text in {"code/readme": "hello\n", **(files or {})}.items():
@@ -489,7 +489,7 @@ jobs:
 
 def place_database():
     """Of one advisory, in a folder that is left to the system to clean."""
-    folder = tempfile.mkdtemp(prefix="sallyport-run-db.")
+    folder = tempfile.mkdtemp(prefix="sallyport-pipeline-db.")
     with open(folder + "/a.json", "w", encoding="utf-8") as file:
         json.dump({"schema_version": "1.6.0", "id": "T-1", "modified": "2024-01-01T00:00:00Z", "affected": [
             {"package": {"ecosystem": "npm", "name": "x"}, "versions": ["1.0.0"]}]}, file)
