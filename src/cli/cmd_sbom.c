@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "supply/inventory_child.h"
@@ -33,20 +34,6 @@ static void print_problems(const struct options *given, const struct inventory *
 	}
 }
 
-static int write_all(int file, struct span text, struct err *err)
-{
-	while (text.len) {
-		ssize_t n = write(file, text.ptr, text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set_errno(err, errno, "cannot write");
-		text = span_slice(text, (size_t)n, text.len);
-	}
-	return 0;
-}
-
 /* Beside the file first, so that nobody ever sees half of it. */
 static int write_file(const char *path, struct span text, struct err *err)
 {
@@ -58,7 +45,8 @@ static int write_file(const char *path, struct span text, struct err *err)
 	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (file < 0)
 		return err_set_errno(err, errno, "%.200s", beside);
-	if (write_all(file, text, err) < 0) {
+	if (fd_write_all(file, text) < 0) {
+		(void)err_set_errno(err, errno, "cannot write");
 		(void)close(file);
 		(void)unlink(beside);
 		return err_wrap(err, "%.200s", path);

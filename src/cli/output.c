@@ -7,19 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int fd, struct span s)
-{
-	while (s.len) {
-		ssize_t n = write(fd, s.ptr, s.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		s = span_slice(s, (size_t)n, s.len);
-	}
-	return 0;
-}
+#include "base/fd.h"
 
 enum exit_status output_text(struct buf *b)
 {
@@ -28,7 +16,7 @@ enum exit_status output_text(struct buf *b)
 	if (buf_failed(b)) {
 		fputs("sallyport: out of memory\n", stderr);
 		status = EXIT_STATUS_FAILED;
-	} else if (write_all(STDOUT_FILENO, buf_span(b)) < 0) {
+	} else if (fd_write_all(STDOUT_FILENO, buf_span(b)) < 0) {
 		fprintf(stderr, "sallyport: standard output: %s\n", strerror(errno));
 		status = EXIT_STATUS_FAILED;
 	}
@@ -39,7 +27,7 @@ enum exit_status output_text(struct buf *b)
 static int write_beside(const char *path, const char *beside, int fd, mode_t mode,
 			struct span text, struct err *err)
 {
-	bool good = fchmod(fd, mode) == 0 && write_all(fd, text) == 0 && fsync(fd) == 0;
+	bool good = fchmod(fd, mode) == 0 && fd_write_all(fd, text) == 0 && fsync(fd) == 0;
 	int why = errno;
 
 	if (close(fd) < 0 && good) {
@@ -66,7 +54,7 @@ int output_file(const char *path, const struct buf *b, struct err *err)
 		int result;
 
 		fd = open(path, O_WRONLY | O_CLOEXEC);
-		result = fd < 0 ? -1 : write_all(fd, buf_span(b));
+		result = fd < 0 ? -1 : fd_write_all(fd, buf_span(b));
 		if (result < 0)
 			(void)err_set_errno(err, errno, "%s", path);
 		if (fd >= 0)

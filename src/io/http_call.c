@@ -22,6 +22,18 @@ int curl_start(void)
 	return ok ? 0 : -1;
 }
 
+void curl_protect(void *curl, const char *ca)
+{
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (ca)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
+}
+
 static size_t on_write(char *from, size_t size, size_t count, void *context)
 {
 	struct buf *answer = context;
@@ -64,14 +76,7 @@ static void set_options(CURL *curl, const struct http_call *call, const char *ur
 {
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (ca)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
+	curl_protect(curl, ca);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
 			 (long)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS));
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_write);

@@ -32,7 +32,12 @@ struct http_call {
 int http_call(const struct http_call *call, struct arena *arena, unsigned *status,
 	      struct span *answer, struct err *err) MUST_CHECK;
 
-/* libcurl, once a process; for this folder. */
+/* libcurl, once a process. */
 int curl_start(void) MUST_CHECK;
+/*
+ * What holds of every transfer of ours (`curl` is a CURL *): no redirects, no proxies, no signals; TLS 1.2
+ * or later with certificates verified, by the anchors of the file `ca` or, when it is NULL, the system's.
+ */
+void curl_protect(void *curl, const char *ca);
 
 #endif

@@ -213,14 +213,8 @@ static void set_options(CURL *curl, const struct mail_options *o, const struct t
 
 	curl_easy_setopt(curl, CURLOPT_URL, t->url.ptr);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_protect(curl, t->ca.len ? t->ca.ptr : NULL);
 	curl_easy_setopt(curl, CURLOPT_USE_SSL, use[o->tls]);
-	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (t->ca.len)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, t->ca.ptr);
 	if (t->user.len) {
 		curl_easy_setopt(curl, CURLOPT_USERNAME, t->user.ptr);
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, t->password.ptr);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -66,15 +67,9 @@ static void new_name(char to[PATH_BYTES])
 
 static int write_all(int fd, struct span bytes, struct err *err)
 {
-	while (bytes.len) {
-		ssize_t n = write(fd, bytes.ptr, bytes.len);
-
-		if (n < 0 && errno != EINTR)
-			return err_set_errno(err, errno, "cannot write to the cache");
-		if (n > 0)
-			bytes = span_slice(bytes, (size_t)n, bytes.len);
-	}
-	return 0;
+	return fd_write_all(fd, bytes) < 0
+		       ? err_set_errno(err, errno, "cannot write to the cache")
+		       : 0;
 }
 
 static int open_new(int cache, char name[PATH_BYTES], struct err *err)

@@ -99,6 +99,19 @@ struct simple_index {
 	const struct json **files;
 };
 
+/* PEP 440 as far as it tells a version from the rest of another name: "1!2.0.post1+local", "v1". */
+static bool is_version(struct span version)
+{
+	size_t from = version.len && ascii_lower(version.ptr[0]) == 'v';
+
+	if (version.len <= from || version.ptr[from] < '0' || version.ptr[from] > '9')
+		return false;
+	for (size_t i = from; i < version.len; i++)
+		if (!is_name_byte(version.ptr[i]) && !memchr("._+!", version.ptr[i], 4))
+			return false;
+	return true;
+}
+
 /*
  * What a file's name says of its version: "name-1.0-py3-none-any.whl", "name-1.0.tar.gz". Empty when it
  * does not say it or is not one of this package; ptr NULL without memory.
@@ -160,8 +173,10 @@ static int read_file(struct arena *arena, const struct json *json, struct regist
 	    !registry_digest_read(sha256, REGISTRY_SHA256, &file->digest))
 		return 0;
 	version = version_of(arena, index->package, file->name);
-	if (!version.len)
-		return version.ptr ? 0 : -1;
+	if (!version.ptr)
+		return -1;
+	if (!is_version(version))
+		return 0;
 	file->release = release_of(index, version);
 	if (!index->releases[file->release].published.len)
 		(void)json_string(json_get(json, SPAN("upload-time")),

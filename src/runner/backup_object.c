@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/fd.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -79,19 +80,9 @@ int backup_hash(struct span bytes, char to[BACKUP_ID_CHARS + 1], struct err *err
 
 int backup_write_all(int fd, const void *bytes, size_t len, struct err *err)
 {
-	const char *at = bytes;
-
-	while (len) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno != EINTR)
-			return err_set_errno(err, errno, "cannot write");
-		if (n > 0) {
-			at += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
+	return fd_write_all(fd, span_of(bytes, len)) < 0
+		       ? err_set_errno(err, errno, "cannot write")
+		       : 0;
 }
 
 int backup_store_open(const char *store, bool make, struct err *err)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 
 #define HELD_BYTES_MAX ((size_t)1 << 20)
@@ -57,14 +58,7 @@ static void write_out(struct job_log *log, struct span bytes)
 	log->written_bytes += bytes.len;
 	if (log->output && bytes.len)
 		log->output(log->context, bytes);
-	while (bytes.len && !log->failed) {
-		ssize_t n = write(log->fd, bytes.ptr, bytes.len);
-
-		if (n < 0 && errno != EINTR)
-			log->failed = true;
-		if (n > 0)
-			bytes = span_slice(bytes, (size_t)n, bytes.len);
-	}
+	log->failed = log->failed || fd_write_all(log->fd, bytes) < 0;
 }
 
 /* The first secret in it, and where; text.len when there is none. */

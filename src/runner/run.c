@@ -301,12 +301,22 @@ static int pass_gate(struct run *run, const struct pipeline_job *job, const char
 
 /* ---- approvals ------------------------------------------------------------------------------- */
 
-/* Of the pipeline's text, the code and the job: what people have approved is what is run. */
+/*
+ * Of the pipeline's text, the code, the job and the artifacts that it gets: what people have approved is
+ * what is run.
+ */
 static int digest_job(struct run *run, const struct pipeline_job *job,
 		      char digest[APPROVAL_DIGEST_BYTES], struct err *err)
 {
+	struct span given = run->journal.code;
+
+	for (size_t i = 0; i < job->needs.count && given.ptr; i++)
+		given = arena_printf(&run->arena, "%.*s %.*s", SPAN_ARG(given),
+				     SPAN_ARG(run->jobs[job->needed[i]].artifacts));
+	if (!given.ptr)
+		return no_memory(err);
 	return approval_digest(job->name, span_cstr(run->journal.digest), SPAN("pipeline"),
-			       run->journal.code, digest, err);
+			       given, digest, err);
 }
 
 static int ask(struct run *run, const struct pipeline_job *job, struct approval *approval,
@@ -421,6 +431,18 @@ static int restore_code(struct run *run, const char *workspace, struct err *err)
 	return 0;
 }
 
+/* What other jobs get is root's own copy of what was stored: who made it cannot change it any more. */
+static int take_over(struct run *run, const struct backup_info *made, const char *kept,
+		     struct err *err)
+{
+	struct backup_info found;
+
+	if (workspace_remove(kept, err) < 0 ||
+	    backup_restore(run->options->backups, made->id, kept, &found, err) < 0)
+		return -1;
+	return workspace_seal(kept, err);
+}
+
 static int keep_artifacts(struct run *run, size_t at, const char *workspace, struct err *err)
 {
 	const struct pipeline_job *job = &run->pipeline.jobs.at[at];
@@ -436,7 +458,8 @@ static int keep_artifacts(struct run *run, size_t at, const char *workspace, str
 	for (size_t i = 0; i < job->artifacts.count; i++)
 		if (workspace_keep(workspace, kept.ptr, job->artifacts.at[i], err) < 0)
 			return -1;
-	if (backup_create(run->options->backups, kept.ptr, clock_unix_s(), &made, err) < 0)
+	if (backup_create(run->options->backups, kept.ptr, clock_unix_s(), &made, err) < 0 ||
+	    (run->options->uid != (uid_t)-1 && take_over(run, &made, kept.ptr, err) < 0))
 		return err_wrap(err, "the artifacts");
 	run->jobs[at].artifacts = arena_dup(&run->arena, span_cstr(made.id));
 	return run->jobs[at].artifacts.ptr ? 0 : no_memory(err);

@@ -41,6 +41,23 @@ int workspace_give(const char *path, uid_t uid, gid_t gid, struct err *err)
 	return 0;
 }
 
+static int seal_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	mode_t mode = (st->st_mode & 0555) | 0444;
+
+	(void)at;
+	if (kind == FTW_SL)
+		return 0;
+	return chmod(path, kind == FTW_D || (mode & 0111) ? mode | 0555 : mode);
+}
+
+int workspace_seal(const char *path, struct err *err)
+{
+	if (nftw(path, seal_one, OPEN_FOLDERS, FTW_PHYS) != 0)
+		return err_set_errno(err, errno, "cannot seal %s", path);
+	return 0;
+}
+
 static int open_folder(int above, const char *name)
 {
 	return openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

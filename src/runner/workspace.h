@@ -16,6 +16,11 @@ int workspace_give(const char *path, uid_t uid, gid_t gid, struct err *err) MUST
  */
 int workspace_keep(const char *workspace, const char *kept, struct span path,
 		   struct err *err) MUST_CHECK;
+/*
+ * Everybody may read what is in a folder, and nobody but root write to it: for what root keeps for jobs.
+ * Links are left alone.
+ */
+int workspace_seal(const char *path, struct err *err) MUST_CHECK;
 /* Removes a folder with all that is in it; one that is not there is no error. */
 int workspace_remove(const char *path, struct err *err) MUST_CHECK;
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "io/sandbox.h"
 
 #define PIECE_BYTES ((size_t)1 << 18)
@@ -54,20 +55,6 @@ static int confine(const struct child_job *job, const struct child_limits *limit
 	return sandbox_syscalls(SANDBOX_READER, SANDBOX_DENIAL_ERROR, err);
 }
 
-static bool write_all(int fd, struct span bytes)
-{
-	while (bytes.len) {
-		ssize_t n = write(fd, bytes.ptr, bytes.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		bytes = span_slice(bytes, (size_t)n, bytes.len);
-	}
-	return true;
-}
-
 const char *child_readable(const char *path, char *folder, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -102,8 +89,8 @@ NORETURN static void be_child(int to, const struct child_job *job,
 			err_set(&err, ERR_MEMORY, "what was found does not fit into memory");
 	report.code = err.code;
 	memcpy(report.message, err.message, sizeof(report.message));
-	if (!write_all(to, span_of(&report, sizeof(report))) ||
-	    (report.result == 0 && !write_all(to, buf_span(&made))))
+	if (fd_write_all(to, span_of(&report, sizeof(report))) < 0 ||
+	    (report.result == 0 && fd_write_all(to, buf_span(&made)) < 0))
 		_exit(1);
 	_exit(0);
 }

@@ -446,6 +446,37 @@ jobs:
 """, files={"key": "open sesame\n"})
 
 
+def nobody_changes_what_a_job_has_kept():
+    if os.geteuid() != 0:
+        raise Skip("root is needed: the jobs' user must not be the runner's")
+
+    def test(place):
+        result = start(place, "--no-wait")
+        assert result.status == 3, result.output
+        kept = place.path(f"state/{result.run['run']}/kept/build/out")
+        done = subprocess.run(["runuser", "-u", "nobody", "--", "sh", "-c",
+                               f"echo bad > {kept}/open; echo bad > {kept}/new; rm -f {kept}/closed; mv {kept} {kept}2"],
+                              capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        assert done.returncode != 0, done
+        approve(place, result.jobs["deploy"]["approval"], "bob")
+        result = call(place.resume_words(result.run["run"], "--no-wait"))
+        assert result.status == 0 and "open good closed good" in result.output, result.output
+
+    with_place(test, """
+pipeline: p
+jobs:
+  build:
+    run: ["mkdir -m 0777 out", "printf good > out/open", "printf good > out/closed", "chmod 0666 out/open",
+          "chmod 0600 out/closed"]
+    artifacts: [out]
+  deploy:
+    needs: build
+    approvals: 1
+    by: release
+    run: ["cd /artifacts/build/out", "test $(ls | wc -l) = 2", "echo open $(cat open) closed $(cat closed)"]
+""", more=CONFIG)
+
+
 def artifacts_lead_nowhere_else():
     if os.geteuid() != 0:
         raise Skip("root is needed: what root alone can read must not be kept")
@@ -707,6 +738,7 @@ run([
     what_a_job_leaves_behind_does_not_stop_the_run,
     nothing_of_a_job_outlives_it,
     secrets_are_files_for_the_jobs_that_name_them_and_never_shown,
+    nobody_changes_what_a_job_has_kept,
     artifacts_lead_nowhere_else,
     a_gate_lets_pass_what_its_policy_takes,
     a_critical_job_waits_until_others_have_approved_it,
