@@ -2,6 +2,7 @@
 #ifndef CONFIG_CONFIG_REGISTRY_H
 #define CONFIG_CONFIG_REGISTRY_H
 
+#include "base/secret.h"
 #include "config/config_base.h"
 
 enum config_registry_mode {

@@ -45,7 +45,7 @@ static bool is_plain(struct span text, size_t max)
 static bool take_name(struct span *rest, struct span *name)
 {
 	struct span path = span_slice(*rest, 1, rest->len), left = path;
-	struct span first = span_cut(&left, '/'), second = SPAN_NONE;
+	struct span first = span_cut(&left, '/'), second;
 
 	if (first.len && first.ptr[0] == '@') {
 		second = span_cut(&left, '/');

@@ -63,15 +63,15 @@ struct registry_protocol {
 	enum ecosystem ecosystem;
 	/* `path` begins behind the protocol's name, with '/'. -1 when memory ran out. */
 	int (*read_target)(struct arena *arena, struct span path,
-			   struct registry_target *target) MUST_CHECK;
+			   struct registry_target *target);
 	/* Where the upstream has a package's index, from '/' on; ptr NULL without memory. */
-	struct span (*index_path)(struct arena *arena, struct span package) MUST_CHECK;
+	struct span (*index_path)(struct arena *arena, struct span package);
 	/*
 	 * -1: ERR_SYNTAX or ERR_INVALID when it is no index of this package, ERR_MEMORY. A release
 	 * whose file has no digest that can be checked is left out: it could not be let through.
 	 */
 	int (*read_index)(struct arena *arena, struct span package, struct span text,
-			  struct registry_index *index, struct err *err) MUST_CHECK;
+			  struct registry_index *index, struct err *err);
 	/* Appends the index without what is refused; a failure shows in buf_failed(). */
 	void (*write_index)(const struct registry_index *index,
 			    const struct registry_view *view, struct buf *to);

@@ -18,6 +18,7 @@
 
 #define FLIGHTS 64
 #define JUDGE_LOOK_MS 1000
+#define AWAY_MS 3000
 
 struct counters {
 	_Atomic uint64_t indexes, files, refused, failed, upstream_requests, upstream_failures,
@@ -27,6 +28,8 @@ struct counters {
 struct source {
 	const struct registry_protocol *protocol;
 	struct upstream *upstream;
+	_Atomic int64_t
+		away_until_ms; /* of clock_ms(): until then it is not asked for indexes */
 };
 
 struct registry {
@@ -227,7 +230,7 @@ struct work {
 	const struct registry_request *request;
 	struct arena *arena;
 	struct registry_answer *answer;
-	const struct source *source;
+	struct source *source;
 	struct registry_target target;
 	struct registry_index index;
 	struct judgement *judgements;
@@ -327,49 +330,74 @@ static int use_stale(struct work *w, const struct cached_index *cached, const st
 	return -1;
 }
 
-/* The index in w->index: 0; -1: it was answered. */
-static int get_index(struct work *w)
+/* 1: the index of the cache is young enough, and in w->index; 0: it is not; -1: it was answered. */
+static int use_cached(struct work *w, struct cached_index *cached)
 {
-	struct cached_index cached = {0}, found;
-	enum upstream_result result;
 	struct err err = {.message = ""};
 	int64_t age_ms;
 
+	*cached = (struct cached_index){0};
 	if (cache_read_index(w->registry->cache, w->source->protocol, w->target.package,
-			     w->config->index_bytes, w->arena, &cached, &err) < 0) {
+			     w->config->index_bytes, w->arena, cached, &err) < 0) {
 		fail_by(w, &err, SPAN("the cache cannot be read"));
 		return -1;
 	}
-	age_ms = clock_unix_ms() - cached.fetched_ms;
-	if (cached.text.ptr && age_ms >= 0 && age_ms < (int64_t)w->config->index_age_ms &&
-	    read_index(w, cached.text, &err) == 0)
-		return 0;
-	result = fetch_index(w, &cached, &found, &err);
-	switch (result) {
+	age_ms = clock_unix_ms() - cached->fetched_ms;
+	return cached->text.ptr && age_ms >= 0 && age_ms < (int64_t)w->config->index_age_ms &&
+	       read_index(w, cached->text, &err) == 0;
+}
+
+/* Nobody waits again for one that has just not answered. */
+static bool is_away(struct work *w, struct err *err)
+{
+	if (clock_ms() >= w->source->away_until_ms)
+		return false;
+	(void)err_set(err, ERR_UNAVAILABLE, "the upstream has not answered a moment ago");
+	return true;
+}
+
+/* The index in w->index: 0; -1: it was answered. */
+static int fetch_or_use_stale(struct work *w, const struct cached_index *cached)
+{
+	struct err err = {.message = ""};
+	struct cached_index found;
+
+	if (is_away(w, &err))
+		return use_stale(w, cached, &err);
+	switch (fetch_index(w, cached, &found, &err)) {
 	case UPSTREAM_OK:
 	case UPSTREAM_SAME:
 		if (keep_index(w, &found, &err) == 0)
 			return 0;
-		return use_stale(w, &cached, &err);
+		break;
 	case UPSTREAM_ABSENT:
 		fail(w, 404, "no-package",
 		     arena_printf(w->arena, "there is no package %.*s",
 				  SPAN_ARG(w->target.package)));
 		return -1;
-	case UPSTREAM_FAILED: break;
+	case UPSTREAM_FAILED:
+		if (err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT)
+			w->source->away_until_ms = clock_ms() + AWAY_MS;
+		break;
 	}
-	return use_stale(w, &cached, &err);
+	return use_stale(w, cached, &err);
 }
 
-static int get_index_once(struct work *w)
+/* Those who ask for the same at once wait for the first of them; what is young needs no waiting. */
+static int get_index(struct work *w)
 {
 	pthread_mutex_t *flight = flight_of(w->registry, w->target.package);
-	int result;
+	struct cached_index cached;
+	int result = use_cached(w, &cached);
 
+	if (result != 0)
+		return result < 0 ? -1 : 0;
 	pthread_mutex_lock(flight);
-	result = get_index(w);
+	result = use_cached(w, &cached);
+	if (result == 0)
+		result = fetch_or_use_stale(w, &cached);
 	pthread_mutex_unlock(flight);
-	return result;
+	return result < 0 ? -1 : 0;
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -592,38 +620,31 @@ static enum upstream_result fetch_file(struct work *w, const struct registry_fil
 	return result;
 }
 
-static void answer_descriptor(struct work *w, int fd, uint64_t size_bytes)
+/* False when it is not there whole. */
+static bool answer_from_cache(struct work *w, const struct registry_file *file)
 {
+	uint64_t size_bytes = 0;
+	int fd = cache_open_file(w->registry->cache, &file->digest, &size_bytes);
+
+	if (fd < 0)
+		return false;
 	w->answer->status = 200;
 	w->answer->fd = fd;
 	w->answer->size_bytes = size_bytes;
 	w->answer->type = w->source->protocol->file_type;
+	return true;
 }
 
-static void answer_file_now(struct work *w, const struct registry_file *file)
+static void answer_from_upstream(struct work *w, const struct registry_file *file)
 {
-	enum upstream_result result;
 	struct err err = {.message = ""};
-	uint64_t size_bytes = 0;
-	int fd = cache_open_file(w->registry->cache, &file->digest, &size_bytes);
+	enum upstream_result result = fetch_file(w, file, &err);
 
-	if (fd >= 0) {
-		count(&w->registry->counters.cache_hits);
-		answer_descriptor(w, fd, size_bytes);
+	if (result == UPSTREAM_OK && answer_from_cache(w, file))
 		return;
-	}
-	result = fetch_file(w, file, &err);
-	if (result == UPSTREAM_ABSENT) {
+	if (result == UPSTREAM_ABSENT)
 		fail(w, 404, "no-file", SPAN("the upstream does not have it"));
-		return;
-	}
-	if (result == UPSTREAM_OK)
-		fd = cache_open_file(w->registry->cache, &file->digest, &size_bytes);
-	if (fd >= 0) {
-		answer_descriptor(w, fd, size_bytes);
-		return;
-	}
-	if (err.code == ERR_INVALID)
+	else if (err.code == ERR_INVALID)
 		refuse(w, "file-altered",
 		       arena_printf(w->arena, "%.*s: %s", SPAN_ARG(file->name), err.message));
 	else
@@ -649,15 +670,20 @@ static void answer_file(struct work *w)
 		refuse_release(w, file->release);
 		return;
 	}
+	if (answer_from_cache(w, file)) {
+		count(&w->registry->counters.cache_hits);
+		return;
+	}
 	flight = flight_of(w->registry, span_of(file->digest.bytes, 20));
 	pthread_mutex_lock(flight);
-	answer_file_now(w, file);
+	if (!answer_from_cache(w, file))
+		answer_from_upstream(w, file);
 	pthread_mutex_unlock(flight);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static const struct source *find_source(struct registry *registry, struct span *path)
+static struct source *find_source(struct registry *registry, struct span *path)
 {
 	const struct config_registry *config = registry->cfg->registry;
 	struct span rest = span_slice(*path, 1, path->len);
@@ -689,7 +715,7 @@ static void answer_target(struct work *w)
 				    SPAN_ARG(w->target.package)));
 		return;
 	}
-	if (get_index_once(w) < 0 || judge(w) < 0)
+	if (get_index(w) < 0 || judge(w) < 0)
 		return;
 	switch (w->target.kind) {
 	case REGISTRY_INDEX: answer_index(w); break;

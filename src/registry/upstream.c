@@ -279,8 +279,7 @@ static bool call(const struct upstream *upstream, struct request *r, struct curl
 	} else if (status == 404 || status == 410) {
 		*result = UPSTREAM_ABSENT;
 	} else {
-		(void)err_set(err, ERR_UNAVAILABLE, "the upstream answers with status %ld",
-			      status);
+		(void)err_set(err, ERR_IO, "the upstream answers with status %ld", status);
 	}
 	return true;
 }

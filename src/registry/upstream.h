@@ -34,7 +34,7 @@ enum upstream_result {
 	UPSTREAM_OK,
 	UPSTREAM_SAME, /* it still has the entity tag that was asked with */
 	UPSTREAM_ABSENT, /* 404, 410 */
-	UPSTREAM_FAILED, /* *err says why: ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_LIMIT, ERR_DENIED ... */
+	UPSTREAM_FAILED, /* *err: ERR_UNAVAILABLE, ERR_TIMEOUT: no answer; ERR_IO: another status; ERR_LIMIT ... */
 };
 
 /*
