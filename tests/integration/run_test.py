@@ -508,6 +508,13 @@ def a_gate_lets_pass_what_its_policy_takes():
 
     key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA" * 20 + "\n-----END RSA PRIVATE KEY-----\n"
     database = place_database()
+    try:
+        gated(test, key, database)
+    finally:
+        shutil.rmtree(os.path.dirname(database))
+
+
+def gated(test, key, database):
     with_place(test, f"""
 pipeline: p
 jobs:
@@ -519,7 +526,7 @@ jobs:
 
 
 def place_database():
-    """Of one advisory, in a folder that is left to the system to clean."""
+    """Of one advisory, in a folder of its own, which the caller removes."""
     folder = tempfile.mkdtemp(prefix="sallyport-pipeline-db.")
     with open(folder + "/a.json", "w", encoding="utf-8") as file:
         json.dump({"schema_version": "1.6.0", "id": "T-1", "modified": "2024-01-01T00:00:00Z", "affected": [
