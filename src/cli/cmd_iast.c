@@ -200,15 +200,7 @@ static int judge(struct watch *w, struct err *err)
 {
 	if (iast_collection_find(&w->collection, &w->findings) < 0)
 		return out_of_memory(err);
-	for (size_t i = 0; i < w->findings.count; i++)
-		if (result_add_finding(&w->results, &w->findings.at[i]) < 0)
-			return out_of_memory(err);
-	policy_find_services(&w->policy, &w->results);
-	policy_judge(&w->policy, NULL, w->now_s, &w->results);
-	if (policy_work_waive_all(&w->policy, w->now_s, &w->results, err) < 0)
-		return -1;
-	result_list_sort(&w->results);
-	return 0;
+	return policy_work_judge(&w->policy, &w->findings, w->now_s, &w->results, err);
 }
 
 static int write_report(const struct watch *w, const struct report *report, struct buf *out)
@@ -251,8 +243,7 @@ static int print(const struct watch *w, struct err *err)
 	return result;
 }
 
-/* Ten statements, but no request: the agent was not in there, or nobody has asked anything. */
-static void warn_of_silence(const struct watch *w)
+static void warn_of_losses(const struct watch *w)
 {
 	if (w->collection.unreadable || w->collection.dropped)
 		fprintf(stderr,
@@ -280,7 +271,7 @@ static int work(struct watch *w, int *status, struct err *err)
 	if (start_service(w, &pid, err) < 0 || watch_service(w, pid, status, err) < 0 ||
 	    judge(w, err) < 0)
 		return -1;
-	warn_of_silence(w);
+	warn_of_losses(w);
 	return print(w, err);
 }
 

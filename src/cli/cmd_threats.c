@@ -76,15 +76,7 @@ static int judge(struct threats *t, struct err *err)
 	if (threat_find(t->cfg, &t->model) < 0 ||
 	    threat_to_findings(&t->model, &t->findings) < 0)
 		return out_of_memory(err);
-	for (size_t i = 0; i < t->findings.count; i++)
-		if (result_add_finding(&t->results, &t->findings.at[i]) < 0)
-			return out_of_memory(err);
-	policy_find_services(&t->policy, &t->results);
-	policy_judge(&t->policy, NULL, t->now_s, &t->results);
-	if (policy_work_waive_all(&t->policy, t->now_s, &t->results, err) < 0)
-		return -1;
-	result_list_sort(&t->results);
-	return 0;
+	return policy_work_judge(&t->policy, &t->findings, t->now_s, &t->results, err);
 }
 
 /* What the policy comes to, below the model. */

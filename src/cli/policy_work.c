@@ -47,3 +47,17 @@ int policy_work_waive_all(const struct policy *policy, int64_t now_s,
 			return -1;
 	return 0;
 }
+
+int policy_work_judge(const struct policy *policy, const struct finding_list *findings,
+		      int64_t now_s, struct result_list *results, struct err *err)
+{
+	for (size_t i = 0; i < findings->count; i++)
+		if (result_add_finding(results, &findings->at[i]) < 0)
+			return err_set(err, ERR_MEMORY, "out of memory");
+	policy_find_services(policy, results);
+	policy_judge(policy, NULL, now_s, results);
+	if (policy_work_waive_all(policy, now_s, results, err) < 0)
+		return -1;
+	result_list_sort(results);
+	return 0;
+}

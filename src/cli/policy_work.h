@@ -15,5 +15,11 @@ int policy_work_waive(const struct policy *policy, const char *path, int64_t now
 /* By all the files that the policy names. */
 int policy_work_waive_all(const struct policy *policy, int64_t now_s,
 			  struct result_list *results, struct err *err) MUST_CHECK;
+/*
+ * For findings that come with no components: adds them to the results, judges and waives them, and
+ * sorts. -1: ERR_INVALID, ERR_MEMORY.
+ */
+int policy_work_judge(const struct policy *policy, const struct finding_list *findings,
+		      int64_t now_s, struct result_list *results, struct err *err) MUST_CHECK;
 
 #endif
